@@ -82,10 +82,13 @@ class Sensor(_message.Message):
     BUILTIN_FIELD_NUMBER: _builtins.int
     TOML_FIELD_NUMBER: _builtins.int
     TEST_NOISE_FIELD_NUMBER: _builtins.int
+    IDENTITY_CCM_FIELD_NUMBER: _builtins.int
     builtin: _builtins.str
     """A profile that ships with AutoISP, such as "phone"."""
     toml: _builtins.str
     """A profile as TOML text; the guide "sensor profiles" documents its keys."""
+    identity_ccm: _builtins.bool
+    """Synthesise raw with the identity as colour matrix: for a prototype that has no input to learn it from."""
     @_builtins.property
     def test_noise(self) -> Global___Noise:
         """Fixes the noise of validation and test frames; unset: drawn from the profile's range."""
@@ -96,10 +99,11 @@ class Sensor(_message.Message):
         builtin: _builtins.str = ...,
         toml: _builtins.str = ...,
         test_noise: Global___Noise | None = ...,
+        identity_ccm: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["builtin", b"builtin", "profile", b"profile", "test_noise", b"test_noise", "toml", b"toml"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["builtin", b"builtin", "profile", b"profile", "test_noise", b"test_noise", "toml", b"toml"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["builtin", b"builtin", "identity_ccm", b"identity_ccm", "profile", b"profile", "test_noise", b"test_noise", "toml", b"toml"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_profile: _TypeAlias = _typing.Literal["builtin", "toml"]  # noqa: Y015
     _WhichOneofArgType_profile: _TypeAlias = _typing.Literal["profile", b"profile"]  # noqa: Y015

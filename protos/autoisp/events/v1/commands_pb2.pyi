@@ -82,7 +82,6 @@ class RunTrial(_message.Message):
     MACS_PER_PIXEL_LIMIT_FIELD_NUMBER: _builtins.int
     SECONDS_PER_MEGAPIXEL_LIMIT_FIELD_NUMBER: _builtins.int
     INITIAL_CHECKPOINT_FIELD_NUMBER: _builtins.int
-    IDENTITY_CCM_FIELD_NUMBER: _builtins.int
     trial: _builtins.str
     """searches/{s}/trials/{t}"""
     spec: _builtins.str
@@ -94,8 +93,6 @@ class RunTrial(_message.Message):
     macs_per_pixel_limit: _builtins.float
     """The gate: the exported, still untrained network must stay below, else the trial is pruned."""
     seconds_per_megapixel_limit: _builtins.float
-    identity_ccm: _builtins.bool
-    """Whether the prototype knows the sensor's colour matrix; if not, raw is synthesised with the identity."""
     @_builtins.property
     def manifest(self) -> _common_pb2.Artifact:
         """A DatasetManifest; its test clips are not touched."""
@@ -124,11 +121,10 @@ class RunTrial(_message.Message):
         macs_per_pixel_limit: _builtins.float | None = ...,
         seconds_per_megapixel_limit: _builtins.float | None = ...,
         initial_checkpoint: _common_pb2.Artifact | None = ...,
-        identity_ccm: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel_limit", b"_macs_per_pixel_limit", "_seconds_per_megapixel_limit", b"_seconds_per_megapixel_limit", "fidelity", b"fidelity", "initial_checkpoint", b"initial_checkpoint", "macs_per_pixel_limit", b"macs_per_pixel_limit", "manifest", b"manifest", "seconds_per_megapixel_limit", b"seconds_per_megapixel_limit", "sensor", b"sensor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel_limit", b"_macs_per_pixel_limit", "_seconds_per_megapixel_limit", b"_seconds_per_megapixel_limit", "fidelity", b"fidelity", "identity_ccm", b"identity_ccm", "initial_checkpoint", b"initial_checkpoint", "macs_per_pixel_limit", b"macs_per_pixel_limit", "manifest", b"manifest", "seconds_per_megapixel_limit", b"seconds_per_megapixel_limit", "seed", b"seed", "sensor", b"sensor", "spec", b"spec", "trial", b"trial", "validation_frames_per_clip", b"validation_frames_per_clip", "validation_seed", b"validation_seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel_limit", b"_macs_per_pixel_limit", "_seconds_per_megapixel_limit", b"_seconds_per_megapixel_limit", "fidelity", b"fidelity", "initial_checkpoint", b"initial_checkpoint", "macs_per_pixel_limit", b"macs_per_pixel_limit", "manifest", b"manifest", "seconds_per_megapixel_limit", b"seconds_per_megapixel_limit", "seed", b"seed", "sensor", b"sensor", "spec", b"spec", "trial", b"trial", "validation_frames_per_clip", b"validation_frames_per_clip", "validation_seed", b"validation_seed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__macs_per_pixel_limit: _TypeAlias = _typing.Literal["macs_per_pixel_limit"]  # noqa: Y015
     _WhichOneofArgType__macs_per_pixel_limit: _TypeAlias = _typing.Literal["_macs_per_pixel_limit", b"_macs_per_pixel_limit"]  # noqa: Y015
