@@ -1,0 +1,29 @@
+"""Architecture as data: the spec of a pixel-level network, its rules, its identity, its cost and its space.
+
+A :class:`Spec` is one BlockQNN-style block (Network Structure Code tuples) plus the few numbers around it.
+Nothing here knows torch or ONNX; ``autoisp_isp`` builds and exports what a spec says.
+"""
+
+from autoisp_core.spec.anchors import anchor_specs
+from autoisp_core.spec.canonical import canonical_hash
+from autoisp_core.spec.cost import Cost, cost
+from autoisp_core.spec.layers import Layer, LayerType
+from autoisp_core.spec.model import Spec, SpecError
+from autoisp_core.spec.rules import MAX_INDEX, is_valid, loose_ends, validate
+from autoisp_core.spec.space import SearchSpace
+
+__all__ = [
+    "MAX_INDEX",
+    "Cost",
+    "Layer",
+    "LayerType",
+    "SearchSpace",
+    "Spec",
+    "SpecError",
+    "anchor_specs",
+    "canonical_hash",
+    "cost",
+    "is_valid",
+    "loose_ends",
+    "validate",
+]

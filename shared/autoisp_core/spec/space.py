@@ -1,0 +1,236 @@
+"""The space a search walks in: which specs exist, and how to draw, change and combine them."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import asdict, dataclass, fields, replace
+
+from autoisp_core.spec import blocks
+from autoisp_core.spec.cost import cost
+from autoisp_core.spec.layers import KERNELS, RESERVED, LayerType
+from autoisp_core.spec.model import Spec, SpecError
+from autoisp_core.spec.rules import END_KERNELS, FRAMES, MAX_INDEX, PACKINGS, is_valid, validate
+
+_ATTEMPTS = 200
+_LEAST_SHARE = 0.35
+"""Draws within a budget use at least this share of it where they can: nearly spent budgets win."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSpace:
+    """The specs that a search may propose.
+
+    Attributes:
+        types: layer types a block may use; ``TERMINAL`` is implied.
+        kernels: kernel sizes for the types that have one.
+        max_layers: most layers in a block, the terminal not counted.
+        widths: channel counts. Multiples of 16 fill the vector units of ONNX Runtime's blocked convolutions;
+            20 channels take as long as 32.
+        repeats: block repetitions.
+        packings: see :class:`Spec`.
+        frames: see :class:`Spec`.
+        stem_kernels: see :class:`Spec`.
+        head_kernels: see :class:`Spec`.
+
+    Raises:
+        SpecError: on construction, for an empty or impossible choice.
+    """
+
+    types: tuple[LayerType, ...] = (
+        LayerType.CONV,
+        LayerType.DEPTHWISE,
+        LayerType.MAX_POOL,
+        LayerType.AVG_POOL,
+        LayerType.IDENTITY,
+        LayerType.ADD,
+        LayerType.CONCAT,
+        LayerType.GATE,
+    )
+    kernels: tuple[int, ...] = (1, 3, 5)
+    max_layers: int = 5
+    widths: tuple[int, ...] = (8, 16, 20, 32, 48, 64)
+    repeats: tuple[int, ...] = (1, 2, 3, 4, 6)
+    packings: tuple[int, ...] = (2, 4)
+    frames: tuple[int, ...] = (1, 3, 5)
+    stem_kernels: tuple[int, ...] = (1, 3)
+    head_kernels: tuple[int, ...] = (1, 3)
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name != "max_layers" and not value:
+                raise SpecError(f"space.{field.name}", f"{field.name} is empty; give at least one value")
+        for name, allowed in (
+            ("packings", PACKINGS),
+            ("frames", FRAMES),
+            ("stem_kernels", END_KERNELS),
+            ("head_kernels", END_KERNELS),
+        ):
+            wrong = [value for value in getattr(self, name) if value not in allowed]
+            if wrong:
+                raise SpecError(f"space.{name}", f"{name} has {wrong}; allowed are {list(allowed)}")
+        for name in ("widths", "repeats"):
+            if min(getattr(self, name)) < 1:
+                raise SpecError(f"space.{name}", f"{name} must be 1 or more")
+        refused = [kind.name for kind in self.types if kind in RESERVED or kind == LayerType.TERMINAL]
+        if refused:
+            raise SpecError("space.types", f"{refused} can't be searched; leave them out")
+        if not 1 <= self.max_layers < MAX_INDEX:
+            raise SpecError("space.max_layers", f"max_layers must be 1 … {MAX_INDEX - 1}")
+        if not self.choices():
+            raise SpecError("space.kernels", "no type in 'types' allows any of 'kernels'; add 3")
+
+    def choices(self) -> tuple[tuple[LayerType, int], ...]:
+        """All (type, kernel) pairs that one layer may take. Pools and identity with kernel 1 appear once."""
+        pairs = [
+            (kind, kernel)
+            for kind in self.types
+            for kernel in KERNELS.get(kind, (0,))
+            if kernel == 0 or kernel in self.kernels
+        ]
+        pools = (LayerType.MAX_POOL, LayerType.AVG_POOL)
+        return tuple(pair for pair in pairs if not (pair[0] in pools and pair[1] == 1))
+
+    def contains(self, spec: Spec) -> bool:
+        """Whether the spec is valid and made of this space's choices only."""
+        return (
+            is_valid(spec)
+            and len(spec.block) - 1 <= self.max_layers
+            and all((layer.type, layer.kernel) in self.choices() for layer in spec.block[:-1])
+            and all(getattr(spec, name) in values for name, values in self._numbers().items())
+        )
+
+    def cheapest(self) -> Spec:
+        """The spec with the fewest MAC per output pixel (ties: fewest bytes). No budget below it can be met."""
+        specs = [
+            Spec(
+                block=blocks.chain((choice,)),
+                width=min(self.widths),
+                repeats=min(self.repeats),
+                packing=packing,
+                frames=min(self.frames),
+                stem_kernel=min(self.stem_kernels),
+                head_kernel=min(self.head_kernels),
+            )
+            for choice in self.choices()
+            for packing in self.packings
+            if blocks.is_unary(choice[0])
+        ]
+        if not specs:
+            raise SpecError("space.types", "no type with one predecessor; add CONV")
+        return min(specs, key=lambda spec: (cost(spec).macs_per_pixel, cost(spec).bytes_per_pixel))
+
+    def sample(self, rng: random.Random) -> Spec:
+        """A random member of the space."""
+        spec = Spec(block=blocks.random_block(self.choices(), self.max_layers, rng), width=self.widths[0])
+        spec = replace(spec, **{name: rng.choice(values) for name, values in self._numbers().items()})
+        validate(spec)
+        return spec
+
+    def sample_within(self, rng: random.Random, max_macs: float) -> Spec:
+        """A random member that costs at most ``max_macs`` MAC per output pixel and, where it can, nearly that.
+
+        Raises:
+            SpecError: not even the cheapest member fits.
+        """
+        for _ in range(_ATTEMPTS):
+            fitted = self._fit(self.sample(rng), rng, max_macs)
+            if fitted is not None:
+                return fitted
+        return self._affordable_cheapest(max_macs)
+
+    def mutate(self, spec: Spec, rng: random.Random) -> Spec:
+        """A member that differs from ``spec`` by one or two small changes; a random one if none is found."""
+        for _ in range(_ATTEMPTS):
+            child = self._mutated_once(spec, rng)
+            if rng.random() < 0.3:
+                child = self._mutated_once(child, rng)
+            if child != spec and self.contains(child):
+                return child
+        return self.sample(rng)
+
+    def mutate_within(self, spec: Spec, rng: random.Random, max_macs: float) -> Spec:
+        """Like :meth:`mutate`, with width and repeats adapted to the budget.
+
+        Raises:
+            SpecError: not even the cheapest member fits.
+        """
+        for _ in range(_ATTEMPTS):
+            child = self.mutate(spec, rng)
+            share = cost(child).macs_per_pixel / max_macs
+            fitted = child if _LEAST_SHARE <= share <= 1 else self._fit(child, rng, max_macs)
+            if fitted is not None and fitted != spec:
+                return fitted
+        return self.sample_within(rng, max_macs)
+
+    def crossover(self, first: Spec, second: Spec, rng: random.Random) -> Spec:
+        """A member with the block of one parent and each number from either."""
+        block = rng.choice((first, second)).block
+        numbers = {name: getattr(rng.choice((first, second)), name) for name in self._numbers()}
+        return replace(first, block=block, **numbers)
+
+    def to_json(self) -> str:
+        """One line of JSON with a fixed key order; types are their codes."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> SearchSpace:
+        """Reads what :meth:`to_json` wrote; omitted keys take their defaults.
+
+        Raises:
+            SpecError: no JSON object, an unknown key, or impossible values.
+        """
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise SpecError("space", f"the space is no JSON: {error}") from error
+        names = [field.name for field in fields(cls)]
+        if not isinstance(document, dict) or set(document) - set(names):
+            raise SpecError("space", f"the space must be a JSON object with keys out of {', '.join(names)}")
+        try:
+            values = {
+                name: int(value) if name == "max_layers" else tuple(int(number) for number in value)
+                for name, value in document.items()
+            }
+            if "types" in values:
+                values["types"] = tuple(LayerType(code) for code in values["types"])
+        except (TypeError, ValueError) as error:
+            raise SpecError("space", f"the space has a wrong value: {error}") from error
+        return cls(**values)
+
+    def _numbers(self) -> dict[str, tuple[int, ...]]:
+        return {
+            "width": self.widths,
+            "repeats": self.repeats,
+            "packing": self.packings,
+            "frames": self.frames,
+            "stem_kernel": self.stem_kernels,
+            "head_kernel": self.head_kernels,
+        }
+
+    def _mutated_once(self, spec: Spec, rng: random.Random) -> Spec:
+        if rng.random() < 0.6:
+            return replace(spec, block=blocks.mutated(spec.block, self.choices(), self.max_layers, rng))
+        name, values = rng.choice(list(self._numbers().items()))
+        return replace(spec, **{name: rng.choice(values)})
+
+    def _fit(self, spec: Spec, rng: random.Random, max_macs: float) -> Spec | None:
+        """The same block with a width and repeats that nearly spend the budget, or None."""
+        sizes = [
+            replace(spec, width=width, repeats=repeats) for width in self.widths for repeats in self.repeats
+        ]
+        fitting = [size for size in sizes if _LEAST_SHARE * max_macs <= cost(size).macs_per_pixel <= max_macs]
+        return rng.choice(fitting) if fitting else None
+
+    def _affordable_cheapest(self, max_macs: float) -> Spec:
+        """The costliest-to-fit fallback for budgets that no draw nearly spends."""
+        cheapest = self.cheapest()
+        least = cost(cheapest).macs_per_pixel
+        if least > max_macs:
+            raise SpecError(
+                "max_macs",
+                f"the budget of {max_macs:g} MAC per pixel is below the cheapest network of the space "
+                f"({least:g}); ask for a smaller reduction",
+            )
+        return cheapest
