@@ -97,9 +97,8 @@ def _removed(layers: list[Layer], position: int) -> list[Layer]:
     gone = layers[position]
 
     def around(layer: Layer) -> Layer:
-        preds = {name: getattr(layer, name) for name in ("pred1", "pred2")}
-        healed = {name: gone.pred1 if pred == gone.index else pred for name, pred in preds.items()}
-        return _shift(replace(layer, **healed), gone.index + 1, -1)
+        first, second = (gone.pred1 if pred == gone.index else pred for pred in (layer.pred1, layer.pred2))
+        return _shift(replace(layer, pred1=first, pred2=second), gone.index + 1, -1)
 
     return [*layers[:position], *(around(layer) for layer in layers[position + 1 :])]
 

@@ -14,8 +14,8 @@ def canonical_hash(spec: Spec) -> str:
     """SHA-256 (hex) of the network that a valid spec describes.
 
     Renumbering layers, swapping the predecessors of a commutative layer and reordering loose ends leave it as
-    it is. Colours are refined along both directions of the edges (Weisfeiler–Leman), once per layer. Different networks get different
-    hashes but for rare pairs that such refinement can't tell apart.
+    it is. Colours are refined along both directions of the edges (Weisfeiler–Leman), once per layer.
+    Different networks get different hashes but for rare pairs that such refinement can't tell apart.
     """
     numbers = (spec.width, spec.repeats, spec.packing, spec.frames, spec.stem_kernel, spec.head_kernel)
     return _digest("spec", *map(str, numbers), *sorted(_colours(spec.block)))

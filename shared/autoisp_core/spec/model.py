@@ -25,8 +25,8 @@ class Spec:
         block: layers in index order; the last is ``TERMINAL``.
         width: channels between stem and head.
         repeats: how many times the block follows itself, each time with its own weights.
-        packing: output pixels per feature pixel along one axis. 2: features live at half resolution, as packed
-            Bayer planes do; 4: at a quarter, by a further space-to-depth.
+        packing: output pixels per feature pixel along one axis. 2: features live at half resolution, as
+            packed Bayer planes do; 4: at a quarter, by a further space-to-depth.
         frames: raw frames the network sees, oldest first, the current one last.
         stem_kernel: kernel of the first convolution, in feature pixels.
         head_kernel: kernel of the last convolution, in feature pixels.

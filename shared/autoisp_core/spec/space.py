@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 from autoisp_core.spec import blocks
 from autoisp_core.spec.cost import cost
 from autoisp_core.spec.layers import KERNELS, RESERVED, LayerType
 from autoisp_core.spec.model import Spec, SpecError
-from autoisp_core.spec.rules import END_KERNELS, FRAMES, MAX_INDEX, PACKINGS, is_valid, validate
+from autoisp_core.spec.rules import END_KERNELS, FRAMES, MAX_INDEX, PACKINGS, is_valid
 
 _ATTEMPTS = 200
 _LEAST_SHARE = 0.35
@@ -102,7 +103,7 @@ class SearchSpace:
         )
 
     def cheapest(self) -> Spec:
-        """The spec with the fewest MAC per output pixel (ties: fewest bytes). No budget below it can be met."""
+        """The spec with the fewest MAC per output pixel (ties: fewest bytes); no budget below can be met."""
         specs = [
             Spec(
                 block=blocks.chain((choice,)),
@@ -124,12 +125,10 @@ class SearchSpace:
     def sample(self, rng: random.Random) -> Spec:
         """A random member of the space."""
         spec = Spec(block=blocks.random_block(self.choices(), self.max_layers, rng), width=self.widths[0])
-        spec = replace(spec, **{name: rng.choice(values) for name, values in self._numbers().items()})
-        validate(spec)
-        return spec
+        return _with(spec, {name: rng.choice(values) for name, values in self._numbers().items()})
 
     def sample_within(self, rng: random.Random, max_macs: float) -> Spec:
-        """A random member that costs at most ``max_macs`` MAC per output pixel and, where it can, nearly that.
+        """A random member of at most ``max_macs`` MAC per output pixel and, where it can, nearly that.
 
         Raises:
             SpecError: not even the cheapest member fits.
@@ -168,7 +167,7 @@ class SearchSpace:
         """A member with the block of one parent and each number from either."""
         block = rng.choice((first, second)).block
         numbers = {name: getattr(rng.choice((first, second)), name) for name in self._numbers()}
-        return replace(first, block=block, **numbers)
+        return _with(replace(first, block=block), numbers)
 
     def to_json(self) -> str:
         """One line of JSON with a fixed key order; types are their codes."""
@@ -189,7 +188,7 @@ class SearchSpace:
         if not isinstance(document, dict) or set(document) - set(names):
             raise SpecError("space", f"the space must be a JSON object with keys out of {', '.join(names)}")
         try:
-            values = {
+            values: dict[str, Any] = {
                 name: int(value) if name == "max_layers" else tuple(int(number) for number in value)
                 for name, value in document.items()
             }
@@ -213,7 +212,7 @@ class SearchSpace:
         if rng.random() < 0.6:
             return replace(spec, block=blocks.mutated(spec.block, self.choices(), self.max_layers, rng))
         name, values = rng.choice(list(self._numbers().items()))
-        return replace(spec, **{name: rng.choice(values)})
+        return _with(spec, {name: rng.choice(values)})
 
     def _fit(self, spec: Spec, rng: random.Random, max_macs: float) -> Spec | None:
         """The same block with a width and repeats that nearly spend the budget, or None."""
@@ -224,7 +223,7 @@ class SearchSpace:
         return rng.choice(fitting) if fitting else None
 
     def _affordable_cheapest(self, max_macs: float) -> Spec:
-        """The costliest-to-fit fallback for budgets that no draw nearly spends."""
+        """The fallback for budgets that no draw nearly spends."""
         cheapest = self.cheapest()
         least = cost(cheapest).macs_per_pixel
         if least > max_macs:
@@ -234,3 +233,8 @@ class SearchSpace:
                 f"({least:g}); ask for a smaller reduction",
             )
         return cheapest
+
+
+def _with(spec: Spec, numbers: dict[str, int]) -> Spec:
+    changes: dict[str, Any] = dict(numbers)
+    return replace(spec, **changes)
