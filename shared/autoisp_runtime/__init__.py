@@ -1,0 +1,1 @@
+"""Process glue of every service: configuration, logging, gRPC, JetStream, databases, artifacts, lifecycle."""

@@ -1,0 +1,103 @@
+"""A NATS connection that waits for its server at the start and never gives up on it later."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import nats
+import nats.errors
+import structlog
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+
+_log = structlog.get_logger(__name__)
+
+_RECONNECT_WAIT_S = 0.25
+_LOG_EVERY_S = 5.0
+
+
+class NatsConnection:
+    """Owns the client; make it with :meth:`open`.
+
+    Attributes:
+        client: the nats-py client.
+        js: its JetStream context.
+        closed: set once the connection is gone for good (refused credentials, or :meth:`close`).
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.client = Client()
+        self.js: JetStreamContext = self.client.jetstream(timeout=5)
+        self.closed = asyncio.Event()
+        self._closing = False
+        self._said_at = float("-inf")
+        self._on_reconnect: list[Callable[[], Awaitable[None]]] = []
+
+    @classmethod
+    async def open(cls, url: str, *, name: str = "autoisp") -> NatsConnection:
+        """Connect, however long that takes, saying every few seconds what it waits for; cancel to give up."""
+        connection = cls(url)
+        await connection.client.connect(
+            url,
+            name=name,
+            connect_timeout=2,
+            reconnect_time_wait=_RECONNECT_WAIT_S,  # type: ignore[arg-type]
+            max_reconnect_attempts=-1,
+            ping_interval=5,
+            max_outstanding_pings=2,
+            error_cb=connection._errored,
+            disconnected_cb=connection._disconnected,
+            reconnected_cb=connection._reconnected,
+            closed_cb=connection._closed,
+        )
+        _log.info("connected to NATS", url=url)
+        return connection
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server is there right now."""
+        return self.client.is_connected
+
+    def on_reconnect(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Call ``callback`` after every reconnection; its errors are logged."""
+        self._on_reconnect.append(callback)
+
+    async def close(self, timeout_s: float = 2.0) -> None:
+        """Send what is buffered, then close; never raises, never takes much longer than ``timeout_s``."""
+        self._closing = True
+        try:
+            if self.client.is_connected:
+                await self.client.flush(timeout=max(1, int(timeout_s)))
+        except (nats.errors.Error, OSError) as error:
+            _log.warning("NATS was not flushed", error=str(error))
+        finally:
+            await self.client.close()
+            self.closed.set()
+
+    async def _errored(self, error: Exception) -> None:
+        if self._closing:
+            return
+        if self.client.is_connected:
+            _log.warning("NATS error", error=str(error))
+        elif time.monotonic() - self._said_at >= _LOG_EVERY_S:
+            self._said_at = time.monotonic()
+            _log.warning(f"waiting for NATS at {self.url}", error=str(error) or type(error).__name__)
+
+    async def _disconnected(self) -> None:
+        if not self._closing:
+            _log.warning("lost NATS; reconnecting", url=self.url)
+
+    async def _reconnected(self) -> None:
+        self._said_at = float("-inf")
+        _log.info("reconnected to NATS", url=self.url)
+        for callback in self._on_reconnect:
+            try:
+                await callback()
+            except (nats.errors.Error, OSError) as error:
+                _log.warning("after reconnecting", error=str(error))
+
+    async def _closed(self) -> None:
+        self.closed.set()

@@ -1,0 +1,251 @@
+"""The consuming loop and its delivery semantics.
+
+- A handler that returns: the message is acknowledged, with a receipt.
+- A handler that fails with something transient or unknown: the message comes again after a growing delay.
+- A permanent error, an undecodable payload, or too many deliveries: the message is *poison*:
+  ``on_dead_letter`` is told, it is published to the dead-letter stream, and only then terminated (terminating
+  deletes a command's body).
+- While a handler runs, JetStream gets a sign of life every third of the ack wait, so long work is not given
+  to others.
+- A lost connection never ends the loop: JetStream redelivers, and handlers are idempotent by
+  ``envelope.event_id``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeGuard, TypeVar
+
+import nats.errors
+import structlog
+from autoisp_core.errors import (
+    AutoISPError,
+    ErrorCode,
+    InternalError,
+    UnavailableError,
+)
+from nats.aio.msg import Msg
+
+from autoisp_runtime.jetstream.connection import NatsConnection
+from autoisp_runtime.jetstream.dead_letters import publish_dead_letter
+from autoisp_runtime.jetstream.envelope import Envelope
+from autoisp_runtime.jetstream.fetch import PullSource
+from autoisp_runtime.jetstream.topology import ConsumerSpec
+from autoisp_runtime.tracing import traced
+
+Handler = Callable[[Envelope], Awaitable[None]]
+DeadLetterHandler = Callable[[Envelope, AutoISPError], Awaitable[None]]
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+
+_ACK_TIMEOUT_S = 5.0
+_PAUSE_S = 0.5  # between attempts while NATS is away
+_LOST = (nats.errors.Error, asyncio.TimeoutError, OSError)
+_RETRIED = frozenset(
+    {ErrorCode.INTERNAL, ErrorCode.UNKNOWN}
+)  # perhaps a bug, perhaps bad luck: bounded retries
+
+
+@dataclass(frozen=True)
+class DeliveryPolicy:
+    """How hard to try.
+
+    Args:
+        ack_wait_s: as given to ``ensure_topology``; signs of life go out at a third of it.
+        max_deliver: a message that was delivered more often is poison.
+        backoff_s: waits before the second, third, … delivery; the last one repeats.
+        batch: how many messages to take at a time; 1 for heavy work.
+        linger_s: how long one fetch waits for something to come.
+    """
+
+    ack_wait_s: float = 30.0
+    max_deliver: int = 5
+    backoff_s: tuple[float, ...] = (0.5, 2.0, 5.0, 15.0)
+    batch: int = 1
+    linger_s: float = 2.0
+
+    def delay(self, deliveries: int) -> float:
+        """The wait after the ``deliveries``-th failed delivery."""
+        return self.backoff_s[min(deliveries, len(self.backoff_s)) - 1]
+
+
+class Consumer:
+    """Serves one or more durables with one handler, one message at a time.
+
+    Args:
+        connection: an open connection.
+        specs: durables in order of preference: a later one is asked only while the earlier ones are empty.
+        handler: does the work; must be idempotent by ``envelope.event_id`` and keep compute off the event
+            loop.
+        policy: how hard to try.
+        on_dead_letter: told about poison before it is put away, to record that the work failed.
+    """
+
+    def __init__(
+        self,
+        connection: NatsConnection,
+        specs: ConsumerSpec | Sequence[ConsumerSpec],
+        handler: Handler,
+        *,
+        policy: DeliveryPolicy | None = None,
+        on_dead_letter: DeadLetterHandler | None = None,
+    ) -> None:
+        chosen = (specs,) if isinstance(specs, ConsumerSpec) else tuple(specs)
+        self._connection = connection
+        self._sources = [PullSource(connection, spec) for spec in chosen]
+        self._handler = handler
+        self._policy = policy or DeliveryPolicy()
+        self._on_dead_letter = on_dead_letter
+        self._stopping = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._work: asyncio.Task[None] | None = None
+        self._log = _log.bind(consumer=chosen[0].durable)
+
+    async def run(self) -> None:
+        """Consume until :meth:`stop`; lost connections are waited out."""
+        try:
+            while not self._stopping.is_set():
+                try:
+                    source, messages = await self._until_stopping(self._next(), (self._sources[0], []))
+                except UnavailableError as error:
+                    self._log.debug("nothing fetched", error=str(error))
+                    await self._until_stopping(asyncio.sleep(_PAUSE_S), None)
+                    continue
+                for msg in messages:
+                    if self._stopping.is_set():
+                        await self._settle(msg.nak(), "nak")
+                    else:
+                        await self._process(source, msg)
+        finally:
+            self._stopped.set()
+
+    async def stop(self, grace_s: float = 10.0) -> None:
+        """Take nothing new; let the message in work end within ``grace_s``, else hand it back to others."""
+        self._stopping.set()
+        work = self._work
+        if work is not None and not work.done():
+            await asyncio.wait({work}, timeout=grace_s)
+            work.cancel()
+        if work is not None:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), _ACK_TIMEOUT_S + 1)
+
+    async def _next(self) -> tuple[PullSource, list[Msg]]:
+        *preferred, last = self._sources
+        for source in preferred:
+            if messages := await source.fetch(self._policy.batch):
+                return source, messages
+        # While the last one lingers the preferred ones are not looked at, so it lingers less.
+        linger = self._policy.linger_s if not preferred else min(self._policy.linger_s, 0.5)
+        if self._policy.batch > 1 and (messages := await last.fetch(self._policy.batch)):
+            return last, messages
+        return last, await last.fetch(1, linger)
+
+    async def _process(self, source: PullSource, msg: Msg) -> None:
+        envelope = Envelope.from_msg(msg)
+        log = self._log.bind(kind=envelope.kind, id=envelope.resource_id, deliveries=envelope.deliveries)
+        policy = self._policy
+        if envelope.deliveries > policy.max_deliver:
+            await self._bury(source, msg, envelope, _exhausted(envelope, "its handlers died"))
+            return
+        try:
+            async with _signs_of_life(msg, policy.ack_wait_s / 3):
+                self._work = asyncio.create_task(self._handle(envelope))
+                await self._work
+        except asyncio.CancelledError:
+            if self._work is not None and not self._work.done():
+                self._work.cancel()
+            await self._settle(msg.nak(), "nak")
+            if not self._stopping.is_set():
+                raise
+            log.info("handed back because this process stops")
+        except Exception as error:
+            if _permanent(error):
+                await self._bury(source, msg, envelope, error)
+            elif envelope.deliveries >= policy.max_deliver:
+                log.error("failed for the last time", exc_info=error)
+                await self._bury(source, msg, envelope, _exhausted(envelope, str(error)))
+            else:
+                delay = policy.delay(envelope.deliveries)
+                known = isinstance(error, AutoISPError)
+                log.warning(
+                    "failed; will be tried again",
+                    error=str(error),
+                    delay_s=delay,
+                    exc_info=None if known else error,
+                )
+                await self._settle(msg.nak(delay=delay), "nak")
+        else:
+            await self._settle(msg.ack_sync(timeout=_ACK_TIMEOUT_S), "ack")
+        finally:
+            self._work = None
+
+    async def _handle(self, envelope: Envelope) -> None:
+        with traced(envelope.traceparent):
+            await self._handler(envelope)
+
+    async def _bury(self, source: PullSource, msg: Msg, envelope: Envelope, error: AutoISPError) -> None:
+        self._log.error("dead letter", subject=envelope.subject, reason=error.reason, error=str(error))
+        try:
+            async with _signs_of_life(msg, self._policy.ack_wait_s / 3):
+                # A broken on_dead_letter must not keep poison in the queue for ever.
+                if self._on_dead_letter is not None and envelope.deliveries <= 2 * self._policy.max_deliver:
+                    await self._on_dead_letter(envelope, error)
+                await publish_dead_letter(self._connection, source.spec, envelope, error)
+        except Exception as failure:
+            self._log.error("could not be put away; will be tried again", exc_info=failure)
+            await self._settle(msg.nak(delay=self._policy.delay(envelope.deliveries)), "nak")
+        else:
+            await self._settle(msg.term(), "term")
+
+    async def _settle(self, answer: Awaitable[object], what: str) -> None:
+        try:
+            await answer
+        except _LOST as error:
+            # It comes again after the ack wait, and the handler sees that it is done already.
+            self._log.warning(f"{what} was lost", error=str(error) or type(error).__name__)
+
+    async def _until_stopping(self, work: Coroutine[Any, Any, T], otherwise: T) -> T:
+        task = asyncio.ensure_future(work)
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            return otherwise
+        finally:
+            stopping.cancel()
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+
+
+@contextlib.asynccontextmanager
+async def _signs_of_life(msg: Msg, every_s: float) -> AsyncIterator[None]:
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(every_s)
+            with contextlib.suppress(*_LOST):
+                await msg.in_progress()
+
+    task = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def _permanent(error: Exception) -> TypeGuard[AutoISPError]:
+    return isinstance(error, AutoISPError) and not error.transient and error.code not in _RETRIED
+
+
+def _exhausted(envelope: Envelope, why: str) -> AutoISPError:
+    return InternalError(
+        f"{envelope.subject} failed {envelope.deliveries} times: {why}; see the worker's log",
+        reason="DELIVERIES_EXHAUSTED",
+        metadata={"deliveries": str(envelope.deliveries)},
+    )

@@ -1,0 +1,191 @@
+"""Every stream, subject and durable consumer of AutoISP, as data, and the one function that makes them.
+
+Subjects are ``autoisp.v1.{cmd|evt}.<aggregate>.<verb>.<id>``. Commands have exactly one handler (work-queue
+stream), events any number (limits stream), and what nobody could handle ends in the dead-letter stream.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nats.js import JetStreamContext, api
+from nats.js.errors import BadRequestError
+
+COMMAND_STREAM = "AUTOISP_CMD"
+EVENT_STREAM = "AUTOISP_EVT"
+DEAD_LETTER_STREAM = "AUTOISP_DLQ"
+
+_PREFIX = "autoisp.v1"
+_TOKEN = re.compile(r"[A-Za-z0-9_-]+")
+_NAME_IN_USE = 10058  # JetStream: the stream exists with another configuration
+_DAY_S = 86_400.0
+# An outbox relay that died between publishing and noting it repeats itself within this time without anybody
+# seeing it twice.
+_DUPLICATE_WINDOW_S = 3_600.0
+
+
+class Command(StrEnum):
+    """What somebody is told to do: imperative, one handler."""
+
+    PROTOTYPE_PROFILE = "prototype.profile"
+    TRIAL_RUN = "trial.run"
+    EVALUATION_RUN = "evaluation.run"
+
+
+class Event(StrEnum):
+    """What has happened: past tense, any number of listeners."""
+
+    CLIP_INGESTED = "clip.ingested"
+    PROTOTYPE_PROFILED = "prototype.profiled"
+    TRIAL_REPORTED = "trial.reported"
+    TRIAL_COMPLETED = "trial.completed"
+    SEARCH_COMPLETED = "search.completed"
+    SEARCH_CANCELLED = "search.cancelled"
+    EVALUATION_CLIP_JUDGED = "evaluation.clip_judged"
+    EVALUATION_COMPLETED = "evaluation.completed"
+    MODEL_VERSION_REGISTERED = "model_version.registered"
+    MODEL_VERSION_PROMOTED = "model_version.promoted"
+
+
+def command_subject(command: Command, resource_id: str) -> str:
+    """``autoisp.v1.cmd.<aggregate>.<verb>.<id>``.
+
+    >>> command_subject(Command.TRIAL_RUN, "t-1")
+    'autoisp.v1.cmd.trial.run.t-1'
+    """
+    return f"{_PREFIX}.cmd.{command.value}.{_token(resource_id)}"
+
+
+def event_subject(event: Event, resource_id: str) -> str:
+    """``autoisp.v1.evt.<aggregate>.<verb>.<id>``."""
+    return f"{_PREFIX}.evt.{event.value}.{_token(resource_id)}"
+
+
+def dead_letter_subject(durable: str, subject: str) -> str:
+    """``autoisp.v1.dlq.<durable>.<what followed the version in the original subject>``."""
+    return f"{_PREFIX}.dlq.{durable}.{subject.removeprefix(_PREFIX + '.')}"
+
+
+def kind_of(subject: str) -> str:
+    """``<aggregate>.<verb>`` of a command's or event's subject; any other subject as it is."""
+    tokens = subject.split(".")
+    return ".".join(tokens[3:5]) if subject.startswith(_PREFIX + ".") and len(tokens) >= 6 else subject
+
+
+@dataclass(frozen=True)
+class ConsumerSpec:
+    """One durable pull consumer.
+
+    Args:
+        durable: its name; processes that share it share the work.
+        kinds: what it gets; the stream follows from them.
+        max_ack_pending: how many messages may be in work at once, over all processes.
+    """
+
+    durable: str
+    kinds: tuple[Command, ...] | tuple[Event, ...]
+    max_ack_pending: int = 1000
+
+    @property
+    def stream(self) -> str:
+        """The stream it reads."""
+        return COMMAND_STREAM if isinstance(self.kinds[0], Command) else EVENT_STREAM
+
+    @property
+    def filter_subjects(self) -> list[str]:
+        """Subjects with a wildcard for the id."""
+        area = "cmd" if self.stream == COMMAND_STREAM else "evt"
+        return [f"{_PREFIX}.{area}.{kind.value}.*" for kind in self.kinds]
+
+
+# Two durables for the worker, asked in this order: the few short jobs that somebody waits for go before the
+# many long ones. One durable with all three would deliver in stream order and let an evaluation wait behind
+# every queued trial.
+WORKER_FIRST = ConsumerSpec("worker-first", (Command.PROTOTYPE_PROFILE, Command.EVALUATION_RUN))
+WORKER_TRIALS = ConsumerSpec("worker-trials", (Command.TRIAL_RUN,))
+SEARCH_RESULTS = ConsumerSpec(
+    "search-results", (Event.PROTOTYPE_PROFILED, Event.TRIAL_REPORTED, Event.TRIAL_COMPLETED)
+)
+EVALUATION_TRIGGERS = ConsumerSpec("evaluation-triggers", (Event.SEARCH_COMPLETED,))
+EVALUATION_RESULTS = ConsumerSpec("evaluation-results", (Event.EVALUATION_CLIP_JUDGED,))
+REGISTRY_EVALUATIONS = ConsumerSpec("registry-evaluations", (Event.EVALUATION_COMPLETED,))
+
+CONSUMERS = (
+    WORKER_FIRST,
+    WORKER_TRIALS,
+    SEARCH_RESULTS,
+    EVALUATION_TRIGGERS,
+    EVALUATION_RESULTS,
+    REGISTRY_EVALUATIONS,
+)
+
+
+def stream_configs(replicas: int = 1) -> tuple[api.StreamConfig, ...]:
+    """The three streams, all on disk."""
+
+    def stream(name: str, area: str, retention: api.RetentionPolicy, **limits: object) -> api.StreamConfig:
+        return api.StreamConfig(
+            name=name,
+            subjects=[f"{_PREFIX}.{area}.>"],
+            retention=retention,
+            storage=api.StorageType.FILE,
+            num_replicas=replicas,
+            duplicate_window=_DUPLICATE_WINDOW_S,
+            **limits,  # type: ignore[arg-type]
+        )
+
+    return (
+        # A full work queue refuses new commands (the outbox tries again) rather than dropping old ones.
+        stream(
+            COMMAND_STREAM,
+            "cmd",
+            api.RetentionPolicy.WORK_QUEUE,
+            discard=api.DiscardPolicy.NEW,
+            max_msgs=100_000,
+        ),
+        stream(EVENT_STREAM, "evt", api.RetentionPolicy.LIMITS, max_age=7 * _DAY_S),
+        stream(DEAD_LETTER_STREAM, "dlq", api.RetentionPolicy.LIMITS, max_age=30 * _DAY_S),
+    )
+
+
+async def ensure_topology(js: JetStreamContext, *, ack_wait_s: float = 30.0, replicas: int = 1) -> None:
+    """Make or update all streams and consumers; any number of processes may, at once and again.
+
+    Args:
+        ack_wait_s: how long a message may stay without a sign of life before another process gets it.
+        replicas: copies of every stream (1, or 3 in a cluster of at least 3 servers).
+
+    Raises:
+        nats.errors.Error: the server refused or can't be reached.
+    """
+    for stream in stream_configs(replicas):
+        try:
+            await js.add_stream(stream)
+        except BadRequestError as error:
+            if error.err_code != _NAME_IN_USE:
+                raise
+            await js.update_stream(stream)
+    for spec in CONSUMERS:
+        await js.add_consumer(spec.stream, consumer_config(spec, ack_wait_s))
+
+
+def consumer_config(spec: ConsumerSpec, ack_wait_s: float) -> api.ConsumerConfig:
+    """JetStream's view of a :class:`ConsumerSpec`."""
+    return api.ConsumerConfig(
+        durable_name=spec.durable,
+        filter_subjects=spec.filter_subjects,
+        ack_policy=api.AckPolicy.EXPLICIT,
+        ack_wait=ack_wait_s,
+        # No limit here: JetStream would drop what passes it without a word. Our consumer counts, tells, and
+        # dead-letters.
+        max_deliver=-1,
+        max_ack_pending=spec.max_ack_pending,
+    )
+
+
+def _token(resource_id: str) -> str:
+    if not _TOKEN.fullmatch(resource_id):
+        raise ValueError(f"{resource_id!r} can't be part of a subject; use the resource's id, not its name")
+    return resource_id
