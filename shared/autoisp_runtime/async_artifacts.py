@@ -1,0 +1,56 @@
+"""The artifact store for an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from autoisp_core.artifact import Artifact
+
+from autoisp_runtime.artifacts import CHUNK_BYTES, ArtifactStore
+
+
+class AsyncArtifactStore:
+    """:class:`ArtifactStore` for an event loop; every call runs in a thread. Errors are the same."""
+
+    def __init__(self, store: ArtifactStore) -> None:
+        self.blocking = store
+
+    async def put_bytes(self, data: bytes, media_type: str = "application/octet-stream") -> Artifact:
+        """See :meth:`ArtifactStore.put_bytes`."""
+        return await asyncio.to_thread(self.blocking.put_bytes, data, media_type)
+
+    async def put_file(self, path: Path, media_type: str = "application/octet-stream") -> Artifact:
+        """See :meth:`ArtifactStore.put_file`."""
+        return await asyncio.to_thread(self.blocking.put_file, path, media_type)
+
+    async def get_bytes(self, artifact: Artifact) -> bytes:
+        """See :meth:`ArtifactStore.get_bytes`."""
+        return await asyncio.to_thread(self.blocking.get_bytes, artifact)
+
+    async def stream(self, artifact: Artifact, chunk_bytes: int = CHUNK_BYTES) -> AsyncIterator[bytes]:
+        """See :meth:`ArtifactStore.iter_bytes`."""
+        chunks = self.blocking.iter_bytes(artifact, chunk_bytes)
+        while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
+            yield chunk
+
+    async def put_result(self, key: str, data: bytes, *, overwrite: bool = False) -> bool:
+        """See :meth:`ArtifactStore.put_result`."""
+        return await asyncio.to_thread(self.blocking.put_result, key, data, overwrite=overwrite)
+
+    async def get_result(self, key: str) -> bytes | None:
+        """See :meth:`ArtifactStore.get_result`."""
+        return await asyncio.to_thread(self.blocking.get_result, key)
+
+    async def exists(self, artifact: Artifact) -> bool:
+        """See :meth:`ArtifactStore.exists`."""
+        return await asyncio.to_thread(self.blocking.exists, artifact)
+
+    async def delete(self, artifact: Artifact) -> None:
+        """See :meth:`ArtifactStore.delete`."""
+        await asyncio.to_thread(self.blocking.delete, artifact)
+
+    async def delete_prefix(self, prefix: str) -> int:
+        """See :meth:`ArtifactStore.delete_prefix`."""
+        return await asyncio.to_thread(self.blocking.delete_prefix, prefix)
