@@ -27,7 +27,7 @@ class LayerType(IntEnum):
     TERMINAL = 7
     """End of the block; always the last tuple."""
     DEPTHWISE = 8
-    """One kernel × kernel filter per channel, no activation; its pointwise partner: ``CONV`` with kernel 1."""
+    """One kernel × kernel filter per channel, no activation; pair it with a ``CONV`` of kernel 1."""
     GROUPED = 9
     """Reserved: grouped convolution."""
     DYNAMIC = 10

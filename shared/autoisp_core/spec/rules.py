@@ -11,6 +11,8 @@ MAX_INDEX = 23
 PACKINGS = (2, 4)
 FRAMES = (1, 3, 5)
 END_KERNELS = (1, 3, 5)
+MIN_WIDTH = 4
+"""A narrower network could not even pass the four Bayer planes on."""
 
 
 def validate(spec: Spec, *, max_index: int = MAX_INDEX) -> None:
@@ -23,8 +25,8 @@ def validate(spec: Spec, *, max_index: int = MAX_INDEX) -> None:
     _one_of("frames", spec.frames, FRAMES)
     _one_of("stem_kernel", spec.stem_kernel, END_KERNELS)
     _one_of("head_kernel", spec.head_kernel, END_KERNELS)
-    _at_least_one("width", spec.width)
-    _at_least_one("repeats", spec.repeats)
+    _at_least("width", spec.width, MIN_WIDTH)
+    _at_least("repeats", spec.repeats, 1)
     _validate_block(spec.block, max_index)
 
 
@@ -79,9 +81,9 @@ def _one_of(name: str, value: int, allowed: tuple[int, ...]) -> None:
         raise SpecError(f"spec.{name}", f"{name} is {value}; it must be {_either(allowed)}")
 
 
-def _at_least_one(name: str, value: int) -> None:
-    if value < 1:
-        raise SpecError(f"spec.{name}", f"{name} is {value}; it must be at least 1")
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise SpecError(f"spec.{name}", f"{name} is {value}; it must be at least {least}")
 
 
 def _either(values: tuple[int, ...]) -> str:

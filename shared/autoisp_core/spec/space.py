@@ -11,7 +11,7 @@ from autoisp_core.spec import blocks
 from autoisp_core.spec.cost import cost
 from autoisp_core.spec.layers import KERNELS, RESERVED, LayerType
 from autoisp_core.spec.model import Spec, SpecError
-from autoisp_core.spec.rules import END_KERNELS, FRAMES, MAX_INDEX, PACKINGS, is_valid
+from autoisp_core.spec.rules import END_KERNELS, FRAMES, MAX_INDEX, MIN_WIDTH, PACKINGS, is_valid
 
 _ATTEMPTS = 200
 _LEAST_SHARE = 0.35
@@ -71,9 +71,9 @@ class SearchSpace:
             wrong = [value for value in getattr(self, name) if value not in allowed]
             if wrong:
                 raise SpecError(f"space.{name}", f"{name} has {wrong}; allowed are {list(allowed)}")
-        for name in ("widths", "repeats"):
-            if min(getattr(self, name)) < 1:
-                raise SpecError(f"space.{name}", f"{name} must be 1 or more")
+        for name, least in (("widths", MIN_WIDTH), ("repeats", 1)):
+            if min(getattr(self, name)) < least:
+                raise SpecError(f"space.{name}", f"{name} must be {least} or more")
         refused = [kind.name for kind in self.types if kind in RESERVED or kind == LayerType.TERMINAL]
         if refused:
             raise SpecError("space.types", f"{refused} can't be searched; leave them out")
