@@ -1,0 +1,88 @@
+"""The asyncio twin of :mod:`autoisp_client.connection`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, TypeVar
+
+import grpc
+from autoisp_core.errors import AutoISPError
+
+from autoisp_client.faults import CHANNEL_OPTIONS, Backoff, cut_short, explain
+
+R = TypeVar("R")
+
+
+class AsyncConnection:
+    """A channel to one service; arguments as of :class:`autoisp_client.connection.Connection`."""
+
+    def __init__(self, service: str, address: str, patience: float) -> None:
+        self.service, self.address, self.patience = service, address, patience
+        self.channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+
+    async def unary(
+        self, call: Callable[..., Awaitable[R]], request: Any, *, repeat: bool = True, deadline: float = 60.0
+    ) -> R:
+        """Calls with a deadline of ``deadline`` seconds an attempt."""
+
+        async def once() -> R:
+            return await call(request, timeout=deadline)
+
+        return await self.attempt(once, repeat=repeat)
+
+    async def attempt(self, action: Callable[[], Awaitable[R]], *, repeat: bool = True) -> R:
+        """Runs ``action``, which makes calls; again while nobody answers, if ``repeat``."""
+        backoff = Backoff(self.patience if repeat else 0.0)
+        while True:
+            try:
+                return await action()
+            except grpc.RpcError as error:
+                ours = explain(error, self.service, self.address)
+            except AutoISPError as error:
+                ours = error
+            await asyncio.sleep(backoff.pause(ours))
+
+    async def stream(self, call: Callable[..., AsyncIterable[R]], request: Any) -> AsyncIterator[R]:
+        """Opens a server stream and yields its messages; closes it when the caller stops."""
+        responses: Any = call(request)
+        try:
+            async for response in responses:
+                yield response
+        except grpc.RpcError as error:
+            raise explain(error, self.service, self.address) from error
+        finally:
+            responses.cancel()
+
+    async def watch(
+        self, call: Callable[..., AsyncIterable[R]], request: Any, is_last: Callable[[R], bool]
+    ) -> AsyncIterator[R]:
+        """A server stream that begins with a snapshot: opened again when it breaks, until ``is_last``."""
+        backoff = Backoff(self.patience)
+        while True:
+            try:
+                async for message in self.stream(call, request):
+                    backoff.reset()
+                    yield message
+                    if is_last(message):
+                        return
+                pause = backoff.pause(cut_short(self.service, self.address))
+            except AutoISPError as error:
+                pause = backoff.pause(error)
+            await asyncio.sleep(pause)
+
+    async def pages(
+        self, call: Callable[..., Awaitable[Any]], request: Any, items: Callable[[Any], Iterable[R]]
+    ) -> AsyncIterator[R]:
+        """All items of a List method, page by page as they are needed."""
+        while True:
+            response = await self.unary(call, request)
+            for item in items(response):
+                yield item
+            if not response.next_page_token:
+                return
+            request.page_token = response.next_page_token
+
+    async def close(self) -> None:
+        """Ends every call."""
+        await self.channel.close()

@@ -1,0 +1,260 @@
+"""The blocking client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from autoisp.common.v1 import common_pb2
+from autoisp.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
+from autoisp.ingest.v1 import ingest_pb2, ingest_pb2_grpc
+from autoisp.registry.v1 import registry_pb2, registry_pb2_grpc
+from autoisp.search.v1 import search_pb2, search_pb2_grpc
+
+from autoisp_client import requests
+from autoisp_client.connection import Connection
+from autoisp_client.download import VerifiedFile
+from autoisp_client.endpoints import Endpoints
+from autoisp_client.payload import clip_payload, file_payload
+
+
+class Client:
+    """Everything that the four services offer, as plain calls on generated messages.
+
+    Every method raises the classes of :mod:`autoisp_core.errors`: what the server said, or
+    :class:`~autoisp_core.errors.UnavailableError` naming the address when nobody answered. Calls are
+    repeated while nobody answers, for ``patience`` seconds; creates carry a ``request_id``, so nothing is
+    created twice. One client may be used from several threads.
+
+    Args:
+        server: :class:`Endpoints`, or the text that :meth:`Endpoints.parse` reads.
+        patience: seconds.
+
+    >>> from autoisp_client import Client
+    >>> with Client("127.0.0.1:9", patience=0) as client:
+    ...     client.get_search("searches/s")
+    Traceback (most recent call last):
+    ...
+    autoisp_core.errors.UnavailableError: no answer from 127.0.0.1:9 (the search service); check the \
+address, or start it with 'autoisp up'
+    """
+
+    def __init__(self, server: Endpoints | str, *, patience: float = 5.0) -> None:
+        self.endpoints = server if isinstance(server, Endpoints) else Endpoints.parse(server)
+        self._ingest = Connection("ingest", self.endpoints.ingest, patience)
+        self._search = Connection("search", self.endpoints.search, patience)
+        self._evaluation = Connection("evaluation", self.endpoints.evaluation, patience)
+        self._registry = Connection("registry", self.endpoints.registry, patience)
+        self._ingest_stub = ingest_pb2_grpc.IngestServiceStub(self._ingest.channel)
+        self._search_stub = search_pb2_grpc.SearchServiceStub(self._search.channel)
+        self._evaluation_stub = evaluation_pb2_grpc.EvaluationServiceStub(self._evaluation.channel)
+        self._registry_stub = registry_pb2_grpc.RegistryServiceStub(self._registry.channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends every call and closes the connections."""
+        for connection in (self._ingest, self._search, self._evaluation, self._registry):
+            connection.close()
+
+    # -- clips and datasets
+
+    def upload_clip(self, path: Path | str, *, display_name: str = "") -> ingest_pb2.Clip:
+        """Uploads a video file, or a folder of PNG frames; the same bytes give the same clip.
+
+        Raises:
+            InvalidArgumentError: nothing there, nothing in it, or nothing that decodes.
+        """
+        payload = clip_payload(Path(path))
+        return self._ingest.attempt(
+            lambda: self._ingest_stub.UploadClip(requests.clip_upload(payload, display_name))
+        )
+
+    def get_clip(self, name: str) -> ingest_pb2.Clip:
+        """The clip ``clips/{c}``."""
+        return self._ingest.unary(self._ingest_stub.GetClip, ingest_pb2.GetClipRequest(name=name))
+
+    def list_clips(self, *, page_size: int = 0) -> Iterator[ingest_pb2.Clip]:
+        """All clips."""
+        request = ingest_pb2.ListClipsRequest(page_size=page_size)
+        return self._ingest.pages(self._ingest_stub.ListClips, request, lambda page: page.clips)
+
+    def delete_clip(self, name: str) -> None:
+        """Deletes a clip that no dataset holds."""
+        self._ingest.unary(self._ingest_stub.DeleteClip, ingest_pb2.DeleteClipRequest(name=name))
+
+    def create_dataset(
+        self,
+        clips: Sequence[ingest_pb2.DatasetClip],
+        *,
+        dataset_id: str = "",
+        display_name: str = "",
+        request_id: str = "",
+    ) -> ingest_pb2.Dataset:
+        """Groups clips into training, validation and test splits."""
+        request = requests.dataset_request(clips, dataset_id, display_name, request_id)
+        return self._ingest.unary(self._ingest_stub.CreateDataset, request)
+
+    def get_dataset(self, name: str) -> ingest_pb2.Dataset:
+        """The dataset ``datasets/{d}``."""
+        return self._ingest.unary(self._ingest_stub.GetDataset, ingest_pb2.GetDatasetRequest(name=name))
+
+    def list_datasets(self, *, page_size: int = 0) -> Iterator[ingest_pb2.Dataset]:
+        """All datasets."""
+        request = ingest_pb2.ListDatasetsRequest(page_size=page_size)
+        return self._ingest.pages(self._ingest_stub.ListDatasets, request, lambda page: page.datasets)
+
+    def delete_dataset(self, name: str) -> None:
+        """Deletes a dataset; its clips stay."""
+        self._ingest.unary(self._ingest_stub.DeleteDataset, ingest_pb2.DeleteDatasetRequest(name=name))
+
+    # -- searches
+
+    def validate_search(self, search: search_pb2.Search, *, search_id: str = "") -> search_pb2.Search:
+        """Checks a search without starting it; returns it with every default filled in."""
+        request = search_pb2.ValidateSearchRequest(search_id=search_id, search=search)
+        return self._search.unary(self._search_stub.ValidateSearch, request)
+
+    def create_search(
+        self, search: search_pb2.Search, *, search_id: str = "", request_id: str = ""
+    ) -> search_pb2.Search:
+        """Starts a search."""
+        request = search_pb2.CreateSearchRequest(
+            search_id=search_id, search=search, request_id=requests.request_id(request_id)
+        )
+        return self._search.unary(self._search_stub.CreateSearch, request)
+
+    def get_search(self, name: str) -> search_pb2.Search:
+        """The search ``searches/{s}``."""
+        return self._search.unary(self._search_stub.GetSearch, search_pb2.GetSearchRequest(name=name))
+
+    def list_searches(self, *, page_size: int = 0) -> Iterator[search_pb2.Search]:
+        """All searches."""
+        request = search_pb2.ListSearchesRequest(page_size=page_size)
+        return self._search.pages(self._search_stub.ListSearches, request, lambda page: page.searches)
+
+    def cancel_search(self, name: str) -> search_pb2.Search:
+        """Stops a search; running trials end at their next step."""
+        return self._search.unary(self._search_stub.CancelSearch, search_pb2.CancelSearchRequest(name=name))
+
+    def watch_search(self, name: str) -> Iterator[search_pb2.SearchUpdate]:
+        """A snapshot, then what changes, until the search has ended; survives a restart of the service."""
+        request = search_pb2.WatchSearchRequest(name=name)
+        return self._search.watch(self._search_stub.WatchSearch, request, requests.update_is_last)
+
+    def get_trial(self, name: str) -> search_pb2.Trial:
+        """The trial ``searches/{s}/trials/{t}``."""
+        return self._search.unary(self._search_stub.GetTrial, search_pb2.GetTrialRequest(name=name))
+
+    def list_trials(self, search: str, *, page_size: int = 0) -> Iterator[search_pb2.Trial]:
+        """All trials of ``searches/{s}``."""
+        request = search_pb2.ListTrialsRequest(parent=search, page_size=page_size)
+        return self._search.pages(self._search_stub.ListTrials, request, lambda page: page.trials)
+
+    # -- evaluations
+
+    def create_evaluation(
+        self, evaluation: evaluation_pb2.Evaluation, *, evaluation_id: str = "", request_id: str = ""
+    ) -> evaluation_pb2.Evaluation:
+        """Starts to judge networks and prototypes on a split."""
+        request = evaluation_pb2.CreateEvaluationRequest(
+            evaluation_id=evaluation_id, evaluation=evaluation, request_id=requests.request_id(request_id)
+        )
+        return self._evaluation.unary(self._evaluation_stub.CreateEvaluation, request)
+
+    def get_evaluation(self, name: str) -> evaluation_pb2.Evaluation:
+        """The evaluation ``evaluations/{e}``."""
+        request = evaluation_pb2.GetEvaluationRequest(name=name)
+        return self._evaluation.unary(self._evaluation_stub.GetEvaluation, request)
+
+    def list_evaluations(
+        self, *, search: str = "", page_size: int = 0
+    ) -> Iterator[evaluation_pb2.Evaluation]:
+        """All evaluations, or those of one search."""
+        request = evaluation_pb2.ListEvaluationsRequest(search=search, page_size=page_size)
+        call = self._evaluation_stub.ListEvaluations
+        return self._evaluation.pages(call, request, lambda page: page.evaluations)
+
+    def watch_evaluation(self, name: str) -> Iterator[evaluation_pb2.Evaluation]:
+        """The evaluation now, and again after each clip, until it has ended."""
+        request = evaluation_pb2.WatchEvaluationRequest(name=name)
+        call = self._evaluation_stub.WatchEvaluation
+        return self._evaluation.watch(call, request, requests.evaluation_ended)
+
+    # -- models and artifacts
+
+    def get_model(self, name: str) -> registry_pb2.Model:
+        """The model ``models/{m}``."""
+        return self._registry.unary(self._registry_stub.GetModel, registry_pb2.GetModelRequest(name=name))
+
+    def list_models(self, *, page_size: int = 0) -> Iterator[registry_pb2.Model]:
+        """All models."""
+        request = registry_pb2.ListModelsRequest(page_size=page_size)
+        return self._registry.pages(self._registry_stub.ListModels, request, lambda page: page.models)
+
+    def register_model_version(
+        self, model: str, version: registry_pb2.ModelVersion, *, request_id: str = ""
+    ) -> registry_pb2.ModelVersion:
+        """Adds an immutable version to ``models/{m}``, which is made with its first version."""
+        request = registry_pb2.RegisterModelVersionRequest(
+            parent=model, model_version=version, request_id=requests.request_id(request_id)
+        )
+        return self._registry.unary(self._registry_stub.RegisterModelVersion, request)
+
+    def get_model_version(self, name: str) -> registry_pb2.ModelVersion:
+        """The version ``models/{m}/versions/{v}``, where ``{v}`` is a number, an alias or ``latest``."""
+        request = registry_pb2.GetModelVersionRequest(name=name)
+        return self._registry.unary(self._registry_stub.GetModelVersion, request)
+
+    def list_model_versions(self, model: str, *, page_size: int = 0) -> Iterator[registry_pb2.ModelVersion]:
+        """All versions of ``models/{m}``."""
+        request = registry_pb2.ListModelVersionsRequest(parent=model, page_size=page_size)
+        call = self._registry_stub.ListModelVersions
+        return self._registry.pages(call, request, lambda page: page.model_versions)
+
+    def set_alias(self, model: str, alias: str, version: int, *, etag: str = "") -> registry_pb2.Model:
+        """Points a name such as ``champion`` at a version; with ``etag`` only if nobody was faster."""
+        request = registry_pb2.SetAliasRequest(model=model, alias=alias, version=version, etag=etag)
+        # Repeated with an etag, a call that had succeeded unheard would fail.
+        return self._registry.unary(self._registry_stub.SetAlias, request, repeat=not etag)
+
+    def upload_artifact(
+        self, path: Path | str, *, media_type: str = "application/onnx"
+    ) -> common_pb2.Artifact:
+        """Uploads a file, such as a prototype's ONNX graph; the same bytes give the same artifact."""
+        payload = file_payload(Path(path))
+        return self._registry.attempt(
+            lambda: self._registry_stub.UploadArtifact(requests.artifact_upload(payload, media_type))
+        )
+
+    def download(self, to: Path | str, *, model_version: str = "", sha256: str = "") -> common_pb2.Artifact:
+        """Writes a version's ONNX file, or any artifact by its digest, to the path ``to``.
+
+        The file appears complete and verified, or not at all.
+
+        Raises:
+            DataLossError: what arrived is not what was asked for.
+            ResourceExhaustedError: the disk is full.
+        """
+        request = requests.download_request(model_version, sha256)
+
+        def once() -> common_pb2.Artifact:
+            artifact = common_pb2.Artifact()
+            with VerifiedFile(Path(to)) as file:
+                for part in self._registry.stream(self._registry_stub.DownloadArtifact, request):
+                    if part.WhichOneof("payload") == "artifact":
+                        artifact = part.artifact
+                    else:
+                        file.write(part.chunk)
+                file.commit(artifact, sha256)
+            return artifact
+
+        return self._registry.attempt(once)

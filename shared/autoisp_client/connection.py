@@ -1,0 +1,88 @@
+"""Blocking calls to one service: errors mapped, lost connections retried."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+import grpc
+from autoisp_core.errors import AutoISPError
+
+from autoisp_client.faults import CHANNEL_OPTIONS, Backoff, cut_short, explain
+
+R = TypeVar("R")
+
+
+class Connection:
+    """A channel to one service.
+
+    Args:
+        service: its name, for messages.
+        address: ``HOST:PORT``.
+        patience: seconds that a call which may be repeated keeps trying while nobody answers.
+    """
+
+    def __init__(self, service: str, address: str, patience: float) -> None:
+        self.service, self.address, self.patience = service, address, patience
+        self.channel = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+
+    def unary(
+        self, call: Callable[..., R], request: Any, *, repeat: bool = True, deadline: float = 60.0
+    ) -> R:
+        """Calls with a deadline of ``deadline`` seconds an attempt."""
+        return self.attempt(lambda: call(request, timeout=deadline), repeat=repeat)
+
+    def attempt(self, action: Callable[[], R], *, repeat: bool = True) -> R:
+        """Runs ``action``, which makes calls; again while nobody answers, if ``repeat``."""
+        backoff = Backoff(self.patience if repeat else 0.0)
+        while True:
+            try:
+                return action()
+            except grpc.RpcError as error:
+                ours = explain(error, self.service, self.address)
+            except AutoISPError as error:
+                ours = error
+            time.sleep(backoff.pause(ours))
+
+    def stream(self, call: Callable[..., Iterable[R]], request: Any) -> Iterator[R]:
+        """Opens a server stream and yields its messages; closes it when the caller stops."""
+        responses: Any = call(request)
+        try:
+            yield from responses
+        except grpc.RpcError as error:
+            raise explain(error, self.service, self.address) from error
+        finally:
+            responses.cancel()
+
+    def watch(
+        self, call: Callable[..., Iterable[R]], request: Any, is_last: Callable[[R], bool]
+    ) -> Iterator[R]:
+        """A server stream that begins with a snapshot: opened again when it breaks, until ``is_last``."""
+        backoff = Backoff(self.patience)
+        while True:
+            try:
+                for message in self.stream(call, request):
+                    backoff.reset()
+                    yield message
+                    if is_last(message):
+                        return
+                pause = backoff.pause(cut_short(self.service, self.address))
+            except AutoISPError as error:
+                pause = backoff.pause(error)
+            time.sleep(pause)
+
+    def pages(
+        self, call: Callable[..., Any], request: Any, items: Callable[[Any], Iterable[R]]
+    ) -> Iterator[R]:
+        """All items of a List method, page by page as they are needed."""
+        while True:
+            response = self.unary(call, request)
+            yield from items(response)
+            if not response.next_page_token:
+                return
+            request.page_token = response.next_page_token
+
+    def close(self) -> None:
+        """Ends every call."""
+        self.channel.close()

@@ -1,0 +1,68 @@
+"""What a failed call means to the user, and when it is worth repeating."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field
+
+import grpc
+from autoisp_core.errors import AutoISPError, UnavailableError
+
+from autoisp_client.errors import from_rpc_error
+
+CHANNEL_OPTIONS: list[tuple[str, int]] = [
+    # gRPC's own pauses grow to two minutes; a service that restarts is back in seconds.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+]
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+
+
+def explain(error: grpc.RpcError, service: str, address: str) -> AutoISPError:
+    """The error of a call as ours; one that no server answered names the address and the fix."""
+    ours = from_rpc_error(error)
+    if isinstance(ours, UnavailableError) and not ours.metadata:
+        return UnavailableError(
+            f"no answer from {address} (the {service} service); check the address, "
+            "or start it with 'autoisp up'",
+            reason="SERVER_UNREACHABLE",
+            metadata={"field": "server", "address": address, "service": service},
+        )
+    return ours
+
+
+def cut_short(service: str, address: str) -> UnavailableError:
+    """A stream ended before its last message: the server is going down."""
+    return UnavailableError(
+        f"{address} (the {service} service) ended a watch early; try again when it is back",
+        reason="STREAM_CUT",
+        metadata={"address": address, "service": service},
+    )
+
+
+@dataclass
+class Backoff:
+    """Pauses between the attempts of one call: doubling, with jitter, for ``patience`` seconds in all."""
+
+    patience: float
+    _pause: float = FIRST_PAUSE
+    _start: float = field(default_factory=time.monotonic)
+
+    def pause(self, error: AutoISPError) -> float:
+        """Seconds to wait before the next attempt.
+
+        Raises:
+            AutoISPError: ``error`` itself, when it won't go away or the patience is spent.
+        """
+        left = self.patience - (time.monotonic() - self._start)
+        if not isinstance(error, UnavailableError) or left <= 0:
+            raise error
+        pause = min(self._pause * random.uniform(0.5, 1.0), left)
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        return pause
+
+    def reset(self) -> None:
+        """Forgets the past: the call made progress."""
+        self._pause, self._start = FIRST_PAUSE, time.monotonic()
