@@ -103,7 +103,8 @@ class Consumer:
         self._stopping = asyncio.Event()
         self._stopped = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
-        self._log = _log.bind(consumer=chosen[0].durable)
+        self.name = chosen[0].durable
+        self._log = _log.bind(consumer=self.name)
 
     async def run(self) -> None:
         """Consume until :meth:`stop`; lost connections are waited out."""

@@ -1,0 +1,40 @@
+"""Errors on the wire: ``google.rpc.Status`` with exactly one ``google.rpc.ErrorInfo``."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import grpc
+from autoisp_core.errors import DOMAIN, AutoISPError
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+# A status travels in HTTP/2 trailers, which clients cut off at 8 KiB in all; the message is in there twice.
+_MAX_MESSAGE_CHARS = 1000
+_MAX_VALUE_CHARS = 300
+_MAX_ENTRIES = 8
+
+
+def to_status(error: AutoISPError) -> status_pb2.Status:
+    """The error as ``google.rpc.Status``; very long texts are cut."""
+    metadata = {
+        key: _cut(value, _MAX_VALUE_CHARS) for key, value in list(error.metadata.items())[:_MAX_ENTRIES]
+    }
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)
+    detail = any_pb2.Any()
+    detail.Pack(info)
+    return status_pb2.Status(
+        code=error.code.value, message=_cut(str(error), _MAX_MESSAGE_CHARS), details=[detail]
+    )
+
+
+async def abort(context: grpc.aio.ServicerContext, error: AutoISPError) -> NoReturn:  # type: ignore[type-arg]
+    """End the call with the error."""
+    status = rpc_status.to_status(to_status(error))
+    await context.abort(status.code, status.details, status.trailing_metadata)
+    raise AssertionError("abort returned")
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

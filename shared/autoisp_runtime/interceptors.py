@@ -1,0 +1,111 @@
+"""What surrounds every call: errors become statuses, trace context is passed on, one log line at the end."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import grpc
+import structlog
+from autoisp_core.errors import AutoISPError, ErrorCode, InternalError
+from autoisp_core.ids import new_id
+
+from autoisp_runtime.grpc_errors import abort
+from autoisp_runtime.tracing import TRACEPARENT, traced
+
+_log = structlog.get_logger(__name__)
+
+_OTHERS = ("/grpc.health.", "/grpc.reflection.")  # polled all the time, and not ours to translate
+_FACTORIES = {
+    (False, False): grpc.unary_unary_rpc_method_handler,
+    (False, True): grpc.unary_stream_rpc_method_handler,
+    (True, False): grpc.stream_unary_rpc_method_handler,
+    (True, True): grpc.stream_stream_rpc_method_handler,
+}
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Wraps all four kinds of methods.
+
+    - :class:`AutoISPError` becomes ``google.rpc.Status`` with one ``ErrorInfo``.
+    - Any other exception becomes ``INTERNAL`` with an id; what happened is in the log under that id, not on
+      the wire.
+    - Cancellation, and a servicer's own ``context.abort``, pass through.
+    """
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Wrap the handler of one method."""
+        handler: Any = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or method.startswith(_OTHERS):
+            return handler
+        behaviour = (
+            handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+        )
+
+        async def unary(request: Any, context: Any) -> Any:
+            async with _call(method, context):
+                return await behaviour(request, context)
+
+        async def streaming(request: Any, context: Any) -> AsyncIterator[Any]:
+            async with _call(method, context):
+                responses = behaviour(request, context)
+                if inspect.isawaitable(responses):  # written with context.write
+                    await responses
+                    return
+                async with aclosing(responses):
+                    async for response in responses:
+                        yield response
+
+        factory: Any = _FACTORIES[handler.request_streaming, handler.response_streaming]
+        return factory(
+            streaming if handler.response_streaming else unary,
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+
+@asynccontextmanager
+async def _call(method: str, context: Any) -> AsyncIterator[None]:
+    started = time.monotonic()
+    code, fields = "OK", {}
+    metadata = dict(context.invocation_metadata() or ())
+    try:
+        with traced(metadata.get(TRACEPARENT)):
+            yield
+    except AutoISPError as error:
+        code, fields = error.code.name, {"reason": error.reason, "error": str(error)}
+        if error.code is ErrorCode.INTERNAL:
+            _log.error("failed", method=method, exc_info=error)
+        await abort(context, error)
+    except grpc.aio.AbortError:
+        code = _code_of(context)
+        raise
+    except Exception as error:
+        code, error_id = "INTERNAL", new_id("e")
+        _log.error("failed unexpectedly", method=method, error_id=error_id, exc_info=error)
+        hidden = InternalError(
+            f"{method} failed on the server; its log has the details under {error_id}",
+            metadata={"error_id": error_id},
+        )
+        # "from None": grpc would log the original a second time.
+        await abort(context, hidden)
+    except BaseException:  # the client cancelled, its deadline passed, or the server stops
+        code = "CANCELLED"
+        raise
+    finally:
+        _log.info(
+            "call", method=method, code=code, ms=round(1000 * (time.monotonic() - started), 1), **fields
+        )
+
+
+def _code_of(context: Any) -> str:
+    code = context.code()
+    return str(getattr(code, "name", code))
