@@ -1,0 +1,32 @@
+"""Wakes those who wait for a resource to change, within this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Changes:
+    """Who watches what. Changes made by other processes are not seen; watchers also poll."""
+
+    def __init__(self) -> None:
+        self._watchers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+
+    @contextmanager
+    def watch(self, name: str) -> Iterator[asyncio.Event]:
+        """An event that is set whenever ``name`` changed; clear it *before* reading the resource."""
+        event = asyncio.Event()
+        self._watchers[name].add(event)
+        try:
+            yield event
+        finally:
+            self._watchers[name].discard(event)
+            if not self._watchers[name]:
+                del self._watchers[name]
+
+    def announce(self, name: str) -> None:
+        """Wake everybody who watches ``name``."""
+        for event in self._watchers.get(name, ()):
+            event.set()

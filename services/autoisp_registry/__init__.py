@@ -1,0 +1,1 @@
+"""The registry: models, their immutable versions, where they came from, and artifacts."""
