@@ -181,6 +181,21 @@ class ArtifactStore:
         """Whether the artifact is there with the right size."""
         return self._has(artifact.uri, artifact.size_bytes)
 
+    def find(self, sha256: str, media_type: str = "application/octet-stream") -> Artifact | None:
+        """The artifact with this digest, or None; what it holds is not recorded, so the caller says it.
+
+        Raises:
+            ValueError: ``sha256`` is not 64 lowercase hex characters.
+            UnavailableError: the store can't be reached.
+        """
+        uri = _artifact(sha256, 0, media_type).uri
+        try:
+            with self._typed_errors(uri):
+                size = int(obstore.head(self._store, uri)["size"])
+        except NotFoundError:
+            return None
+        return _artifact(sha256, size, media_type)
+
     def delete(self, artifact: Artifact) -> None:
         """Delete the artifact, if it is there."""
         self._delete(artifact.uri)

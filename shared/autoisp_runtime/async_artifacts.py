@@ -47,6 +47,10 @@ class AsyncArtifactStore:
         """See :meth:`ArtifactStore.exists`."""
         return await asyncio.to_thread(self.blocking.exists, artifact)
 
+    async def find(self, sha256: str, media_type: str = "application/octet-stream") -> Artifact | None:
+        """See :meth:`ArtifactStore.find`."""
+        return await asyncio.to_thread(self.blocking.find, sha256, media_type)
+
     async def delete(self, artifact: Artifact) -> None:
         """See :meth:`ArtifactStore.delete`."""
         await asyncio.to_thread(self.blocking.delete, artifact)
