@@ -20,8 +20,8 @@ class Cost:
     Attributes:
         macs_per_pixel: multiply-accumulates per output pixel (never FLOPs, which would be twice as many).
         parameters: learned weights and biases.
-        bytes_per_pixel: float32 bytes that the layers between raw and the colour matrix write per output
-            pixel: the traffic that a memory-bound device pays for.
+        bytes_per_pixel: float32 bytes of all feature maps that are written per output pixel, those of the
+            fixed maths included: the traffic that a memory-bound device pays for.
     """
 
     macs_per_pixel: float
@@ -43,13 +43,18 @@ def cost(spec: Spec) -> Cost:
 
     macs = spec.stem_kernel**2 * input_planes * width + spec.head_kernel**2 * width * output_planes
     parameters = macs + width + output_planes
-    planes = width + output_planes
+    planes = width + output_planes + area * _fixed_planes(spec)
 
     block = _block(spec)
     macs += spec.repeats * block.macs
     parameters += spec.repeats * block.parameters
     planes += spec.repeats * block.planes
     return Cost(macs / area + _CCM_MACS, parameters, 4 * planes / area)
+
+
+def _fixed_planes(spec: Spec) -> int:
+    """Values per output pixel that the fixed maths writes: three steps before, twelve after, and a crop."""
+    return 3 * spec.frames + _COLOURS * (12 if spec.packing == 2 else 13)
 
 
 @dataclass(slots=True)

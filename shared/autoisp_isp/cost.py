@@ -1,0 +1,158 @@
+"""What any ONNX graph costs per output pixel, counted from the shapes it has when it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx.inliner
+import onnxruntime
+from autoisp_core.errors import InvalidArgumentError
+
+from autoisp_isp.contract import Contract, check_contract, parse_onnx
+from autoisp_isp.cost_operators import INNER_GRAPHS, UNCOUNTED, multiply_accumulates
+
+_FREE = frozenset(
+    {"Clip", "Constant", "Dropout", "Flatten", "Identity", "LeakyRelu", "Relu", "Reshape", "Shape"}
+    | {"Squeeze", "Unsqueeze"}
+)
+"""Operators that write nothing of their own: views, and activations that run in place."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxCost:
+    """Cost of an ONNX graph per output pixel; same conventions as :func:`autoisp_core.spec.cost`.
+
+    Attributes:
+        macs_per_pixel: multiply-accumulates of convolutions and matrix products, fixed ones included.
+        parameters: elements of all floating-point tensors in the file, single numbers not counted.
+        bytes_per_pixel: bytes of all feature maps that are written, views and in-place activations excluded.
+        file_bytes: size of the serialised model.
+    """
+
+    macs_per_pixel: float
+    parameters: int
+    bytes_per_pixel: float
+    file_bytes: int
+
+
+def count_cost(model: bytes, *, height: int = 64, width: int = 64, field: str = "prototype") -> OnnxCost:
+    """Counts a graph's cost by running it once, unoptimised, on a grey picture.
+
+    Args:
+        model: serialised ONNX that obeys the model contract.
+        height: rows of the output picture, a multiple of 4.
+        width: columns of the output picture, a multiple of 4.
+        field: name of the argument that errors speak of.
+
+    Raises:
+        InvalidArgumentError: no valid ONNX, not the contract's inputs and outputs, an operator whose
+        arithmetic
+            isn't countable, or a graph that doesn't run or gives another size than 2h × 2w.
+    """
+    parsed = parse_onnx(model, field=field)
+    contract = check_contract(parsed, field=field)
+    parsed = onnx.inliner.inline_local_functions(parsed)
+    for node in parsed.graph.node:
+        if node.op_type in UNCOUNTED | INNER_GRAPHS:
+            raise InvalidArgumentError(
+                field, f"operator {node.op_type} ({node.name!r}) can't be counted; give --budget-macs instead"
+            )
+    shapes = _run(parsed, contract, height, width, field)
+    size = shapes["srgb"].shape[-2:]
+    if size != (height, width):
+        given = (height // 2, width // 2)
+        raise InvalidArgumentError(
+            field, f"output 'srgb' is {size} for raw of {given}; it must be twice that size"
+        )
+    area = height * width
+    macs = sum(multiply_accumulates(node, shapes) for node in parsed.graph.node)
+    written = sum(
+        value.nbytes
+        for node in parsed.graph.node
+        if node.op_type not in _FREE
+        for value in (shapes[name] for name in node.output if name in shapes)
+        if value.ndim > 2 and value.shape[-1] > 1
+    )
+    return OnnxCost(macs / area, _parameters(parsed), written / area, len(model))
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Shape and size of one value."""
+
+    shape: tuple[int, ...]
+    nbytes: int
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+
+def grey_inputs(contract: Contract, height: int, width: int) -> dict[str, npt.NDArray[np.float32]]:
+    """Inputs of a contract for an output picture of height × width: mid grey, neutral camera, no noise."""
+    frames = (contract.frames,) if contract.stacked else ()
+    every = {
+        "raw": np.full((1, *frames, 4, height // 2, width // 2), 0.5, np.float32),
+        "gains": np.ones((1, 3), np.float32),
+        "ccm": np.eye(3, dtype=np.float32)[None],
+        "noise": np.full((1, 2), 1e-4, np.float32),
+    }
+    return {name: every[name] for name in contract.inputs}
+
+
+def _run(
+    model: onnx.ModelProto, contract: Contract, height: int, width: int, field: str
+) -> Mapping[str, Extent]:
+    """The extent of every value: shape inference gives up at computed shapes, a run never does."""
+    probe = onnx.ModelProto()
+    probe.CopyFrom(model)
+    known = {value.name for value in model.graph.output}
+    names = [name for node in model.graph.node for name in node.output if name and name not in known]
+    probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    inputs = grey_inputs(contract, height, width)
+    try:
+        session = onnxruntime.InferenceSession(
+            probe.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        outputs = [output.name for output in session.get_outputs()]
+        values = dict(zip(outputs, session.run(outputs, inputs), strict=True))
+    except Exception as error:  # ONNX Runtime's own exceptions share no base class but this
+        reason = " ".join(str(error).split())[:200]
+        raise InvalidArgumentError(field, f"ONNX Runtime can't run the model: {reason}") from error
+    values |= inputs
+    extents = {
+        name: Extent(value.shape, value.nbytes)
+        for name, value in values.items()
+        if isinstance(value, np.ndarray)
+    }
+    for tensor in model.graph.initializer:
+        extents[tensor.name] = Extent(tuple(tensor.dims), 0)
+    return extents
+
+
+def _parameters(model: onnx.ModelProto) -> int:
+    tensors = list(model.graph.initializer)
+    tensors += [
+        attribute.t
+        for node in model.graph.node
+        if node.op_type == "Constant"
+        for attribute in node.attribute
+        if attribute.name == "value"
+    ]
+    real = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
+    return sum(prod(tensor.dims) for tensor in tensors if tensor.data_type in real and len(tensor.dims) > 0)
