@@ -23,7 +23,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 def explain(error: grpc.RpcError, service: str, address: str) -> AutoISPError:
     """The error of a call as ours; one that no server answered names the address and the fix."""
     ours = from_rpc_error(error)
-    if isinstance(ours, UnavailableError) and not ours.metadata:
+    if isinstance(ours, UnavailableError) and ours.reason == ours.code.name and not ours.metadata:
         return UnavailableError(
             f"no answer from {address} (the {service} service); check the address, "
             "or start it with 'autoisp up'",

@@ -1,0 +1,146 @@
+"""The report's plots: every trial's quality against its cost, and quality along a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from autoisp.common.v1 import common_pb2
+from autoisp.evaluation.v1 import evaluation_pb2
+from autoisp.search.v1 import search_pb2
+
+from autoisp_cli.report.outcome import MODEL, PROTOTYPE, Outcome, macs, subject
+from autoisp_cli.report.svg import Scale, axes, element, padded, picture, text
+
+WIDTH, HEIGHT = 860.0, 420.0
+RUNG_COLOURS = 5
+"""How many rungs the style sheet has a colour for; later ones share the last."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What the horizontal axis of the Pareto plot shows: the cost that the budget binds."""
+
+    label: str
+    value: Callable[[common_pb2.Cost], float | None]
+    limit: float | None
+
+
+def cost_axis(search: search_pb2.Search) -> Axis:
+    """MAC per pixel, unless only time is limited."""
+    if search.HasField("seconds_per_megapixel_limit") and not search.HasField("macs_per_pixel_limit"):
+        limit = search.seconds_per_megapixel_limit * 1e3
+        return Axis("ms per output megapixel, one thread (log)", _milliseconds, limit)
+    bound = search.macs_per_pixel_limit if search.HasField("macs_per_pixel_limit") else None
+    return Axis("multiply-accumulates per output pixel (log)", macs, bound)
+
+
+def pareto(outcome: Outcome) -> str:
+    """Validation quality against cost, one dot per trial; empty text if no trial was trained.
+
+    The prototype is a horizontal line, the budget a vertical one; over-budget trials are ticks at the bottom.
+    """
+    axis = cost_axis(outcome.search)
+    points = [
+        (cost, trial)
+        for trial in outcome.trials
+        if trial.state == search_pb2.TRIAL_STATE_SUCCEEDED and (cost := axis.value(trial.cost))
+    ]
+    if not points:
+        return ""
+    pruned = [
+        cost
+        for trial in outcome.trials
+        if trial.state == search_pb2.TRIAL_STATE_PRUNED and (cost := axis.value(trial.cost))
+    ]
+    baseline = outcome.search.prototype_profile.quality.psnr_db
+    heights = [trial.quality.psnr_db for _, trial in points] + ([baseline] if baseline > 0 else [])
+    costs = [cost for cost, _ in points] + pruned + ([axis.limit] if axis.limit else [])
+    x = Scale(*padded(costs, log=True, share=0.05), 64, WIDTH - 20, log=True)
+    y = Scale(*padded(heights, share=0.1), HEIGHT - 56, 18)
+    parts = [axes(x, y, axis.label, "PSNR on validation frames, dB", short)]
+    if axis.limit:
+        parts += _budget(x, y, axis.limit)
+    if baseline > 0:
+        parts.append(
+            element("line", x1=x.start, x2=x.end, y1=y(baseline), y2=y(baseline), class_="prototype")
+        )
+        label = f"prototype {baseline:.2f} dB"
+        parts.append(text(x.start + 8, y(baseline) - 7, label, class_="note prototype-text"))
+    for cost in pruned:
+        mark = element("title", "over budget: refused before training")
+        parts.append(
+            element("line", mark, x1=x(cost), x2=x(cost), y1=y.start - 12, y2=y.start, class_="pruned")
+        )
+    parts.append(_front(outcome, axis, x, y))
+    parts += [_dot(outcome, trial, x(cost), y(trial.quality.psnr_db), cost) for cost, trial in points]
+    return picture(WIDTH, HEIGHT, "Quality against cost of all trials", *parts)
+
+
+def frames(clip: evaluation_pb2.ClipResult) -> str:
+    """PSNR of the prototype and of the found network along a clip; empty text with fewer than two frames."""
+    lines = {label: subject(clip.subjects, label).frames for label in (PROTOTYPE, MODEL)}
+    values = [frame.quality.psnr_db for line in lines.values() for frame in line]
+    numbers = sorted({frame.frame for line in lines.values() for frame in line})
+    if len(numbers) < 2:
+        return ""
+    height = 300.0
+    x = Scale(numbers[0], numbers[-1], 64, WIDTH - 20)
+    y = Scale(*padded(values, share=0.12), height - 56, 14)
+    parts = [axes(x, y, "frame", "PSNR, dB", lambda value: f"{value:g}")]
+    for label, line in lines.items():
+        places = " ".join(f"{x(frame.frame):.1f},{y(frame.quality.psnr_db):.1f}" for frame in line)
+        parts.append(element("polyline", points=places, class_=f"line {label}"))
+        for frame in line:
+            title = element("title", f"frame {frame.frame}, {label}: {frame.quality.psnr_db:.2f} dB")
+            at = {"cx": x(frame.frame), "cy": y(frame.quality.psnr_db), "r": 3.5}
+            parts.append(element("circle", title, class_=f"point {label}", **at))
+    return picture(WIDTH, height, f"PSNR per frame of {clip.display_name}", *parts)
+
+
+def short(value: float) -> str:
+    """A number for an axis: ``1.2k`` instead of ``1200``."""
+    return f"{value / 1e6:g}M" if value >= 1e6 else f"{value / 1e3:g}k" if value >= 1e3 else f"{value:g}"
+
+
+def _milliseconds(cost: common_pb2.Cost) -> float | None:
+    return cost.seconds_per_megapixel * 1e3 or None
+
+
+def _budget(x: Scale, y: Scale, limit: float) -> Sequence[str]:
+    at = x(limit)
+    shade = {"x": at, "y": y.end, "width": x.end - at, "height": y.start - y.end}
+    side = {"text_anchor": "end", "x_": at - 8} if at > (x.start + x.end) / 2 else {"x_": at + 8}
+    anchor = {name: value for name, value in side.items() if name != "x_"}
+    return [
+        element("rect", class_="over", **shade),
+        element("line", x1=at, x2=at, y1=y.start, y2=y.end, class_="budget"),
+        text(float(side["x_"]), y.end + 14, f"budget {limit:,.4g}", class_="note", **anchor),
+    ]
+
+
+def _front(outcome: Outcome, axis: Axis, x: Scale, y: Scale) -> str:
+    names = set(outcome.search.pareto_trials)
+    members = sorted(
+        (cost, trial.quality.psnr_db)
+        for trial in outcome.trials
+        if trial.name in names and (cost := axis.value(trial.cost))
+    )
+    places = " ".join(f"{x(cost):.1f},{y(psnr):.1f}" for cost, psnr in members)
+    return element("polyline", points=places, class_="front") if len(members) > 1 else ""
+
+
+def _dot(outcome: Outcome, trial: search_pb2.Trial, cx: float, cy: float, cost: float) -> str:
+    best = trial.name == outcome.search.best_trial
+    title = element(
+        "title",
+        f"{trial.name.rsplit('/', 1)[-1]}, rung {trial.rung + 1}: {trial.quality.psnr_db:.2f} dB at {cost:,.4g}",
+    )
+    rung = min(trial.rung, RUNG_COLOURS - 1)
+    dot = element("circle", title, cx=cx, cy=cy, r=5.5 if best else 4.5, class_=f"dot rung{rung}")
+    if not best:
+        return dot
+    ring = element("circle", cx=cx, cy=cy, r=11, class_="winner")
+    side = {"text_anchor": "end"} if cx > WIDTH * 0.7 else {}
+    label = text(cx - 16 if side else cx + 16, cy + 4, "chosen", class_="note model-text", **side)
+    return ring + dot + label

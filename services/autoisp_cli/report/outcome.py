@@ -1,0 +1,109 @@
+"""What a finished job came to: the services' messages, and the figures that people and programs ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autoisp.common.v1 import common_pb2
+from autoisp.evaluation.v1 import evaluation_pb2
+from autoisp.ingest.v1 import ingest_pb2
+from autoisp.registry.v1 import registry_pb2
+from autoisp.search.v1 import search_pb2
+
+PROTOTYPE, MODEL = "prototype", "model"
+"""The labels of the two subjects of a search's evaluation."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished search with its evaluation on the unseen clips and its registered version.
+
+    Attributes:
+        pictures: PNG bytes by SHA-256, as far as the evaluation's pictures could be fetched.
+        inputs: name and shape of each input of the network, as ONNX Runtime tells them.
+        settings: what was chosen, for people, in the order to show it.
+        seconds: wall time of the whole job.
+        resumed: whether an earlier run had begun the search.
+    """
+
+    search: search_pb2.Search
+    trials: Sequence[search_pb2.Trial]
+    evaluation: evaluation_pb2.Evaluation
+    version: registry_pb2.ModelVersion
+    dataset: ingest_pb2.Dataset
+    clips: Mapping[str, ingest_pb2.Clip]
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
+    inputs: Mapping[str, Sequence[int | str]] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
+    seconds: float = 0.0
+    resumed: bool = False
+    onnx: Path | None = None
+
+    def total(self, label: str) -> evaluation_pb2.SubjectResult:
+        """The subject's mean over the test clips; an empty message if it was not judged."""
+        return subject(self.evaluation.totals, label)
+
+    @property
+    def best_trial(self) -> search_pb2.Trial:
+        """The trial whose network was evaluated and registered."""
+        found = (trial for trial in self.trials if trial.name == self.search.best_trial)
+        return next(found, search_pb2.Trial(name=self.search.best_trial))
+
+    @property
+    def passed(self) -> bool:
+        """Whether the registry's gate let the version through."""
+        return self.version.gate.passed
+
+    @property
+    def psnr_gain(self) -> float:
+        """Decibels of the found network over the prototype on the unseen clips."""
+        return self.total(MODEL).quality.psnr_db - self.total(PROTOTYPE).quality.psnr_db
+
+    @property
+    def mac_ratio(self) -> float | None:
+        """Prototype's MAC per pixel over the network's; None if the prototype is opaque."""
+        return macs_ratio(self.total(PROTOTYPE).cost, self.total(MODEL).cost)
+
+    @property
+    def latency_ratio(self) -> float | None:
+        """Prototype's seconds per megapixel over the network's, one thread each."""
+        ours = self.version.metrics.get("latency_ratio", 0.0)
+        if ours > 0:
+            return ours
+        slow, fast = (self.total(label).cost.seconds_per_megapixel for label in (PROTOTYPE, MODEL))
+        return slow / fast if slow > 0 and fast > 0 else None
+
+    def verdict(self) -> str:
+        """One line: what was found, and whether it is good enough."""
+        ratio = self.mac_ratio
+        if ratio is not None:
+            cost = f"at 1/{ratio:,.0f} of the prototype's arithmetic"
+        elif self.latency_ratio is not None:
+            cost = f"{self.latency_ratio:,.0f}× faster than the prototype"
+        else:
+            cost = "within the budget"
+        count = len(self.evaluation.clips)
+        where = f"{self.psnr_gain:+.1f} dB on {count} unseen clip{'s' if count != 1 else ''}"
+        if self.passed:
+            return f"Found a network {cost}, {where}"
+        return f"No network passed every check; the best is {cost}, {where}"
+
+
+def subject(results: Sequence[evaluation_pb2.SubjectResult], label: str) -> evaluation_pb2.SubjectResult:
+    """The result of one subject; an empty message if it is not there."""
+    found = (result for result in results if result.label == label)
+    return next(found, evaluation_pb2.SubjectResult(label=label))
+
+
+def macs(cost: common_pb2.Cost) -> float | None:
+    """MAC per output pixel, or None where they can't be counted."""
+    return cost.macs_per_pixel if cost.HasField("macs_per_pixel") else None
+
+
+def macs_ratio(slow: common_pb2.Cost, fast: common_pb2.Cost) -> float | None:
+    """How many times fewer MAC per pixel ``fast`` needs."""
+    first, second = macs(slow), macs(fast)
+    return first / second if first and second else None

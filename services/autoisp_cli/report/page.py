@@ -1,0 +1,145 @@
+"""``index.html``: the report for people, one file with everything in it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+
+import jinja2
+from autoisp.evaluation.v1 import evaluation_pb2
+from autoisp_core.spec import Spec, SpecError
+
+from autoisp_cli.report import block, charts
+from autoisp_cli.report.figures import Row, comparison, duration
+from autoisp_cli.report.outcome import MODEL, PROTOTYPE, Outcome, subject
+from autoisp_cli.report.result import trial_states
+from autoisp_cli.report.snippet import snippet
+
+_KINDS = ("noisy", PROTOTYPE, MODEL, "truth")
+_CAPTIONS = {"noisy": "Noisy input", PROTOTYPE: "Prototype", MODEL: "Found network", "truth": "Truth"}
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One crop: ``data`` is a data URI, ``psnr`` that of its whole frame."""
+
+    kind: str
+    caption: str
+    data: str
+    psnr: str
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The crops of one frame, side by side."""
+
+    clip: str
+    frame: int
+    shots: tuple[Shot, ...]
+
+
+@dataclass(frozen=True)
+class ClipRow:
+    """One test clip in the table."""
+
+    name: str
+    frames: int
+    prototype: evaluation_pb2.SubjectResult
+    model: evaluation_pb2.SubjectResult
+    plot: str
+
+    @property
+    def gain(self) -> float:
+        """Decibels of the found network over the prototype."""
+        return self.model.quality.psnr_db - self.prototype.quality.psnr_db
+
+
+def render(outcome: Outcome) -> str:
+    """The page's HTML."""
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    source = resources.files("autoisp_cli.report").joinpath("page.html.j2").read_text("utf-8")
+    style = resources.files("autoisp_cli.report").joinpath("page.css").read_text("utf-8")
+    spec = _spec(outcome)
+    rows: list[Row] = comparison(outcome)
+    return environment.from_string(source).render(
+        style=style,
+        outcome=outcome,
+        verdict=outcome.verdict(),
+        checks=list(outcome.version.gate.checks),
+        rows=rows,
+        strips=list(_strips(outcome)),
+        pareto=charts.pareto(outcome),
+        rungs=_rungs(outcome),
+        states=trial_states(outcome.trials),
+        clips=[_clip_row(clip) for clip in outcome.evaluation.clips],
+        spec=spec,
+        block=block.draw(spec) if spec else "",
+        snippet=snippet(outcome),
+        lineage=_lineage(outcome),
+        duration=duration(outcome.seconds),
+    )
+
+
+def _spec(outcome: Outcome) -> Spec | None:
+    try:
+        return Spec.from_json(outcome.version.spec or outcome.best_trial.spec)
+    except SpecError:
+        return None
+
+
+def _rungs(outcome: Outcome) -> list[str]:
+    names = []
+    for rung in outcome.search.rungs:
+        effort = f"{rung.steps:,} steps" if rung.HasField("steps") else f"{rung.seconds:.3g} s"
+        names.append(f"{rung.trials} × {effort}")
+    return names
+
+
+def _strips(outcome: Outcome) -> Iterator[Strip]:
+    for clip in outcome.evaluation.clips:
+        frames = sorted({picture.frame for picture in clip.pictures})
+        for frame in frames:
+            pictures = {p.kind: p.png.sha256 for p in clip.pictures if p.frame == frame}
+            shots = tuple(
+                Shot(
+                    kind, _CAPTIONS[kind], _data_uri(outcome.pictures[digest]), _frame_psnr(clip, kind, frame)
+                )
+                for kind in _KINDS
+                if (digest := pictures.get(kind, "")) in outcome.pictures
+            )
+            if shots:
+                yield Strip(clip.display_name or clip.clip, frame, shots)
+
+
+def _frame_psnr(clip: evaluation_pb2.ClipResult, kind: str, frame: int) -> str:
+    values = (item.quality.psnr_db for item in subject(clip.subjects, kind).frames if item.frame == frame)
+    value = next(values, None)
+    return "" if value is None else f"{value:.2f} dB"
+
+
+def _clip_row(clip: evaluation_pb2.ClipResult) -> ClipRow:
+    model = subject(clip.subjects, MODEL)
+    return ClipRow(
+        clip.display_name or clip.clip,
+        len(model.frames),
+        subject(clip.subjects, PROTOTYPE),
+        model,
+        charts.frames(clip),
+    )
+
+
+def _lineage(outcome: Outcome) -> list[tuple[str, str]]:
+    return [
+        ("Model version", outcome.version.name),
+        ("ONNX SHA-256", outcome.version.onnx.sha256),
+        ("Dataset", outcome.dataset.name),
+        ("Search", outcome.search.name),
+        ("Trial", outcome.search.best_trial),
+        ("Evaluation", outcome.evaluation.name),
+    ]
+
+
+def _data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
