@@ -48,13 +48,8 @@ def draw(spec: Spec) -> str:
     boxes: dict[int, _Box] = {0: _Box("in", f"{spec.width} channels", "end", (), 0)}
     for layer in layers:
         column = 1 + max(boxes[source].column for source in layer.predecessors)
-        boxes[layer.index] = _Box(
-            _TITLE.get(layer.type, layer.type.name.lower()),
-            _note(layer),
-            _family(layer),
-            layer.predecessors,
-            column,
-        )
+        title = _TITLE.get(layer.type, layer.type.name.lower())
+        boxes[layer.index] = _Box(title, _note(layer), _family(layer), layer.predecessors, column)
     ends = loose_ends(spec.block)
     last = 1 + max(box.column for box in boxes.values())
     note = "1×1, + in" if len(ends) > 1 else "+ in"

@@ -62,17 +62,16 @@ def pareto(outcome: Outcome) -> str:
     if axis.limit:
         parts += _budget(x, y, axis.limit)
     if baseline > 0:
-        parts.append(
-            element("line", x1=x.start, x2=x.end, y1=y(baseline), y2=y(baseline), class_="prototype")
-        )
+        at = y(baseline)
+        parts.append(element("line", x1=x.start, x2=x.end, y1=at, y2=at, class_="prototype"))
         label = f"prototype {baseline:.2f} dB"
-        parts.append(text(x.start + 8, y(baseline) - 7, label, class_="note prototype-text"))
+        parts.append(text(x.start + 8, at - 7, label, class_="note prototype-text"))
     for cost in pruned:
         mark = element("title", "over budget: refused before training")
         parts.append(
             element("line", mark, x1=x(cost), x2=x(cost), y1=y.start - 12, y2=y.start, class_="pruned")
         )
-    parts.append(_front(outcome, axis, x, y))
+    parts.append(_front([(cost, trial.quality.psnr_db) for cost, trial in points], x, y))
     parts += [_dot(outcome, trial, x(cost), y(trial.quality.psnr_db), cost) for cost, trial in points]
     return picture(WIDTH, HEIGHT, "Quality against cost of all trials", *parts)
 
@@ -110,32 +109,35 @@ def _milliseconds(cost: common_pb2.Cost) -> float | None:
 def _budget(x: Scale, y: Scale, limit: float) -> Sequence[str]:
     at = x(limit)
     shade = {"x": at, "y": y.end, "width": x.end - at, "height": y.start - y.end}
-    side = {"text_anchor": "end", "x_": at - 8} if at > (x.start + x.end) / 2 else {"x_": at + 8}
-    anchor = {name: value for name, value in side.items() if name != "x_"}
+    left = at > (x.start + x.end) / 2
+    label = text(
+        at - 8 if left else at + 8,
+        y.end + 14,
+        f"budget {limit:,.4g}",
+        class_="note",
+        text_anchor="end" if left else "start",
+    )
     return [
         element("rect", class_="over", **shade),
         element("line", x1=at, x2=at, y1=y.start, y2=y.end, class_="budget"),
-        text(float(side["x_"]), y.end + 14, f"budget {limit:,.4g}", class_="note", **anchor),
+        label,
     ]
 
 
-def _front(outcome: Outcome, axis: Axis, x: Scale, y: Scale) -> str:
-    names = set(outcome.search.pareto_trials)
-    members = sorted(
-        (cost, trial.quality.psnr_db)
-        for trial in outcome.trials
-        if trial.name in names and (cost := axis.value(trial.cost))
-    )
-    places = " ".join(f"{x(cost):.1f},{y(psnr):.1f}" for cost, psnr in members)
-    return element("polyline", points=places, class_="front") if len(members) > 1 else ""
+def _front(points: Sequence[tuple[float, float]], x: Scale, y: Scale) -> str:
+    """A staircase along the trials that no cheaper one beats."""
+    path, best = "", float("-inf")
+    for cost, psnr in sorted(points, key=lambda point: (point[0], -point[1])):
+        if psnr > best:
+            path += f" H{x(cost):.1f} V{y(psnr):.1f}" if path else f"M{x(cost):.1f},{y(psnr):.1f}"
+            best = psnr
+    return element("path", d=f"{path} H{x.end:.1f}", class_="front")
 
 
 def _dot(outcome: Outcome, trial: search_pb2.Trial, cx: float, cy: float, cost: float) -> str:
     best = trial.name == outcome.search.best_trial
-    title = element(
-        "title",
-        f"{trial.name.rsplit('/', 1)[-1]}, rung {trial.rung + 1}: {trial.quality.psnr_db:.2f} dB at {cost:,.4g}",
-    )
+    name = trial.name.rsplit("/", 1)[-1]
+    title = element("title", f"{name}, rung {trial.rung + 1}: {trial.quality.psnr_db:.2f} dB at {cost:,.4g}")
     rung = min(trial.rung, RUNG_COLOURS - 1)
     dot = element("circle", title, cx=cx, cy=cy, r=5.5 if best else 4.5, class_=f"dot rung{rung}")
     if not best:

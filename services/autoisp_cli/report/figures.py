@@ -9,7 +9,7 @@ from autoisp_cli.report.outcome import MODEL, PROTOTYPE, Outcome, macs
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the comparison: ``change`` is how the found network differs, ``better`` whether for the good."""
+    """One line of the comparison: ``change`` is how the network differs, ``better`` whether for the good."""
 
     name: str
     unit: str
@@ -22,18 +22,9 @@ class Row:
 def comparison(outcome: Outcome) -> list[Row]:
     """Prototype against found network, quality first."""
     slow, fast = outcome.total(PROTOTYPE), outcome.total(MODEL)
-    gain = fast.quality.psnr_db - slow.quality.psnr_db
-    ssim = fast.quality.ssim - slow.quality.ssim
     return [
-        Row(
-            "PSNR",
-            "dB",
-            f"{slow.quality.psnr_db:.2f}",
-            f"{fast.quality.psnr_db:.2f}",
-            f"{gain:+.2f}",
-            gain >= 0,
-        ),
-        Row("SSIM", "", f"{slow.quality.ssim:.4f}", f"{fast.quality.ssim:.4f}", f"{ssim:+.4f}", ssim >= 0),
+        _quality_row("PSNR", "dB", slow.quality.psnr_db, fast.quality.psnr_db, 2),
+        _quality_row("SSIM", "", slow.quality.ssim, fast.quality.ssim, 4),
         _ratio_row("Arithmetic", "MAC per output pixel", macs(slow.cost), macs(fast.cost)),
         _ratio_row(
             "Time",
@@ -62,6 +53,11 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def _quality_row(name: str, unit: str, slow: float, fast: float, digits: int) -> Row:
+    change = f"{fast - slow:+.{digits}f}"
+    return Row(name, unit, f"{slow:.{digits}f}", f"{fast:.{digits}f}", change, fast >= slow)
 
 
 def _ratio_row(

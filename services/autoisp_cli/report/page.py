@@ -103,11 +103,9 @@ def _strips(outcome: Outcome) -> Iterator[Strip]:
         for frame in frames:
             pictures = {p.kind: p.png.sha256 for p in clip.pictures if p.frame == frame}
             shots = tuple(
-                Shot(
-                    kind, _CAPTIONS[kind], _data_uri(outcome.pictures[digest]), _frame_psnr(clip, kind, frame)
-                )
+                Shot(kind, _CAPTIONS[kind], _data_uri(png), _frame_psnr(clip, kind, frame))
                 for kind in _KINDS
-                if (digest := pictures.get(kind, "")) in outcome.pictures
+                if (png := outcome.pictures.get(pictures.get(kind, "")))
             )
             if shots:
                 yield Strip(clip.display_name or clip.clip, frame, shots)

@@ -12,8 +12,8 @@ from autoisp_cli.report.outcome import MODEL, PROTOTYPE, Outcome, macs, subject
 def result(outcome: Outcome) -> dict[str, Any]:
     """The figures as plain JSON values; a figure that nobody could measure is None.
 
-    Quality is the mean over the unseen clips of each clip's mean over frames; PSNR in dB, cost in multiply-accumulates
-    per output pixel, time in seconds per output megapixel at one thread.
+    Quality is the mean over the unseen clips of each clip's mean over frames; PSNR in dB, cost in
+    multiply-accumulates per output pixel, time in seconds per output megapixel at one thread.
     """
     prototype, model = outcome.total(PROTOTYPE), outcome.total(MODEL)
     search = outcome.search

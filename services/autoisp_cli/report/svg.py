@@ -10,10 +10,8 @@ from html import escape
 
 def element(tag: str, *children: str, **attributes: object) -> str:
     """One element; a trailing underscore in a name is dropped (``class_``), others become hyphens."""
-    written = "".join(
-        f' {name.rstrip("_").replace("_", "-")}="{escape(_text(value))}"'
-        for name, value in attributes.items()
-    )
+    names = {name: name.rstrip("_").replace("_", "-") for name in attributes}
+    written = "".join(f' {names[name]}="{escape(_text(value))}"' for name, value in attributes.items())
     return f"<{tag}{written}>{''.join(children)}</{tag}>"
 
 
@@ -65,9 +63,7 @@ def padded(values: Sequence[float], *, log: bool = False, share: float = 0.06) -
     if log:
         factor = max((high / low) ** share, 1.15)
         return low / factor, high * factor
-    air = (
-        max((high - low) * share, 0.05 * max(abs(high), 1e-9), 1e-9) if low == high else (high - low) * share
-    )
+    air = (high - low) * share or 0.05 * abs(high) or 1.0
     return low - air, high + air
 
 
