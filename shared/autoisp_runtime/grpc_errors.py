@@ -10,22 +10,22 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-# A status travels in HTTP/2 trailers, which clients cut off at 8 KiB in all; the message is in there twice.
-_MAX_MESSAGE_CHARS = 1000
-_MAX_VALUE_CHARS = 300
+# A status travels in HTTP/2 trailers, of which clients take 8 KiB in all; the message is in there twice.
+_MAX_MESSAGE_BYTES = 2400
+_MAX_VALUE_BYTES = 300
 _MAX_ENTRIES = 8
+_KEPT_FIRST = ("field", "resource")
 
 
 def to_status(error: AutoISPError) -> status_pb2.Status:
     """The error as ``google.rpc.Status``; very long texts are cut."""
-    metadata = {
-        key: _cut(value, _MAX_VALUE_CHARS) for key, value in list(error.metadata.items())[:_MAX_ENTRIES]
-    }
+    kept = sorted(error.metadata, key=lambda key: key not in _KEPT_FIRST)[:_MAX_ENTRIES]
+    metadata = {key: _cut(error.metadata[key], _MAX_VALUE_BYTES) for key in kept}
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)
     detail = any_pb2.Any()
     detail.Pack(info)
     return status_pb2.Status(
-        code=error.code.value, message=_cut(str(error), _MAX_MESSAGE_CHARS), details=[detail]
+        code=error.code.value, message=_cut(str(error), _MAX_MESSAGE_BYTES), details=[detail]
     )
 
 
@@ -37,4 +37,10 @@ async def abort(context: grpc.aio.ServicerContext, error: AutoISPError) -> NoRet
 
 
 def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    """At most ``limit`` bytes as the message header has them: three per byte that is not ASCII."""
+    used = 0
+    for position, char in enumerate(text):
+        used += 1 if char.isascii() else 3 * len(char.encode(errors="replace"))
+        if used > limit:
+            return text[:position] + "…"
+    return text

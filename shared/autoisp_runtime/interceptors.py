@@ -18,6 +18,7 @@ from autoisp_runtime.tracing import TRACEPARENT, traced
 
 _log = structlog.get_logger(__name__)
 
+_LOGGED_CHARS = 1000
 _OTHERS = ("/grpc.health.", "/grpc.reflection.")  # polled all the time, and not ours to translate
 _FACTORIES = {
     (False, False): grpc.unary_unary_rpc_method_handler,
@@ -81,7 +82,7 @@ async def _call(method: str, context: Any) -> AsyncIterator[None]:
         with traced(metadata.get(TRACEPARENT)):
             yield
     except AutoISPError as error:
-        code, fields = error.code.name, {"reason": error.reason, "error": str(error)}
+        code, fields = error.code.name, {"reason": error.reason, "error": str(error)[:_LOGGED_CHARS]}
         if error.code is ErrorCode.INTERNAL:
             _log.error("failed", method=method, exc_info=error)
         await abort(context, error)
