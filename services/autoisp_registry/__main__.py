@@ -1,0 +1,37 @@
+"""``python -m autoisp_registry``: the registry."""
+
+from __future__ import annotations
+
+from autoisp.registry.v1 import registry_pb2_grpc
+from autoisp_runtime.jetstream.topology import REGISTRY_EVALUATIONS
+from autoisp_runtime.lifecycle import run_service
+from autoisp_runtime.runtime import Runtime, Tables
+from autoisp_runtime.uploads import clear_spool
+
+from autoisp_registry import tables
+from autoisp_registry.api import RegistryServicer
+from autoisp_registry.bus import RegistryBus, encode
+from autoisp_registry.config import RegistryConfig
+from autoisp_registry.store import SqlStore
+from autoisp_registry.usecases import Models, Transfers
+
+
+async def build(runtime: Runtime[RegistryConfig]) -> None:
+    """Wire the service."""
+    config = runtime.config
+    clear_spool(config.spool_dir)
+    models = Models(SqlStore(runtime.database, runtime.outbox, encode), runtime.artifacts)
+    transfers = Transfers(models, runtime.artifacts, config.spool_dir, config.max_artifact_bytes)
+    runtime.serve(
+        registry_pb2_grpc.add_RegistryServiceServicer_to_server, RegistryServicer(models, transfers)
+    )
+    runtime.consume(REGISTRY_EVALUATIONS, RegistryBus(models).on_evaluation_completed)
+
+
+def main() -> None:
+    """Run until told to stop."""
+    run_service(RegistryConfig, build, tables=Tables("autoisp_registry.migrations", tables.outbox))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Events of the registry, in and out."""
+
+from __future__ import annotations
+
+import structlog
+from autoisp.evaluation.v1 import evaluation_pb2
+from autoisp.events.v1 import events_pb2
+from autoisp_core import ids, names
+from autoisp_runtime.jetstream import Envelope, Event, event_subject
+
+from autoisp_registry import gate, wire
+from autoisp_registry.domain import Lineage
+from autoisp_registry.ports import Message, VersionPromoted, VersionRegistered
+from autoisp_registry.store import OutgoingMessage
+from autoisp_registry.usecases import EvaluatedNetwork, Models
+
+_log = structlog.get_logger(__name__)
+
+_MODEL, _PROTOTYPE = "model", "prototype"  # labels of the subjects in a search's evaluation
+
+
+def encode(message: Message) -> OutgoingMessage:
+    """The message as it goes out; its id follows from its content, so that repeating it changes nothing."""
+    match message:
+        case VersionRegistered(version=version):
+            return OutgoingMessage(
+                event_subject(
+                    Event.MODEL_VERSION_REGISTERED, f"{names.id_of(version.model)}-{version.number}"
+                ),
+                events_pb2.ModelVersionRegistered(model_version=version.name).SerializeToString(),
+                ids.derived_id(Event.MODEL_VERSION_REGISTERED.value, version.name),
+            )
+        case VersionPromoted(model=model, number=number, alias=alias, revision=revision):
+            name = names.model_version_name(names.id_of(model), str(number))
+            return OutgoingMessage(
+                event_subject(Event.MODEL_VERSION_PROMOTED, f"{names.id_of(model)}-{number}"),
+                events_pb2.ModelVersionPromoted(model_version=name, alias=alias).SerializeToString(),
+                # An alias may come back to a version: that is another event.
+                ids.derived_id(Event.MODEL_VERSION_PROMOTED.value, name, alias, str(revision)),
+            )
+
+
+def evaluated_network(event: events_pb2.EvaluationCompleted) -> EvaluatedNetwork | None:
+    """Read an ``evaluation.completed``; None if it brings nothing to register.
+
+    Raises:
+        InvalidArgumentError: it lacks something that a registration needs.
+    """
+    evaluation = event.evaluation
+    if evaluation.state != evaluation_pb2.EVALUATION_STATE_SUCCEEDED or not event.model:
+        return None
+    totals = {total.label: _measured(total) for total in evaluation.totals}
+    subjects = {subject.label: subject for subject in evaluation.subjects}
+    if _MODEL not in totals or _MODEL not in subjects:
+        return None
+    names.MODEL.parse(event.model, "model")
+    prototype = subjects[_PROTOTYPE].prototype if _PROTOTYPE in subjects else None
+    return EvaluatedNetwork(
+        model=event.model,
+        onnx=wire.artifact_from(subjects[_MODEL].onnx, "evaluation.subjects.onnx"),
+        spec=event.spec,
+        lineage=Lineage(
+            evaluation.dataset,
+            evaluation.search,
+            evaluation.trial,
+            evaluation.name,
+            wire.prototype_from(prototype, "evaluation.subjects.prototype") if prototype else None,
+        ),
+        measured=totals[_MODEL],
+        prototype=totals.get(_PROTOTYPE),
+        limits=gate.Limits(
+            event.macs_per_pixel_limit if event.HasField("macs_per_pixel_limit") else None,
+            event.latency_ratio_goal if event.HasField("latency_ratio_goal") else None,
+        ),
+    )
+
+
+class RegistryBus:
+    """Handlers of the events that the registry listens to."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+
+    async def on_evaluation_completed(self, envelope: Envelope) -> None:
+        """Register the network that was judged, if it is to be registered."""
+        event = envelope.decode(events_pb2.EvaluationCompleted)
+        network = evaluated_network(event)
+        if network is None:
+            _log.info("nothing to register", evaluation=event.evaluation.name)
+            return
+        await self._models.register_evaluated(network)
+
+
+def _measured(result: evaluation_pb2.SubjectResult) -> gate.Measured:
+    cost = result.cost
+    return gate.Measured(
+        psnr_db=result.quality.psnr_db,
+        ssim=result.quality.ssim,
+        macs_per_pixel=cost.macs_per_pixel if cost.HasField("macs_per_pixel") else None,
+        parameters=cost.parameters,
+        size_bytes=cost.size_bytes,
+        seconds_per_megapixel=cost.seconds_per_megapixel,
+    )

@@ -1,0 +1,6 @@
+"""What the registry does: keep models, and take in and hand out their bytes."""
+
+from autoisp_registry.usecases.models import EvaluatedNetwork, Models
+from autoisp_registry.usecases.transfers import Transfers
+
+__all__ = ["EvaluatedNetwork", "Models", "Transfers"]

@@ -1,0 +1,108 @@
+"""Bytes in and out of the artifact store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoisp_core.artifact import Artifact
+from autoisp_core.errors import InvalidArgumentError, NotFoundError
+from autoisp_runtime.uploads import spool
+
+from autoisp_registry import validation
+from autoisp_registry.ports import Artifacts
+from autoisp_registry.usecases.models import Models
+
+DOWNLOAD_CHUNK_BYTES = 1 << 20
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Announced:
+    """What the sender says that it will send."""
+
+    media_type: str
+    size_bytes: int
+    sha256: str
+
+
+class Transfers:
+    """The use cases about bytes.
+
+    Args:
+        models: resolves versions to files.
+        artifacts: the store.
+        spool_dir: where uploads wait until they are complete.
+        quota_bytes: largest upload.
+    """
+
+    def __init__(self, models: Models, artifacts: Artifacts, spool_dir: Path, quota_bytes: int) -> None:
+        self._models = models
+        self._artifacts = artifacts
+        self._spool_dir = spool_dir
+        self._quota_bytes = quota_bytes
+
+    async def upload(self, announced: Announced, chunks: AsyncIterable[bytes]) -> Artifact:
+        """Store the bytes of ``chunks``; nothing is stored unless they are what was announced.
+
+        Raises:
+            InvalidArgumentError: the announcement is malformed, or the bytes are others.
+            ResourceExhaustedError: over the quota, or the disk or store is full.
+        """
+        validation.validate_media_type(announced.media_type)
+        async with spool(
+            chunks,
+            directory=self._spool_dir,
+            size_bytes=announced.size_bytes,
+            sha256=announced.sha256,
+            quota_bytes=self._quota_bytes,
+        ) as file:
+            return await self._artifacts.put_file(file.path, announced.media_type)
+
+    async def find_version(self, name: str) -> Artifact:
+        """The ONNX file of ``models/{m}/versions/{v}``.
+
+        Raises:
+            InvalidArgumentError: the name has another form.
+            NotFoundError: there is no such version, or its file is gone.
+        """
+        try:
+            version = await self._models.get_version(name)
+        except InvalidArgumentError as error:
+            raise InvalidArgumentError("model_version", error.message, reason=error.reason) from error
+        artifact = version.content.onnx
+        if await self._artifacts.find(artifact.sha256) is None:
+            raise _gone(artifact.uri, f"the file of {version.name} is not in the artifact store any more")
+        return artifact
+
+    async def find_digest(self, sha256: str) -> Artifact:
+        """The artifact with this digest.
+
+        Raises:
+            InvalidArgumentError: it is no SHA-256.
+            NotFoundError: there is none.
+        """
+        if not _SHA256.fullmatch(sha256):
+            raise InvalidArgumentError(
+                "sha256", f"{sha256!r} is no SHA-256; give 64 lowercase hexadecimal characters"
+            )
+        artifact = await self._artifacts.find(sha256)
+        if artifact is None:
+            raise _gone(f"blobs/{sha256[:2]}/{sha256}", f"there is no artifact with the digest {sha256}")
+        return artifact
+
+    def stream(self, artifact: Artifact) -> AsyncIterator[bytes]:
+        """The bytes, in pieces of at most :data:`DOWNLOAD_CHUNK_BYTES`, checked while they go by.
+
+        Raises:
+            NotFoundError: they are gone.
+            DataLossError: they are damaged; known only after the last piece.
+        """
+        return self._artifacts.stream(artifact, DOWNLOAD_CHUNK_BYTES)
+
+
+def _gone(uri: str, message: str) -> NotFoundError:
+    return NotFoundError(uri, f"{message}; upload it again", reason="NO_ARTIFACT")
