@@ -1,0 +1,39 @@
+"""Runs the ingest service: ``python -m autoisp_ingest``."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from autoisp.ingest.v1 import ingest_pb2_grpc
+from autoisp_runtime.lifecycle import run_service
+from autoisp_runtime.runtime import Runtime, Tables
+
+from autoisp_ingest.api import IngestServicer
+from autoisp_ingest.bus import ArtifactDatasetPublisher, clip_ingested
+from autoisp_ingest.config import IngestConfig
+from autoisp_ingest.decoding import AvDecoder
+from autoisp_ingest.spooling import DiskSpool, owner_of
+from autoisp_ingest.store import SqlIngestStore, ZarrFrameStore, outbox
+from autoisp_ingest.usecases import Clips, Datasets, Leftovers, UploadClip
+
+
+async def build(runtime: Runtime[IngestConfig]) -> None:
+    """Wire the service."""
+    config = runtime.config
+    owner = owner_of(config.work_dir)
+    store = SqlIngestStore(runtime.database, runtime.outbox, clip_ingested)
+    frames = ZarrFrameStore(runtime.store)
+    publisher = ArtifactDatasetPublisher(runtime.artifacts)
+    spool = DiskSpool(config.work_dir / "spool", config.max_upload_bytes)
+    leftovers = Leftovers(store, frames, publisher, owner)
+    decoder = AvDecoder(config.limits, config.decode_threads)
+    executor = ThreadPoolExecutor(config.decode_jobs, thread_name_prefix="decode")
+    upload = UploadClip(store, spool, decoder, frames, leftovers, executor, owner)
+    spool.clear()
+    await leftovers.recover()
+    servicer = IngestServicer(upload, Clips(store, leftovers, owner), Datasets(store, publisher))
+    runtime.serve(ingest_pb2_grpc.add_IngestServiceServicer_to_server, servicer)
+
+
+if __name__ == "__main__":
+    run_service(IngestConfig, build, tables=Tables("autoisp_ingest.migrations", outbox))

@@ -1,0 +1,50 @@
+"""Frames that no clip owns: of uploads that failed or died, and of deleted clips."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from autoisp_core.errors import AutoISPError
+
+from autoisp_ingest.usecases.ports import DatasetPublisher, FrameStore, IngestStore
+
+_log = structlog.get_logger(__name__)
+
+FOREIGN_AGE = timedelta(hours=24)
+"""Another replica may still be writing what is younger than this."""
+
+
+class Leftovers:
+    """Deletes frames that no clip owns. The store's note of them goes last, so that nothing is forgotten."""
+
+    def __init__(
+        self, store: IngestStore, frames: FrameStore, publisher: DatasetPublisher, owner: str
+    ) -> None:
+        self._store = store
+        self._frames = frames
+        self._publisher = publisher
+        self._owner = owner
+
+    async def discard(self, uri: str) -> None:
+        """Delete these frames; if that fails it is logged, and the next start does it."""
+        try:
+            await asyncio.to_thread(self._frames.delete, uri)
+            await self._store.release_frames(uri)
+        except AutoISPError as error:
+            _log.warning("frames are left behind until the next start", uri=uri, error=str(error))
+
+    async def recover(self) -> None:
+        """At the start, before serving: finish what a crash cut off.
+
+        Raises:
+            AutoISPError: the store or the artifact store can't be used.
+        """
+        for uri in await self._store.unowned_frames(self._owner, datetime.now(UTC) - FOREIGN_AGE):
+            _log.info("deleting what an unfinished upload left", uri=uri)
+            await self.discard(uri)
+        for dataset in await self._store.unpublished_datasets():
+            _log.info("publishing a dataset that a crash left unpublished", dataset=dataset.name)
+            await self._publisher.publish(dataset)
+            await self._store.mark_published(dataset.id)

