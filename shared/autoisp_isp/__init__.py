@@ -1,0 +1,1 @@
+"""Pixels: raw conventions, synthesis, prototypes, networks, training and evaluation."""

@@ -1,0 +1,70 @@
+"""Small pictures for a report: the same region, noisy, developed and true."""
+
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from autoisp_core.errors import InternalError
+from autoisp_core.sensor import Noise, SensorProfile
+
+from autoisp_isp.classical import plain_picture
+from autoisp_isp.evaluation import Array, Developer, develop
+from autoisp_isp.synthesis import RawClip
+
+
+def crops(
+    developers: Mapping[str, Developer],
+    frames: Sequence[npt.NDArray[np.uint8]],
+    sensor: SensorProfile,
+    noise: Noise,
+    seed: int,
+    index: int,
+    digest: str = "",
+    edge: int = 128,
+) -> dict[str, bytes]:
+    """PNG files of one region of frame `index`: `noisy`, one per developer under its name, and `truth`.
+
+    The region is where the truth has most detail, so no developer's success decides on it.
+
+    Args:
+        developers: by name, for example `prototype` and `found`.
+        frames, sensor, noise, seed, digest: as for `evaluate`: the pictures are those that were measured.
+        index: of the frame.
+        edge: of the region in pixels; smaller where the frame is.
+    """
+    clip = RawClip(frames, sensor, digest, seed)
+    sample = clip.sample(index, 1, noise)
+    truth = sample.truth.numpy()
+    noisy = plain_picture(sample.raw[-1].numpy(), sample.gains.numpy(), sample.ccm.numpy())
+    pictures = {
+        "noisy": np.ascontiguousarray(noisy[..., ::-1].transpose(2, 0, 1), np.float32) / np.float32(255.0)
+    }
+    for name, developer in developers.items():
+        pictures[name] = develop(developer, clip.sample(index, developer.frames, noise))
+    pictures["truth"] = truth
+    top, left, height, width = telling_region(truth, edge)
+    return {
+        name: png(picture[:, top : top + height, left : left + width]) for name, picture in pictures.items()
+    }
+
+
+def telling_region(truth: Array, edge: int) -> tuple[int, int, int, int]:
+    """Top, left, height and width of the region of (3, H, W) with the most detail."""
+    height, width = (min(edge, size) for size in truth.shape[1:])
+    grey = np.ascontiguousarray(truth.mean(axis=0))
+    detail = np.abs(cv2.Laplacian(grey, cv2.CV_32F))
+    # Anchored at the corner, a box mean at (y, x) is that of the region that begins there.
+    means = cv2.boxFilter(detail, cv2.CV_32F, (width, height), anchor=(0, 0), borderType=cv2.BORDER_REFLECT)
+    inside = means[: truth.shape[1] - height + 1, : truth.shape[2] - width + 1]
+    top, left = np.unravel_index(int(inside.argmax()), inside.shape)
+    return int(top), int(left), height, width
+
+
+def png(picture: Array) -> bytes:
+    """sRGB (3, H, W) in [0, 1] as an 8-bit PNG file."""
+    codes = (np.clip(picture, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+    done, data = cv2.imencode(".png", np.ascontiguousarray(codes.transpose(1, 2, 0)[..., ::-1]))
+    if not done:
+        raise InternalError("OpenCV could not encode a PNG picture")
+    return bytes(data)

@@ -1,0 +1,104 @@
+"""Training batches: patches of clean footage, augmented, turned into noisy raw on the fly."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.sensor import SensorProfile
+from torch import Tensor
+
+from autoisp_isp.colour import linear_from_srgb, srgb_from_linear
+from autoisp_isp.patches import PatchSampler
+from autoisp_isp.sensor_draws import DrawnSensors, SensorDraws
+
+# A step of 2^-16 in linear light moves the sRGB curve by 2e-4 at most, far below the noise of any sensor.
+_CURVE_STEPS = 65535
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One training batch.
+
+    Attributes:
+        raw: (N, T, 4, h, w) noisy packed RGGB, oldest first.
+        gains: (N, 3); ccm: (N, 3, 3); noise: (N, 2).
+        truth: (N, 3, 2h, 2w) sRGB in [0, 1] of the newest frame.
+    """
+
+    raw: Tensor
+    gains: Tensor
+    ccm: Tensor
+    noise: Tensor
+    truth: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        return Batch(
+            *(value.to(device) for value in (self.raw, self.gains, self.ccm, self.noise, self.truth))
+        )
+
+
+class TrainingSet:
+    """Endless batches from in-memory clips.
+
+    A batch is a pure function of the seed and the step, so that resuming needs no generator's state: step 17
+    of a resumed training sees what step 17 of an uninterrupted one would.
+
+    Args:
+        clips: (name, frames (T, H, W, 3) uint8 sRGB) of each training clip.
+        sensor: its noise, gains and colour matrix are drawn from.
+
+    Raises:
+        InvalidArgumentError: without clips, or with one too small to train on.
+    """
+
+    def __init__(self, clips: Sequence[tuple[str, npt.NDArray[np.uint8]]], sensor: SensorProfile) -> None:
+        if not clips:
+            raise InvalidArgumentError("dataset", "there is no training clip: give at least one")
+        self._sampler = PatchSampler(clips)
+        self._draws = SensorDraws(sensor)
+        self._linear = _linear_table()
+        self._curve = _curve_table()
+
+    def batch(self, step: int, *, seed: int, size: int, patch: int, frames: int) -> Batch:
+        """The batch of one step.
+
+        Args:
+            step: which one.
+            seed: of the training.
+            size: patches in it.
+            patch: edge of a raw patch; the pictures are twice as wide.
+            frames: raw frames per patch.
+        """
+        digest = hashlib.blake2b(f"{seed}/{step}".encode(), digest_size=8).digest()
+        word = int.from_bytes(digest, "big") >> 1
+        choices = np.random.default_rng(word)
+        srgb = self._sampler.draw(choices, size, 2 * patch, frames)
+        draws = self._draws.draw(choices, size)
+        linear = torch.from_numpy(self._linear[srgb])
+        raw = draws.planes(linear)
+        generator = torch.Generator().manual_seed(word)
+        shot, read = (draws.noise[:, kind, None, None, None, None] for kind in (0, 1))
+        unit = torch.empty_like(raw).normal_(generator=generator)
+        noisy = unit.mul_((raw * shot).add_(read).sqrt_()).add_(raw).clamp_max_(1.0)
+        return Batch(
+            noisy, draws.gains, draws.ccm, draws.noise, self._truth(srgb[:, -1], linear[:, -1], draws)
+        )
+
+    def _truth(self, srgb: npt.NDArray[np.uint8], linear: Tensor, draws: DrawnSensors) -> Tensor:
+        if draws.identity:
+            return torch.from_numpy(srgb).float().div_(255.0)
+        reachable = draws.reachable(linear)
+        return torch.from_numpy(self._curve[(reachable * _CURVE_STEPS).round_().to(torch.int32).numpy()])
+
+
+def _linear_table() -> npt.NDArray[np.float32]:
+    return linear_from_srgb(torch.arange(256) / 255.0).numpy()
+
+
+def _curve_table() -> npt.NDArray[np.float32]:
+    return srgb_from_linear(torch.arange(_CURVE_STEPS + 1) / _CURVE_STEPS).numpy()

@@ -1,0 +1,108 @@
+"""The sensor profile: round trips, and every mistake answered with the key."""
+
+import random
+
+import pytest
+from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.sensor import IDENTITY_CCM, Noise, NoiseRange, SensorProfile, builtin
+from hypothesis import given
+from hypothesis import strategies as st
+
+_FULL = """
+name = "bench"
+cfa = "GBRG"
+black_level = 256
+white_level = 4095
+ccm = [[1.4, -0.3, -0.1], [-0.2, 1.4, -0.2], [0.0, -0.4, 1.4]]
+[gains]
+red = 1.8
+green = 1.0
+blue = 2.1
+red_range = [1.5, 2.0]
+blue_range = [1.8, 2.4]
+[noise]
+shot_min = 0.0002
+shot_max = 0.01
+test = { shot = 0.01, read = 0.0005 }
+"""
+
+
+def test_phone_has_a_real_colour_matrix_and_no_fixed_noise() -> None:
+    phone = builtin("phone")
+    assert phone.gains == (2.0, 1.0, 1.7)
+    assert not phone.has_identity_ccm
+    assert phone.test_noise is None
+    assert len(phone.evaluation_noises()) == 3
+    assert phone.with_identity_ccm().ccm == IDENTITY_CCM
+
+
+def test_toml_is_read_whole() -> None:
+    sensor = SensorProfile.from_toml(_FULL)
+    assert sensor.cfa == "GBRG"
+    assert sensor.gains == (1.8, 1.0, 2.1)
+    assert sensor.red_range == (1.5, 2.0)
+    assert sensor.ccm[1] == (-0.2, 1.4, -0.2)
+    assert sensor.noise_range.shot_min == 0.0002
+    assert sensor.test_noise == Noise(0.01, 0.0005)
+    assert sensor.evaluation_noises() == (Noise(0.01, 0.0005),)
+
+
+@pytest.mark.parametrize("sensor", [builtin("phone"), SensorProfile.from_toml(_FULL)])
+def test_json_round_trip_is_exact_and_canonical(sensor: SensorProfile) -> None:
+    again = SensorProfile.from_json(sensor.to_json())
+    assert again == sensor
+    assert again.to_json() == sensor.to_json()
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("name = 3", "sensor.name"),
+        ("", "sensor.name"),
+        ("name =", "sensor"),
+        ('name = "x"\ncfa = "RGBG"', "sensor.cfa"),
+        ('name = "x"\nblack_level = 10\nwhite_level = 5', "sensor.white_level"),
+        ('name = "x"\nblack_level = "low"', "sensor.black_level"),
+        ('name = "x"\ncolour = 1', "sensor.colour"),
+        ('name = "x"\nccm = [[1, 0, 0], [0, 1, 0], [0, 0, 2]]', "sensor.ccm[2]"),
+        ('name = "x"\nccm = [[1, 0], [0, 1]]', "sensor.ccm"),
+        ('name = "x"\nccm = [[1, 0], [0, 1], [0, 0]]', "sensor.ccm[0]"),
+        ('name = "x"\nccm = [[1, 0, 0], [1, 0, 0], [1, 0, 0]]', "sensor.ccm"),
+        ('name = "x"\ngains = 2', "sensor.gains"),
+        ('name = "x"\n[gains]\nred = 0', "sensor.gains.red"),
+        ('name = "x"\n[gains]\nred_range = [3, 2]', "sensor.gains.red_range"),
+        ('name = "x"\n[gains]\npurple = 1', "sensor.gains.purple"),
+        ('name = "x"\n[noise]\nshot_min = 0', "noise.shot_min"),
+        ('name = "x"\n[noise]\nread_spread = -1', "noise.read_spread"),
+        ('name = "x"\n[noise.test]\nshot = 0.01', "sensor.noise.test.read"),
+        ('name = "x"\n[noise.test]\nshot = 2\nread = 0', "noise.shot"),
+    ],
+)
+def test_mistakes_name_the_key(text: str, field: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        SensorProfile.from_toml(text)
+    assert caught.value.field == field
+    assert len(caught.value.message) > 20
+
+
+@pytest.mark.parametrize("text", ["0.01", "a,b", "0.01,0.1,1", "-1,0", "0.01,nan"])
+def test_noise_of_the_command_line_is_checked(text: str) -> None:
+    with pytest.raises(InvalidArgumentError):
+        Noise.parse(text)
+
+
+def test_noise_is_parsed() -> None:
+    assert Noise.parse("0.01,0.0005") == Noise(0.01, 0.0005)
+
+
+def test_unknown_builtin_says_which_exist() -> None:
+    with pytest.raises(InvalidArgumentError, match="builtin:phone"):
+        builtin("lens")
+
+
+@given(st.integers(0, 2**32))
+def test_drawn_noise_lies_in_the_range(seed: int) -> None:
+    noise = NoiseRange().draw(random.Random(seed))
+    assert 1e-4 <= noise.shot <= 0.012 + 1e-12
+    # The line of Brooks et al. at its ends, plus and minus six spreads.
+    assert 1e-9 < noise.read < 2e-3
