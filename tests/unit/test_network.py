@@ -1,0 +1,174 @@
+"""Networks obey the model contract, in torch and, to the same numbers, in ONNX Runtime."""
+
+import random
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from autoisp_core.spec import LayerType, SearchSpace, Spec, SpecError, cost
+from autoisp_isp.colour import process
+from autoisp_isp.cost import count_cost
+from autoisp_isp.export import SPEC_KEY, export_onnx
+from autoisp_isp.network import PixelNetwork, build
+from autoisp_isp.network.fixed import develop, stabilise, stabiliser
+from autoisp_isp.raw import mosaic_of
+from autoisp_isp.runtime_session import load_session
+from torch import Tensor
+
+SPACE = SearchSpace(widths=(4, 8, 16))
+PLAIN = Spec(Spec.code((1, 1, 3, 0, 0), (2, 7, 0, 0, 0)), 16)
+EVERY_TYPE = Spec.code(
+    (1, 1, 3, 0, 0),
+    (2, 8, 5, 1, 0),
+    (3, 2, 3, 2, 0),
+    (4, 3, 3, 1, 0),
+    (5, 5, 0, 3, 4),
+    (6, 6, 0, 5, 0),
+    (7, 11, 0, 6, 1),
+    (8, 4, 0, 0, 0),
+    (9, 7, 0, 0, 0),
+)
+CCM = torch.tensor([[1.6, -0.4, -0.2], [-0.2, 1.5, -0.3], [0.0, -0.5, 1.5]])
+
+
+def inputs(spec: Spec, batch: int = 2, height: int = 8, width: int = 12) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(height * 100 + width)
+    shape = (batch, spec.frames, 4, height, width)
+    raw = torch.rand(shape, generator=generator) * 1.1 - 0.05
+    return {
+        "raw": raw[:, 0] if spec.frames == 1 else raw,
+        "gains": torch.tensor([[2.0, 1.0, 1.7]]).repeat(batch, 1),
+        "ccm": CCM.repeat(batch, 1, 1),
+        "noise": torch.linspace(0, 0.01, batch)[:, None] * torch.tensor([1.0, 0.05]),
+    }
+
+
+def shaken(spec: Spec) -> PixelNetwork:
+    """A network whose weights all matter."""
+    torch.manual_seed(1)
+    network = build(spec)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter += 0.03 * torch.randn_like(parameter)
+    return network
+
+
+def random_specs(count: int) -> list[Spec]:
+    rng = random.Random(7)
+    specs = [SPACE.sample(rng) for _ in range(count)]
+    numbers = [(2, 1), (2, 3), (2, 5), (4, 1), (4, 3), (4, 5)]
+    return specs + [Spec(EVERY_TYPE, 8, packing=packing, frames=frames) for packing, frames in numbers]
+
+
+@pytest.mark.parametrize("spec", random_specs(24), ids=lambda spec: f"p{spec.packing}f{spec.frames}")
+def test_torch_and_onnx_runtime_agree_and_so_do_both_costs(spec: Spec) -> None:
+    network = shaken(spec)
+    model = export_onnx(network)
+    for height, width in ((8, 12), (7, 9)):
+        given = inputs(spec, height=height, width=width)
+        with torch.no_grad():
+            expected = network(**given)
+        assert expected.shape == (2, 3, 2 * height, 2 * width)
+        actual = load_session(model).run_inputs({name: value.numpy() for name, value in given.items()})
+        np.testing.assert_allclose(actual, expected.numpy(), atol=1e-4)
+    counted, analytic = count_cost(model), cost(spec)
+    assert counted.macs_per_pixel == analytic.macs_per_pixel
+    assert counted.parameters == analytic.parameters == sum(p.numel() for p in network.parameters())
+    assert counted.bytes_per_pixel == analytic.bytes_per_pixel
+
+
+def test_exported_graphs_hold_nothing_superfluous() -> None:
+    model = onnx.load_model_from_string(export_onnx(build(PLAIN), {"task": "denoise"}))
+    onnx.checker.check_model(model, full_check=True)
+    operators = [node.op_type for node in model.graph.node]
+    assert operators.count("Conv") == 3
+    assert operators.count("MatMul") == operators.count("DepthToSpace") == 1
+    assert not {"Cast", "Transpose", "Identity", "Constant", "Pad", "Where"} & set(operators)
+    assert len(operators) < 50
+    assert [value.name for value in model.graph.input] == ["raw", "gains", "ccm", "noise"]
+    assert [value.name for value in model.graph.output] == ["srgb"]
+    assert model.opset_import[0].version >= 18
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    assert metadata == {"task": "denoise", SPEC_KEY: PLAIN.to_json()}
+
+
+def test_exporting_twice_gives_the_same_bytes() -> None:
+    network = build(PLAIN)
+    assert export_onnx(network, {"a": "b"}) == export_onnx(network, {"a": "b"})
+
+
+@pytest.mark.parametrize("packing", [2, 4])
+@pytest.mark.parametrize("width", [4, 16])
+def test_starts_as_a_demosaic_of_the_newest_frame(packing: int, width: int) -> None:
+    spec = replace(PLAIN, packing=packing, width=width)
+    rows, columns = torch.linspace(0.1, 0.4, 48), torch.linspace(0.1, 0.5, 64)
+    ramp = (rows[:, None] + columns[None]).expand(3, -1, -1) * torch.tensor([0.5, 1.0, 0.6])[:, None, None]
+    given = inputs(spec, batch=1, height=24, width=32)
+    given["raw"][:, -1] = mosaic_of(ramp)
+    given["noise"].zero_()
+    truth = process(ramp, given["gains"][0], CCM)
+    inner = (..., slice(8, -8), slice(8, -8))
+    with torch.no_grad():
+        error = (build(spec)(**given)[0] - truth)[inner].abs().max()
+    assert error < 0.06
+
+
+def test_the_fixed_maths_is_its_own_inverse_up_to_the_display_curve() -> None:
+    linear = torch.rand(2, 3, 1, 500)
+    ones, ccm = torch.ones(2, 3), CCM.repeat(2, 1, 1)
+    scale, offset = stabiliser(torch.tensor([[0.0, 0.0], [0.01, 0.0005]]))
+    planes = torch.cat((linear[:, :2], linear[:, 1:]), 1)
+    z = stabilise(planes, ones, scale, offset)
+    srgb = develop(z[:, [0, 1, 3], 0], ccm, scale, offset)
+    truth = torch.stack([process(one, gain, CCM) for one, gain in zip(linear, ones, strict=True)])
+    assert (srgb - truth[:, :, 0]).abs().max() < 0.0036
+
+
+def test_noise_is_equally_strong_after_the_square_root() -> None:
+    generator = torch.Generator().manual_seed(0)
+    spreads = []
+    for shot, read in ((0.01, 0.0005), (0.002, 0.0001)):
+        for level in (0.05, 0.3, 0.9):
+            clean = torch.full((1, 4, 100, 100), level)
+            noise = torch.randn(clean.shape, generator=generator)
+            scale, offset = stabiliser(torch.tensor([[shot, read]]))
+            z = stabilise(clean + (shot * clean + read) ** 0.5 * noise, torch.ones(1, 3), scale, offset)
+            spreads.append(float(z.std()))
+    assert max(spreads) < 1.5 * min(spreads)
+
+
+def test_extreme_inputs_stay_finite_and_in_range() -> None:
+    network = shaken(replace(PLAIN, packing=4))
+    given = inputs(network.spec, batch=1)
+    for raw, noise in ((-1.0, 0.0), (0.0, 0.0), (1.0, 0.5), (5.0, 0.0)):
+        given["raw"].fill_(raw)
+        given["noise"].fill_(noise)
+        output = network(**given).detach()
+        assert bool(output.isfinite().all())
+        assert float(output.min()) >= 0
+        assert float(output.max()) <= 1
+
+
+def test_every_parameter_learns() -> None:
+    spec = Spec(EVERY_TYPE, 8, repeats=2)
+    network = shaken(spec)
+    network(**inputs(spec)).square().mean().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert float(parameter.grad.abs().sum()) > 0, name
+
+
+def test_the_same_seed_builds_the_same_network() -> None:
+    torch.manual_seed(3)
+    first = build(PLAIN).state_dict()
+    torch.manual_seed(3)
+    second = build(PLAIN).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_refuses_an_invalid_spec() -> None:
+    with pytest.raises(SpecError, match="packing"):
+        build(replace(PLAIN, packing=3))
+    assert LayerType.GROUPED not in SPACE.types
