@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard, TypeVar
@@ -42,7 +43,7 @@ T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
-_ACK_TIMEOUT_S = 5.0
+_ACK_TIMEOUT_S, _ACK_ATTEMPT_S = 5.0, 1.0
 _PAUSE_S = 0.5  # between attempts while NATS is away
 _LOST = (nats.errors.Error, asyncio.TimeoutError, OSError)
 _RETRIED = frozenset(
@@ -181,7 +182,7 @@ class Consumer:
                 )
                 await self._settle(msg.nak(delay=delay), "nak")
         else:
-            await self._settle(msg.ack_sync(timeout=_ACK_TIMEOUT_S), "ack")
+            await self._settle(_acknowledge(msg), "ack")
         finally:
             self._work = None
 
@@ -238,6 +239,19 @@ async def _signs_of_life(msg: Msg, every_s: float) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
+
+
+async def _acknowledge(msg: Msg) -> None:
+    # An ack that meets a restarting server gets no receipt; asking again is cheaper than a redelivery.
+    give_up_at = time.monotonic() + _ACK_TIMEOUT_S
+    while True:
+        try:
+            await msg.ack_sync(timeout=_ACK_ATTEMPT_S)
+            return
+        except _LOST:
+            if time.monotonic() > give_up_at:
+                raise
+        await asyncio.sleep(_ACK_ATTEMPT_S / 5)
 
 
 def _permanent(error: Exception) -> TypeGuard[AutoISPError]:
