@@ -1,0 +1,37 @@
+"""``python -m autoisp_search``: the composition root."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from autoisp.search.v1.search_pb2_grpc import add_SearchServiceServicer_to_server
+from autoisp_runtime.jetstream.topology import SEARCH_RESULTS
+from autoisp_runtime.lifecycle import run_service
+from autoisp_runtime.runtime import Runtime, Tables
+
+from autoisp_search.api import SearchServicer
+from autoisp_search.bus import OutboxSender, ResultConsumer
+from autoisp_search.config import SearchConfig
+from autoisp_search.datasets import StoredDatasets
+from autoisp_search.store import SqlSearchStore, outbox
+from autoisp_search.usecases import Changes, ResultHandlers, Searches
+
+
+def now() -> datetime:
+    """The time, with time zone."""
+    return datetime.now(UTC)
+
+
+async def build(runtime: Runtime[SearchConfig]) -> None:
+    """Wire the service."""
+    store = SqlSearchStore(runtime.database, OutboxSender(runtime.outbox))
+    changes = Changes()
+    searches = Searches(store, StoredDatasets(runtime.artifacts), changes, now)
+    results = ResultHandlers(store, changes, now)
+    runtime.serve(add_SearchServiceServicer_to_server, SearchServicer(searches, store, changes))
+    runtime.consume(SEARCH_RESULTS, ResultConsumer(results), batch=16)
+    runtime.spawn("resume", results.resume())
+
+
+if __name__ == "__main__":
+    run_service(SearchConfig, build, tables=Tables("autoisp_search.migrations", outbox))

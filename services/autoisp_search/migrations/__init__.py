@@ -1,0 +1,1 @@
+"""Alembic migrations of the search service's database, run at its start."""

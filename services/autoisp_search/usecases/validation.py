@@ -1,0 +1,284 @@
+"""Checking a draft field by field, and filling in the defaults. Every error names the field and the fix."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from typing import Any
+
+from autoisp_core.errors import InvalidArgumentError, NotFoundError
+from autoisp_core.ids import validate_user_id
+from autoisp_core.names import DATASET, MODEL, model_name
+from autoisp_core.sensor import Noise, SensorProfile
+from autoisp_core.sensor import builtin as builtin_sensor
+from autoisp_core.spec import LayerType, SearchSpace, SpecError, cost
+
+from autoisp_search.domain import BUILTIN_PROTOTYPES, Budget, Prototype, Rung, SearchSettings, Sensor
+from autoisp_search.domain.dataset import DatasetInfo
+from autoisp_search.strategies import STRATEGIES
+from autoisp_search.usecases.drafts import SearchDraft, SensorDraft, SpaceDraft
+from autoisp_search.usecases.ports import Datasets
+
+MAX_REDUCTION = 1e6
+MAX_PARALLEL_TRIALS = 1024
+MAX_RUNGS = 10
+MAX_TRIALS_PER_RUNG = 2000
+MAX_DURATION_SECONDS = 30 * 86_400.0
+MIN_DURATION_SECONDS = 5.0
+MAX_FRAMES_PER_CLIP = 100_000
+
+_Invalid = InvalidArgumentError
+
+
+def validate_search_id(search_id: str) -> str:
+    """The id if a user may choose it."""
+    return validate_user_id(search_id, "search_id")
+
+
+async def validated(
+    draft: SearchDraft, search_id: str, datasets: Datasets
+) -> tuple[SearchSettings, DatasetInfo]:
+    """The settings of a draft, and its dataset.
+
+    Raises:
+        InvalidArgumentError: a field is wrong; ``field`` is its path (``search.budget.reduction``).
+        NotFoundError: no such dataset.
+    """
+    settings = _settings(draft, search_id)
+    DATASET.parse(draft.dataset, "search.dataset")
+    dataset = await datasets.find(draft.dataset)
+    if dataset is None:
+        raise NotFoundError(
+            draft.dataset,
+            f"{draft.dataset} does not exist; create it first, or list the datasets to see what there is",
+            metadata={"field": "search.dataset"},
+        )
+    onnx = settings.prototype.onnx
+    if onnx is not None and not await datasets.has(onnx):
+        raise NotFoundError(
+            onnx.uri,
+            f"the prototype's ONNX ({onnx.sha256[:12]}…, {onnx.size_bytes} bytes) is not in the artifact "
+            "store; upload it with RegistryService.UploadArtifact first",
+            metadata={"field": "search.prototype.onnx"},
+        )
+    return replace(settings, space=_fitting_frames(settings.space, dataset)), dataset
+
+
+def _settings(draft: SearchDraft, search_id: str) -> SearchSettings:
+    space = _space(draft.space)
+    if draft.model:
+        MODEL.parse(draft.model, "search.model")
+    if len(draft.display_name) > 200:
+        raise _Invalid("search.display_name", "search.display_name may have at most 200 characters")
+    strategy = draft.strategy or "evolution"
+    if strategy not in STRATEGIES:
+        raise _Invalid(
+            "search.strategy", f"there is no strategy {strategy!r}; use one of {', '.join(STRATEGIES)}"
+        )
+    if draft.seed < 0:
+        raise _Invalid("search.seed", f"search.seed is {draft.seed}; give 0 or more")
+    return SearchSettings(
+        dataset=draft.dataset,
+        prototype=_prototype(draft.prototype),
+        budget=_budget(draft.budget, space),
+        model=draft.model or model_name(search_id),
+        display_name=draft.display_name,
+        sensor=_sensor(draft.sensor),
+        strategy=strategy,
+        seed=draft.seed,
+        rungs=_rungs(draft.rungs),
+        max_parallel_trials=_count(
+            "search.max_parallel_trials", draft.max_parallel_trials or 2, 1, MAX_PARALLEL_TRIALS
+        ),
+        max_duration_seconds=_duration(draft.max_duration_seconds),
+        space=space,
+        validation_frames_per_clip=_count(
+            "search.validation_frames_per_clip",
+            draft.validation_frames_per_clip or 8,
+            1,
+            MAX_FRAMES_PER_CLIP,
+        ),
+        test_frames_per_clip=_count(
+            "search.test_frames_per_clip",
+            24 if draft.test_frames_per_clip is None else draft.test_frames_per_clip,
+            0,
+            MAX_FRAMES_PER_CLIP,
+        ),
+    )
+
+
+def _prototype(prototype: Prototype) -> Prototype:
+    if not prototype.builtin and prototype.onnx is None:
+        raise _Invalid("search.prototype", "say what to replace: set search.prototype.builtin or .onnx")
+    if prototype.builtin and prototype.builtin not in BUILTIN_PROTOTYPES:
+        raise _Invalid(
+            "search.prototype.builtin",
+            f"there is no prototype 'builtin:{prototype.builtin}'; use builtin:"
+            + " or builtin:".join(BUILTIN_PROTOTYPES),
+        )
+    return prototype
+
+
+def _budget(budget: Budget, space: SearchSpace) -> Budget:
+    if budget.reduction is not None:
+        if not (math.isfinite(budget.reduction) and 1 < budget.reduction <= MAX_REDUCTION):
+            raise _Invalid(
+                "search.budget.reduction",
+                f"a reduction of {budget.reduction:g} is no reduction; give a number above 1, at most "
+                f"{MAX_REDUCTION:g}, such as 100",
+            )
+        return budget
+    limit = budget.macs_per_pixel
+    if limit is None:
+        raise _Invalid("search.budget", "set search.budget.reduction (such as 100) or .macs_per_pixel")
+    if not (math.isfinite(limit) and limit > 0):
+        raise _Invalid(
+            "search.budget.macs_per_pixel", f"{limit:g} MAC per pixel is no budget; give a number above 0"
+        )
+    cheapest = cost(space.cheapest()).macs_per_pixel
+    if limit < cheapest:
+        raise _Invalid(
+            "search.budget.macs_per_pixel",
+            f"no network keeps {limit:g} MAC per pixel: the cheapest of the space takes {cheapest:g}; give "
+            "at least that, or allow smaller widths in search.space",
+            reason="BUDGET_UNREACHABLE",
+            metadata={"cheapest_macs_per_pixel": f"{cheapest:g}"},
+        )
+    return budget
+
+
+def _sensor(draft: SensorDraft) -> Sensor:
+    if draft.toml:
+        try:
+            SensorProfile.from_toml(draft.toml)
+        except InvalidArgumentError as error:
+            raise _Invalid(
+                "search.sensor.toml", f"{error.field}: {error.message}", metadata={"key": error.field}
+            ) from error
+    else:
+        with _named("search.sensor.builtin"):
+            builtin_sensor(draft.builtin or "phone")
+    noise = None
+    if draft.test_noise is not None:
+        with _prefixed("noise.", "search.sensor.test_noise."):
+            noise = Noise(*draft.test_noise)
+    return Sensor("" if draft.toml else draft.builtin or "phone", draft.toml, noise, draft.identity_ccm)
+
+
+def _rungs(rungs: tuple[Rung, ...]) -> tuple[Rung, ...]:
+    if len(rungs) > MAX_RUNGS:
+        raise _Invalid("search.rungs", f"{len(rungs)} rungs are too many; give at most {MAX_RUNGS}")
+    for index, rung in enumerate(rungs):
+        field = f"search.rungs[{index}]"
+        _count(f"{field}.trials", rung.trials, 1, MAX_TRIALS_PER_RUNG)
+        if index and rung.trials > rungs[index - 1].trials:
+            raise _Invalid(
+                f"{field}.trials",
+                f"rung {index} has {rung.trials} trials, more than the {rungs[index - 1].trials} below it "
+                "that they come from; give as many or fewer",
+            )
+        if rung.steps is not None:
+            _count(f"{field}.steps", rung.steps, 1, 1_000_000_000)
+        elif rung.seconds is not None:
+            if not (math.isfinite(rung.seconds) and 0 < rung.seconds <= MAX_DURATION_SECONDS):
+                raise _Invalid(
+                    f"{field}.seconds",
+                    f"{rung.seconds:g} seconds can't be trained; give a number above 0, at most "
+                    f"{MAX_DURATION_SECONDS:g}",
+                )
+        else:
+            raise _Invalid(field, f"say how long the trials of rung {index} train: set .steps or .seconds")
+    return rungs
+
+
+def _space(draft: SpaceDraft) -> SearchSpace:
+    changes: dict[str, Any] = {
+        field.name: getattr(draft, field.name) for field in fields(draft) if getattr(draft, field.name)
+    }
+    if "types" in changes:
+        known = {int(kind) for kind in LayerType}
+        unknown = [code for code in changes["types"] if code not in known]
+        if unknown:
+            raise _Invalid(
+                "search.space.types", f"there is no layer type {unknown[0]}; use {sorted(known - {7, 9, 10})}"
+            )
+        # TERMINAL ends every block, so naming it says nothing.
+        changes["types"] = tuple(
+            LayerType(code) for code in dict.fromkeys(changes["types"]) if code != LayerType.TERMINAL
+        )
+    wrong = [kernel for kernel in changes.get("kernels", ()) if kernel not in (1, 3, 5, 7)]
+    if wrong:
+        raise _Invalid("search.space.kernels", f"kernels has {wrong[0]}; allowed are 1, 3, 5 and 7")
+    for name, value in changes.items():
+        if name != "max_layers":
+            changes[name] = tuple(dict.fromkeys(value))
+            if max(value) > 1024:
+                raise _Invalid(f"search.space.{name}", f"{name} has {max(value)}; give at most 1024")
+    with _prefixed("space.", "search.space."):
+        space = SearchSpace(**changes)
+        space.cheapest()
+    return space
+
+
+def _fitting_frames(space: SearchSpace, dataset: DatasetInfo) -> SearchSpace:
+    """The space without windows of frames that no clip is long enough for."""
+    splits = (
+        ("training", dataset.train_frames),
+        ("validation", dataset.validation_frames),
+        ("testing", dataset.test_frames),
+    )
+    for split, frames in splits:
+        if not any(frames):
+            raise _Invalid("search.dataset", f"the dataset has no frames for {split}; make one that has")
+    longest = min(max(frames) for _, frames in splits)
+    fitting = tuple(frames for frames in space.frames if frames <= longest)
+    if not fitting:
+        raise _Invalid(
+            "search.dataset",
+            f"networks of search.space read at least {min(space.frames)} frames at once, and the longest "
+            f"clip of a split has {longest}; use longer clips, or allow fewer in search.space.frames",
+        )
+    return replace(space, frames=fitting)
+
+
+def _duration(seconds: float | None) -> float:
+    if seconds is None:
+        return 300.0
+    if not MIN_DURATION_SECONDS <= seconds <= MAX_DURATION_SECONDS:
+        raise _Invalid(
+            "search.max_duration",
+            f"{seconds:g} seconds can't be planned; give {MIN_DURATION_SECONDS:g} to "
+            f"{MAX_DURATION_SECONDS:g}",
+        )
+    return seconds
+
+
+def _count(field: str, value: int, low: int, high: int) -> int:
+    if not low <= value <= high:
+        raise _Invalid(field, f"{field} is {value}; give {low} to {high}")
+    return value
+
+
+@contextmanager
+def _prefixed(inner: str, outer: str) -> Iterator[None]:
+    """Names the field as the request does."""
+    try:
+        yield
+    except InvalidArgumentError as error:
+        field = outer + error.field.removeprefix(inner)
+        raise _Invalid(
+            field,
+            error.message,
+            reason=None if isinstance(error, SpecError) else error.reason,
+            metadata=error.metadata,
+        ) from error
+
+
+@contextmanager
+def _named(field: str) -> Iterator[None]:
+    try:
+        yield
+    except InvalidArgumentError as error:
+        raise _Invalid(field, error.message, reason=error.reason) from error
