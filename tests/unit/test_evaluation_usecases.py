@@ -1,0 +1,244 @@
+"""The evaluation service's use cases, with fakes around."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from autoisp_core.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
+from autoisp_core.noise import Noise
+from autoisp_evaluation.domain import Prototype, Sensor, Split, State, Subject
+from autoisp_evaluation.ports import EvaluationEnded, JudgeClip
+from autoisp_evaluation.validation import MAX_FRAME_RESULTS
+from evaluation_fakes import SUBJECTS, World, artifact, completed_search, draft, entry, result
+
+GOOD = {"prototype": [20.0], "model": [30.0]}
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_create_sends_one_command_per_clip(world: World) -> None:
+    created = await world.evaluations.create(draft(), "mine")
+    assert created.name == "evaluations/mine"
+    assert created.state is State.RUNNING
+    assert [clip.clip for clip in created.clips] == ["clips/c1", "clips/c2"]
+    assert [m.entry for m in world.store.sent if isinstance(m, JudgeClip)] == [entry(1), entry(2)]
+    assert await world.evaluations.get("evaluations/mine") == created
+
+
+async def test_create_makes_up_a_name(world: World) -> None:
+    first, second = await world.evaluations.create(draft()), await world.evaluations.create(draft())
+    assert first.name != second.name
+
+
+async def test_the_same_request_creates_once(world: World) -> None:
+    first = await world.evaluations.create(draft(), request_id="r")
+    assert await world.evaluations.create(draft(seed=9), request_id="r") == first
+    assert len(world.store.sent) == 2
+
+
+async def test_the_same_request_twice_at_once_creates_once(world: World) -> None:
+    first = await world.evaluations.create(draft(), request_id="r")
+    world.store.taken_once = "request/r"
+    assert await world.evaluations.create(draft(), request_id="r") == first
+    assert len(world.store.sent) == 2
+
+
+async def test_a_taken_id_is_refused(world: World) -> None:
+    await world.evaluations.create(draft(), "mine")
+    with pytest.raises(AlreadyExistsError):
+        await world.evaluations.create(draft(), "mine")
+
+
+TWICE = (SUBJECTS[0], SUBJECTS[0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"dataset": ""}, "evaluation.dataset"),
+        ({"dataset": "clips/c"}, "evaluation.dataset"),
+        ({"split": None}, "evaluation.split"),
+        ({"split": Split.TRAIN}, "evaluation.split"),
+        ({"subjects": ()}, "evaluation.subjects"),
+        ({"subjects": SUBJECTS * 9}, "evaluation.subjects"),
+        ({"subjects": TWICE}, "evaluation.subjects[1].label"),
+        ({"subjects": (Subject("", artifact()),)}, "evaluation.subjects[0].label"),
+        ({"subjects": (Subject("truth", artifact()),)}, "evaluation.subjects[0].label"),
+        ({"subjects": (Subject("x", Prototype()),)}, "evaluation.subjects[0].prototype"),
+        ({"frames_per_clip": -1}, "evaluation.frames_per_clip"),
+        ({"sensor": Sensor("nokia")}, "evaluation.sensor.builtin"),
+        ({"sensor": Sensor(toml="name = ")}, "evaluation.sensor.toml"),
+        ({"sensor": Sensor(toml="#" * 70_000)}, "evaluation.sensor.toml"),
+        ({"search": "s"}, "evaluation.search"),
+        ({"trial": "searches/s"}, "evaluation.trial"),
+    ],
+)
+async def test_bad_requests_name_the_field(world: World, changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        await world.evaluations.create(draft(**changes))
+    assert caught.value.field == field
+    assert world.store.rows == {}
+    assert world.store.sent == []
+
+
+@pytest.mark.parametrize(
+    ("evaluation_id", "request_id", "field"),
+    [
+        ("Upper", "", "evaluation_id"),
+        ("1", "", "evaluation_id"),
+        ("", "é", "request_id"),
+        ("", "x" * 129, "request_id"),
+    ],
+)
+async def test_bad_ids_name_the_field(world: World, evaluation_id: str, request_id: str, field: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        await world.evaluations.create(draft(), evaluation_id, request_id)
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"dataset": "datasets/other"}, "evaluation.dataset"),
+        ({"subjects": (Subject("m", artifact(2)),)}, "evaluation.subjects[0].onnx"),
+        (
+            {"subjects": (SUBJECTS[1], Subject("p", Prototype(onnx=artifact(2))))},
+            "evaluation.subjects[1].prototype.onnx",
+        ),
+    ],
+)
+async def test_what_is_missing_is_named(world: World, changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        await world.evaluations.create(draft(**changes))
+    assert caught.value.metadata["field"] == field
+
+
+async def test_more_frames_than_a_message_holds_are_refused_with_a_number_that_fits(world: World) -> None:
+    world.datasets.splits[Split.TEST] = [entry(1, 60_000), entry(2, 10)]
+    with pytest.raises(InvalidArgumentError) as caught:
+        await world.evaluations.create(draft())
+    assert caught.value.field == "evaluation.frames_per_clip"
+    assert "25000" in caught.value.message
+    assert await world.evaluations.create(draft(frames_per_clip=25_000))
+
+
+async def test_a_search_is_judged_on_the_test_split(world: World) -> None:
+    search = completed_search(sensor=Sensor("phone", test_noise=Noise(0.01, 0.0005), identity_ccm=True))
+    judged = await world.evaluations.judge_search(search)
+    assert judged.name == "evaluations/s"
+    assert judged.split is Split.TEST
+    assert judged.subjects == SUBJECTS
+    assert (judged.sensor, judged.seed, judged.frames_per_clip) == (search.sensor, 5, 24)
+    assert (judged.search, judged.trial) == ("searches/s", "searches/s/trials/t")
+    assert judged.registration == search.registration
+    assert len(world.store.sent) == 2
+
+
+async def test_a_search_is_judged_once(world: World) -> None:
+    first = await world.evaluations.judge_search(completed_search())
+    assert await world.evaluations.judge_search(completed_search()) == first
+    assert len(world.store.sent) == 2
+
+
+async def test_a_search_whose_evaluation_name_is_taken_is_judged_under_another(world: World) -> None:
+    await world.evaluations.create(draft(), "s")
+    judged = await world.evaluations.judge_search(completed_search())
+    assert judged.name.startswith("evaluations/s-")
+    assert await world.evaluations.judge_search(completed_search()) == judged
+
+
+async def test_a_search_that_cannot_be_judged_gives_a_failed_evaluation(world: World) -> None:
+    world.datasets.gone = True
+    judged = await world.evaluations.judge_search(completed_search())
+    assert judged.state is State.FAILED
+    assert judged.failure is not None
+    assert judged.failure.reason == "NOT_FOUND"
+    assert world.store.sent == [EvaluationEnded(judged)]
+
+
+async def test_a_search_with_too_many_test_frames_is_judged_on_fewer(world: World) -> None:
+    world.datasets.splits[Split.TEST] = [entry(1, 90_000)]
+    judged = await world.evaluations.judge_search(completed_search(frames_per_clip=0))
+    assert judged.state is State.RUNNING
+    assert judged.frames_per_clip * 2 <= MAX_FRAME_RESULTS
+
+
+async def test_the_last_clip_ends_the_evaluation(world: World) -> None:
+    await world.evaluations.judge_search(completed_search())
+    world.store.sent.clear()
+    await world.evaluations.record("evaluations/s", result("clips/c1", GOOD))
+    assert world.store.sent == []
+    await world.evaluations.record("evaluations/s", result("clips/c2", GOOD))
+    ended = await world.evaluations.get("evaluations/s")
+    assert ended.state is State.SUCCEEDED
+    assert world.store.sent == [EvaluationEnded(ended)]
+
+
+async def test_results_that_come_twice_count_once(world: World) -> None:
+    await world.evaluations.judge_search(completed_search())
+    world.store.sent.clear()
+    for clip in ("clips/c1", "clips/c1", "clips/c2", "clips/c2", "clips/c1"):
+        await world.evaluations.record("evaluations/s", result(clip, GOOD))
+    assert len(world.store.sent) == 1
+
+
+async def test_a_result_for_nobody_is_not_found(world: World) -> None:
+    with pytest.raises(NotFoundError):
+        await world.evaluations.record("evaluations/none", result("clips/c1", GOOD))
+
+
+async def test_watch_begins_with_a_snapshot_and_ends_with_the_final_state(world: World) -> None:
+    await world.evaluations.create(draft(), "mine")
+    seen = []
+
+    async def watch() -> None:
+        async for snapshot in world.evaluations.watch("evaluations/mine"):
+            seen.append([clip.state for clip in snapshot.clips])
+
+    task = asyncio.create_task(watch())
+    for clip in ("clips/c1", "clips/c2"):
+        await asyncio.sleep(0.01)
+        await world.evaluations.record("evaluations/mine", result(clip, GOOD))
+    await asyncio.wait_for(task, 0.5)
+    running, done = State.RUNNING, State.SUCCEEDED
+    assert seen == [[running, running], [done, running], [done, done]]
+
+
+async def test_watch_sees_what_another_process_recorded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autoisp_evaluation.usecases.WATCH_POLL_S", 0.01)
+    created = await world.evaluations.create(draft(), "mine")
+    watching = world.evaluations.watch("evaluations/mine")
+    assert await anext(watching) == created
+    after = created.judged(result("clips/c1", GOOD), created.create_time)
+    assert after is not None
+    world.store.rows[created.name] = after
+    assert await asyncio.wait_for(anext(watching), 1) == after
+    await watching.aclose()  # type: ignore[attr-defined]
+
+
+async def test_watch_of_something_that_ended_is_one_snapshot(world: World) -> None:
+    created = await world.evaluations.create(draft(), "mine")
+    world.store.rows[created.name] = replace(created, state=State.FAILED)
+    assert len([snapshot async for snapshot in world.evaluations.watch(created.name)]) == 1
+
+
+@pytest.mark.parametrize(("name", "kind"), [("evaluations/none", NotFoundError), ("e", InvalidArgumentError)])
+async def test_get_and_watch_what_is_not_there(world: World, name: str, kind: type[Exception]) -> None:
+    with pytest.raises(kind):
+        await world.evaluations.get(name)
+    with pytest.raises(kind):
+        await anext(world.evaluations.watch(name))
+
+
+async def test_list_checks_its_arguments(world: World) -> None:
+    for arguments in ((-1, "", ""), (0, "junk", ""), (0, "", "e")):
+        with pytest.raises(InvalidArgumentError):
+            await world.evaluations.list(*arguments)

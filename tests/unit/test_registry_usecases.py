@@ -1,0 +1,183 @@
+"""The registry's use cases, with fakes around."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from autoisp_core.errors import AbortedError, InvalidArgumentError, NotFoundError
+from autoisp_registry.domain import GateResult, Lineage, Model, ModelVersion
+from autoisp_registry.gate import Limits
+from autoisp_registry.ports import VersionPromoted, VersionRegistered
+from registry_fakes import NOW, World, artifact, content, measured, network
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_a_good_network_becomes_candidate_and_champion(world: World) -> None:
+    version = await world.models.register_evaluated(network())
+    assert version.name == "models/m/versions/1"
+    assert version.content.gate is not None
+    assert version.content.gate.passed
+    assert version.content.metrics["latency_ratio"] == pytest.approx(150)
+    assert version.content.lineage == network().lineage
+    model = await world.models.get_model("models/m")
+    assert model.aliases == {"candidate": 1, "champion": 1}
+    assert [m.alias if isinstance(m, VersionPromoted) else "registered" for m in world.store.sent] == [
+        *("registered", "candidate", "champion")
+    ]
+
+
+async def test_a_network_that_fails_the_gate_is_only_candidate(world: World) -> None:
+    await world.models.register_evaluated(network())
+    worse = network(lineage=Lineage(evaluation="evaluations/f"), measured=measured(20.0))
+    version = await world.models.register_evaluated(worse)
+    assert version.number == 2
+    assert (await world.models.get_model("models/m")).aliases == {"candidate": 2, "champion": 1}
+    assert (await world.models.get_version("models/m/versions/champion")).number == 1
+
+
+async def test_an_evaluation_registers_once(world: World) -> None:
+    first = await world.models.register_evaluated(network())
+    assert await world.models.register_evaluated(network()) == first
+    world.store.taken_once = "evaluation/evaluations/e"
+    assert await world.models.register_evaluated(network()) == first
+    assert (await world.models.get_model("models/m")).latest_version == 1
+    assert len(world.store.sent) == 3
+
+
+async def test_a_network_whose_file_is_gone_is_not_registered(world: World) -> None:
+    with pytest.raises(NotFoundError):
+        await world.models.register_evaluated(network(onnx=artifact(2)))
+    assert world.store.models == {}
+
+
+async def test_a_person_registers_without_gate_or_alias(world: World) -> None:
+    claimed = content(gate=GateResult(True, ("trust me",)))
+    version = await world.models.register("models/m", claimed)
+    assert version.content.gate is None
+    assert version.content.onnx.media_type == "application/onnx"
+    assert world.store.sent == [VersionRegistered(version)]
+    assert (await world.models.get_model("models/m")).aliases == {}
+    assert await world.models.get_version("models/m/versions/1") == version
+
+
+async def test_the_same_request_registers_once(world: World) -> None:
+    first = await world.models.register("models/m", content(), "r")
+    assert await world.models.register("models/m", content(), "r") == first
+    assert (await world.models.register("models/m", content(), "other")).number == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"metrics": {"": 1.0}}, "model_version.metrics"),
+        ({"metrics": {f"m{i}": 1.0 for i in range(201)}}, "model_version.metrics"),
+        ({"metrics": {"psnr": math.nan}}, "model_version.metrics.psnr"),
+        ({"lineage": Lineage(dataset="d")}, "model_version.lineage.dataset"),
+        ({"lineage": Lineage(search="s")}, "model_version.lineage.search"),
+        ({"lineage": Lineage(trial="t")}, "model_version.lineage.trial"),
+        ({"lineage": Lineage(evaluation="e")}, "model_version.lineage.evaluation"),
+        ({"spec": "{"}, "model_version.spec"),
+        ({"spec": "x" * 70_000}, "model_version.spec"),
+        ({"onnx": replace(artifact(1), size_bytes=5)}, "model_version.onnx.size_bytes"),
+    ],
+)
+async def test_bad_content_names_the_field(world: World, changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        await world.models.register("models/m", content(**changes))
+    assert caught.value.field == field
+    assert world.store.models == {}
+
+
+async def test_other_bad_registrations_name_the_field(world: World) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        await world.models.register("searches/m", content())
+    assert caught.value.field == "parent"
+    with pytest.raises(InvalidArgumentError) as caught:
+        await world.models.register("models/m", content(), "\n")
+    assert caught.value.field == "request_id"
+    with pytest.raises(NotFoundError) as missing:
+        await world.models.register("models/m", content(onnx=artifact(2)))
+    assert missing.value.metadata["field"] == "model_version.onnx"
+
+
+async def test_aliases_move(world: World) -> None:
+    for _ in range(2):
+        await world.models.register("models/m", content())
+    world.store.sent.clear()
+    first = await world.models.set_alias("models/m", "phone", 2)
+    assert first.aliases == {"phone": 2}
+    second = await world.models.set_alias("models/m", "phone", 1, first.etag)
+    assert (await world.models.get_version("models/m/versions/phone")).number == 1
+    with pytest.raises(AbortedError):
+        await world.models.set_alias("models/m", "phone", 2, first.etag)
+    assert await world.models.set_alias("models/m", "phone", 1, second.etag) == second
+    assert [m.number for m in world.store.sent if isinstance(m, VersionPromoted)] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("model", "alias", "number", "kind", "field"),
+    [
+        ("m", "a", 1, InvalidArgumentError, "model"),
+        ("models/m", "latest", 1, InvalidArgumentError, "alias"),
+        ("models/m", "7", 1, InvalidArgumentError, "alias"),
+        ("models/m", "", 1, InvalidArgumentError, "alias"),
+        ("models/m", "a", 0, NotFoundError, "version"),
+        ("models/m", "a", 2, NotFoundError, "version"),
+        ("models/n", "a", 1, NotFoundError, "model"),
+    ],
+)
+async def test_bad_aliases_name_the_field(
+    world: World, model: str, alias: str, number: int, kind: type[InvalidArgumentError], field: str
+) -> None:
+    await world.models.register("models/m", content())
+    with pytest.raises(kind) as caught:
+        await world.models.set_alias(model, alias, number)
+    assert caught.value.metadata["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("asked", "number"),
+    [("1", 1), ("2", 2), ("latest", 2), ("best", 1), ("3", None), ("0", None), ("01", None), ("none", None)],
+)
+def test_resolution(asked: str, number: int | None) -> None:
+    model = Model("models/m", "m", NOW, NOW, latest_version=2, aliases={"best": 1})
+    assert model.resolve(asked) == number
+
+
+def test_nothing_resolves_without_versions() -> None:
+    assert Model("models/m", "m", NOW, NOW).resolve("latest") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("models/m/versions/9", NotFoundError),
+        ("models/n/versions/1", NotFoundError),
+        ("models/m", InvalidArgumentError),
+    ],
+)
+async def test_get_version_of_what_is_not_there(world: World, name: str, kind: type[Exception]) -> None:
+    await world.models.register("models/m", content())
+    with pytest.raises(kind):
+        await world.models.get_version(name)
+
+
+async def test_lists_check_their_arguments(world: World) -> None:
+    with pytest.raises(InvalidArgumentError):
+        await world.models.list_models(-1, "")
+    with pytest.raises(InvalidArgumentError):
+        await world.models.list_versions("m", 0, "")
+    with pytest.raises(NotFoundError):
+        await world.models.list_versions("models/m", 0, "")
+
+
+def test_version_names() -> None:
+    assert ModelVersion("models/m", 12, content(), NOW).name == "models/m/versions/12"
+    assert network(limits=Limits()).limits.macs_per_pixel is None
