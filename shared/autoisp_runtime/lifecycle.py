@@ -115,7 +115,8 @@ async def _stop(runtime: Runtime[C], grace_s: float) -> None:
         await callback()
     if runtime.has_outbox:
         try:
-            await asyncio.wait_for(runtime.outbox.publish_pending(runtime.publisher), _FLUSH_S)
+            async with asyncio.timeout(_FLUSH_S):
+                await runtime.outbox.publish_pending(runtime.publisher)
         except (TimeoutError, AutoISPError) as error:
             _log.info("events stay in the outbox until the next start", error=str(error))
 

@@ -137,8 +137,10 @@ class Outbox:
             retry_s = _FIRST_RETRY_S
             if published == 0:
                 # Polling finds what another replica committed and did not live to publish.
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._committed.wait(), _POLL_S)
+                # Not wait_for: before Python 3.12 it swallows a cancellation that comes with the wake-up.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_POLL_S):
+                        await self._committed.wait()
 
     async def publish_pending(self, publisher: EventPublisher) -> int:
         """Publish one batch and delete what was published; returns how many.

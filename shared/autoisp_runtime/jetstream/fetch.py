@@ -49,26 +49,29 @@ class PullSource:
         inbox = client.new_inbox()
         try:
             subscription = await client.subscribe(inbox, cb=received.put)
+            messages: list[Msg] = []
             try:
                 await client.publish(self._request_subject, json.dumps(request).encode(), inbox)
-                return await self._collect(received, batch, (expires_s or 0.0) + _ANSWER_WAIT_S)
-            except BaseException:
-                await self._give_back(subscription, received)
-                raise
-            finally:
+                await self._collect(messages, received, batch, (expires_s or 0.0) + _ANSWER_WAIT_S)
                 await _forget(subscription)
+            except BaseException:
+                await _give_back(messages, subscription, received)
+                raise
+            return messages
         except (nats.errors.Error, OSError) as error:
             raise UnavailableError(
                 f"can't fetch from {self.spec.durable}: {error or type(error).__name__}"
             ) from error
 
-    async def _collect(self, received: asyncio.Queue[Msg], batch: int, timeout_s: float) -> list[Msg]:
-        messages: list[Msg] = []
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_s
+    async def _collect(
+        self, messages: list[Msg], received: asyncio.Queue[Msg], batch: int, timeout_s: float
+    ) -> None:
+        deadline = asyncio.get_running_loop().time() + timeout_s
         while len(messages) < batch:
             try:
-                msg = await asyncio.wait_for(received.get(), deadline - loop.time())
+                # Not wait_for: before Python 3.12 it swallows a cancellation that comes with a message.
+                async with asyncio.timeout_at(deadline):
+                    msg = await received.get()
             except TimeoutError:
                 if messages:
                     break
@@ -81,18 +84,20 @@ class PullSource:
             elif status != _HEARTBEAT:
                 description = (msg.headers or {}).get("Description", "")
                 raise UnavailableError(f"NATS refused {self.spec.durable}: {status} {description}".rstrip())
-        return messages
 
-    async def _give_back(self, subscription: Subscription, received: asyncio.Queue[Msg]) -> None:
-        try:
+
+async def _give_back(messages: list[Msg], subscription: Subscription, received: asyncio.Queue[Msg]) -> None:
+    # Where the connection is gone, JetStream redelivers after the ack wait.
+    with contextlib.suppress(nats.errors.Error, TimeoutError, OSError):
+        for msg in messages:
+            await msg.nak()
+        async with asyncio.timeout(_ANSWER_WAIT_S):
             # Ends with a round trip, after which nothing more can arrive.
-            await asyncio.wait_for(subscription.drain(), _ANSWER_WAIT_S)  # type: ignore[no-untyped-call]
-            while not received.empty():
-                msg = received.get_nowait()
-                if _status(msg) is None:
-                    await msg.nak()
-        except (TimeoutError, nats.errors.Error, OSError):
-            pass  # the connection is gone: JetStream redelivers after the ack wait
+            await subscription.drain()  # type: ignore[no-untyped-call]
+        while not received.empty():
+            msg = received.get_nowait()
+            if _status(msg) is None:
+                await msg.nak()
 
 
 def _status(msg: Msg) -> str | None:
