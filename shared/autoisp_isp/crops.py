@@ -22,6 +22,7 @@ def crops(
     index: int,
     digest: str = "",
     edge: int = 128,
+    scale: int = 1,
 ) -> dict[str, bytes]:
     """PNG files of one region of frame `index`: `noisy`, one per developer under its name, and `truth`.
 
@@ -32,6 +33,7 @@ def crops(
         frames, sensor, noise, seed, digest: as for `evaluate`: the pictures are those that were measured.
         index: of the frame.
         edge: of the region in pixels; smaller where the frame is.
+        scale: how many times to enlarge it, pixel by pixel.
     """
     clip = RawClip(frames, sensor, digest, seed)
     sample = clip.sample(index, 1, noise)
@@ -45,7 +47,8 @@ def crops(
     pictures["truth"] = truth
     top, left, height, width = telling_region(truth, edge)
     return {
-        name: png(picture[:, top : top + height, left : left + width]) for name, picture in pictures.items()
+        name: png(picture[:, top : top + height, left : left + width].repeat(scale, 1).repeat(scale, 2))
+        for name, picture in pictures.items()
     }
 
 

@@ -1,0 +1,36 @@
+"""The worker process: pulls jobs and does them, one at a time."""
+
+from autoisp_runtime.jetstream.topology import WORKER_FIRST, WORKER_TRIALS
+from autoisp_runtime.lifecycle import run_service
+from autoisp_runtime.runtime import Runtime
+
+from autoisp_worker.bus import CommandBus, EventBus
+from autoisp_worker.cancellations import Cancellations
+from autoisp_worker.compute import ComputeThread, StopRequest
+from autoisp_worker.config import WorkerConfig, check_device
+from autoisp_worker.jobs import LocalJobs
+from autoisp_worker.results import Results
+from autoisp_worker.tools import Tools
+from autoisp_worker.usecases import Settlement
+from autoisp_worker.watch import TrialWatch
+
+
+async def build(runtime: Runtime[WorkerConfig]) -> None:
+    """Wire the worker."""
+    config = runtime.config
+    check_device(config.device)
+    tools = Tools.of(config, runtime.store)
+    jobs, compute = LocalJobs(tools), ComputeThread()
+    watch = TrialWatch(
+        Cancellations(runtime.nats), runtime.publisher, config.worker_id, config.trial_limit_seconds
+    )
+    settlement = Settlement(Results(runtime.store), EventBus(runtime.publisher))
+    bus = CommandBus(
+        settlement, jobs, compute, tools.checkpoints, watch, config.worker_id, config.max_deliver
+    )
+    runtime.consume((WORKER_FIRST, WORKER_TRIALS), bus.handle, on_dead_letter=bus.bury)
+    runtime.spawn("warm-up", compute.run(jobs.warm_up, StopRequest()))
+
+
+if __name__ == "__main__":
+    run_service(WorkerConfig, build)

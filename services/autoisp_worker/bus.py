@@ -1,0 +1,166 @@
+"""Commands in, events out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import structlog
+from autoisp.events.v1 import commands_pb2
+from autoisp_core.errors import AutoISPError
+from autoisp_runtime.jetstream import Command, Envelope, Publisher
+
+from autoisp_worker import wire
+from autoisp_worker.compute import ComputeThread, StopRequest
+from autoisp_worker.domain import ClipResult, Failure, TrialResult, TrialState
+from autoisp_worker.results import Checkpoints
+from autoisp_worker.tickets import clip_ticket, profile_ticket, trial_ticket
+from autoisp_worker.usecases import Jobs, Settlement, Ticket
+from autoisp_worker.watch import TrialWatch
+
+_log = structlog.get_logger(__name__)
+
+# A result is in the store already: better to wait for NATS here than to look everything up once more.
+_PUBLISH_FOR_S = 60.0
+
+Work = Callable[[], Awaitable[bytes]]
+
+
+class EventBus:
+    """Publishes results."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+
+    async def announce(self, subject: str, event_id: str, payload: bytes) -> None:
+        """See :class:`autoisp_worker.usecases.Announcements`."""
+        await self._publisher.publish(subject, payload, event_id, retry_for_s=_PUBLISH_FOR_S)
+
+
+class CommandBus:
+    """Handles the commands of the worker's queues, one at a time.
+
+    Args:
+        settlement: records and announces.
+        jobs: does the arithmetic, in ``compute``.
+        checkpoints: of trials; deleted once a trial is settled.
+        watch: looks after a running trial.
+        worker_id: this worker's name in results.
+        max_deliver: deliveries after which a command is given up.
+    """
+
+    def __init__(
+        self,
+        settlement: Settlement,
+        jobs: Jobs,
+        compute: ComputeThread,
+        checkpoints: Checkpoints,
+        watch: TrialWatch,
+        worker_id: str,
+        max_deliver: int,
+    ) -> None:
+        self._settlement = settlement
+        self._jobs = jobs
+        self._compute = compute
+        self._checkpoints = checkpoints
+        self._watch = watch
+        self._worker_id = worker_id
+        self._max_deliver = max_deliver
+
+    async def handle(self, envelope: Envelope) -> None:
+        """Do what one command says; safe to repeat.
+
+        Raises:
+            AutoISPError: transient: it shall come again. Permanent: the command itself is wrong; then
+                :meth:`bury` is next.
+        """
+        ticket, work = self._work(envelope)
+        await self._settlement.settle(ticket, work)
+        await self._clean_up(envelope)
+
+    async def bury(self, envelope: Envelope, error: AutoISPError) -> None:
+        """Record and announce that a command failed for good, before it goes to the dead letters."""
+        failure = Failure(error.reason, str(error))
+        if envelope.deliveries > self._max_deliver:
+            failure = Failure(
+                "WORKER_CRASHED",
+                f"every worker that took it up died, {envelope.deliveries - 1} times in all; look for "
+                "lack of memory in the workers' logs",
+            )
+        try:
+            ticket, payload = self._failed(envelope, failure)
+        except AutoISPError as unnamed:
+            _log.error("a command that names nothing", subject=envelope.subject, error=str(unnamed))
+            return
+
+        async def failed() -> bytes:
+            return payload
+
+        await self._settlement.settle(ticket, failed)
+        await self._clean_up(envelope)
+
+    def _work(self, envelope: Envelope) -> tuple[Ticket, Work]:
+        match envelope.kind:
+            case Command.PROTOTYPE_PROFILE:
+                return self._profile(envelope)
+            case Command.TRIAL_RUN:
+                return self._trial(envelope)
+            case _:
+                return self._evaluation(envelope)
+
+    def _profile(self, envelope: Envelope) -> tuple[Ticket, Work]:
+        job = wire.profile_job(envelope.decode(commands_pb2.ProfilePrototype))
+
+        async def work() -> bytes:
+            stop = StopRequest()
+            outcome = await self._compute.run(lambda: self._jobs.profile(job, stop), stop)
+            return wire.profiled(job.search, outcome)
+
+        return profile_ticket(job.search), work
+
+    def _trial(self, envelope: Envelope) -> tuple[Ticket, Work]:
+        job = wire.trial_job(envelope.decode(commands_pb2.RunTrial))
+
+        async def work() -> bytes:
+            stop = StopRequest()
+            async with self._watch.over(job.trial, stop) as on_progress:
+                result = await self._compute.run(lambda: self._jobs.trial(job, stop, on_progress), stop)
+            return wire.trial_completed(result)
+
+        return trial_ticket(job.trial), work
+
+    def _evaluation(self, envelope: Envelope) -> tuple[Ticket, Work]:
+        job = wire.evaluation_job(envelope.decode(commands_pb2.RunEvaluation))
+
+        async def work() -> bytes:
+            stop = StopRequest()
+            result = await self._compute.run(lambda: self._jobs.judge(job, stop), stop)
+            return wire.clip_judged(job.evaluation, result)
+
+        return clip_ticket(job.evaluation, job.clip.clip), work
+
+    def _failed(self, envelope: Envelope, failure: Failure) -> tuple[Ticket, bytes]:
+        match envelope.kind:
+            case Command.PROTOTYPE_PROFILE:
+                search = envelope.decode(commands_pb2.ProfilePrototype).search
+                return profile_ticket(search), wire.profiled(search, failure)
+            case Command.TRIAL_RUN:
+                trial, now = envelope.decode(commands_pb2.RunTrial).trial, datetime.now(UTC)
+                result = TrialResult(trial, TrialState.FAILED, self._worker_id, now, now, failure=failure)
+                return trial_ticket(trial), wire.trial_completed(result)
+            case _:
+                message = envelope.decode(commands_pb2.RunEvaluation)
+                clip = message.entry.clip
+                judged = ClipResult(clip.name, clip.display_name, failure=failure)
+                return clip_ticket(message.evaluation, clip.name), wire.clip_judged(
+                    message.evaluation, judged
+                )
+
+    async def _clean_up(self, envelope: Envelope) -> None:
+        if envelope.kind == Command.TRIAL_RUN:
+            trial = envelope.decode(commands_pb2.RunTrial).trial
+            # A checkpoint left behind costs space, nothing else.
+            with contextlib.suppress(AutoISPError):
+                await asyncio.to_thread(self._checkpoints.delete, trial)

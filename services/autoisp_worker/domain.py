@@ -1,0 +1,226 @@
+"""What a worker is asked to do and what it answers, free of wire formats and of pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from autoisp_core.artifact import Artifact
+from autoisp_core.errors import AutoISPError
+from autoisp_core.sensor import SensorProfile
+
+
+class Split(Enum):
+    """A clip's part in a dataset."""
+
+    TRAIN = "TRAIN"
+    VALIDATION = "VALIDATION"
+    TEST = "TEST"
+
+
+class TrialState(Enum):
+    """How a trial ended."""
+
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    PRUNED = "PRUNED"
+    CANCELLED = "CANCELLED"
+
+
+@dataclass(frozen=True)
+class ClipRange:
+    """Frames [first_frame, end_frame) of one clip.
+
+    Attributes:
+        clip: resource name, ``clips/{c}``.
+        digest: SHA-256 of the uploaded bytes; the noise of the clip's frames is drawn from it.
+        frames_uri: where its Zarr array (frames, height, width, 3), uint8 sRGB, lies in the artifact store.
+    """
+
+    clip: str
+    display_name: str
+    digest: str
+    frames_uri: str
+    first_frame: int
+    end_frame: int
+    split: Split = Split.TRAIN
+
+    @property
+    def frame_count(self) -> int:
+        """How many frames the range holds."""
+        return self.end_frame - self.first_frame
+
+
+@dataclass(frozen=True)
+class PrototypeSource:
+    """Where a prototype comes from: exactly one of the two is set."""
+
+    builtin: str | None = None
+    onnx: Artifact | None = None
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How much to train: exactly one of the two is set."""
+
+    steps: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Per output pixel, measured of the exported network; ``macs_per_pixel`` None: can't be counted."""
+
+    macs_per_pixel: float | None
+    parameters: int
+    size_bytes: int
+    seconds_per_megapixel: float
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Mean over frames; PSNR in dB, data range 1, no border cropped."""
+
+    psnr_db: float
+    ssim: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why something failed: ``reason`` UPPER_SNAKE for programs, ``message`` for people."""
+
+    reason: str
+    message: str
+
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        """The failure that an error stands for; a foreign one keeps its type's name in the message."""
+        if isinstance(error, AutoISPError):
+            return cls(error.reason, str(error))
+        return cls("INTERNAL", f"{type(error).__name__}: {error}; see the worker's log")
+
+
+@dataclass(frozen=True)
+class ProfileJob:
+    """Measure a prototype."""
+
+    search: str
+    prototype: PrototypeSource
+    manifest: Artifact
+    sensor: SensorProfile
+    seed: int
+    validation_frames_per_clip: int
+
+
+@dataclass(frozen=True)
+class PrototypeProfile:
+    """What was measured: ``frames`` raw frames per output frame, ``inputs`` of the model contract."""
+
+    cost: Cost
+    quality: Quality
+    frames: int
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TrialJob:
+    """Train one spec at one fidelity. ``spec`` is JSON; limits that are None don't bind."""
+
+    trial: str
+    spec: str
+    manifest: Artifact
+    sensor: SensorProfile
+    fidelity: Fidelity
+    seed: int
+    validation_seed: int
+    validation_frames_per_clip: int
+    macs_per_pixel_limit: float | None = None
+    seconds_per_megapixel_limit: float | None = None
+    initial_checkpoint: Artifact | None = None
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """How a trial ended, and what came of it."""
+
+    trial: str
+    state: TrialState
+    worker: str
+    start_time: datetime
+    end_time: datetime
+    cost: Cost | None = None
+    quality: Quality | None = None
+    failure: Failure | None = None
+    onnx: Artifact | None = None
+    checkpoint: Artifact | None = None
+    steps: int = 0
+    train_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class TrialProgress:
+    """A running trial's sign of life; ``fraction`` 0 to 1."""
+
+    fraction: float
+    steps: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What an evaluation judges: a network made here (``model``), or a prototype."""
+
+    label: str
+    model: Artifact | None = None
+    prototype: PrototypeSource | None = None
+
+
+@dataclass(frozen=True)
+class EvaluationJob:
+    """Judge all subjects on one clip; ``frames_per_clip`` 0: on every frame."""
+
+    evaluation: str
+    clip: ClipRange
+    subjects: tuple[Subject, ...]
+    sensor: SensorProfile
+    seed: int
+    frames_per_clip: int
+
+
+@dataclass(frozen=True)
+class FrameQuality:
+    """One frame's quality; ``frame`` counts from the clip's start."""
+
+    frame: int
+    quality: Quality
+
+
+@dataclass(frozen=True)
+class SubjectResult:
+    """One subject's figures on a clip."""
+
+    label: str
+    quality: Quality
+    cost: Cost
+    frames: tuple[FrameQuality, ...]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A crop to look at; ``kind`` is ``noisy``, ``truth`` or a subject's label."""
+
+    kind: str
+    frame: int
+    png: Artifact
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """An evaluation's result on one clip; with ``failure`` set the rest is empty."""
+
+    clip: str
+    display_name: str
+    subjects: tuple[SubjectResult, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    failure: Failure | None = field(default=None)

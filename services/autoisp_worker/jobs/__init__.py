@@ -1,0 +1,51 @@
+"""The arithmetic of a worker's three jobs; torch and OpenCV are imported with the first of them."""
+
+from __future__ import annotations
+
+from autoisp_worker.compute import StopRequest
+from autoisp_worker.domain import (
+    ClipResult,
+    EvaluationJob,
+    Failure,
+    ProfileJob,
+    PrototypeProfile,
+    TrialJob,
+    TrialResult,
+)
+from autoisp_worker.tools import Tools
+from autoisp_worker.usecases import OnProgress
+
+
+class LocalJobs:
+    """Does jobs in this process; see :class:`autoisp_worker.usecases.Jobs`. For one thread.
+
+    The imports are inside the methods: torch's take seconds, in which a worker had better be ready already.
+    """
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+
+    def warm_up(self) -> None:
+        """Import what the jobs need, for the thread that calls this."""
+        from autoisp_worker.jobs import evaluation, profile, trial  # noqa: F401
+        from autoisp_worker.jobs.libraries import prepare
+
+        prepare(self._tools.threads)
+
+    def profile(self, job: ProfileJob, stop: StopRequest) -> PrototypeProfile | Failure:
+        """Measure a prototype."""
+        from autoisp_worker.jobs.profile import profile
+
+        return profile(job, self._tools, stop)
+
+    def trial(self, job: TrialJob, stop: StopRequest, on_progress: OnProgress) -> TrialResult:
+        """Train, export, validate and measure one spec."""
+        from autoisp_worker.jobs.trial import run_trial
+
+        return run_trial(job, self._tools, stop, on_progress)
+
+    def judge(self, job: EvaluationJob, stop: StopRequest) -> ClipResult:
+        """Judge subjects on one clip."""
+        from autoisp_worker.jobs.evaluation import judge
+
+        return judge(job, self._tools, stop)

@@ -1,0 +1,85 @@
+"""Seconds per megapixel: always the same picture size, one thread, medians, subjects taking turns.
+
+Small pictures flatter (all fits into the cache), large ones cost seconds with a slow prototype; 480×272 is
+between. Medians and turns keep a neighbour on the machine from deciding a comparison: what slows one subject
+down slows the others in the same round.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from autoisp_core.sensor import SensorProfile
+from autoisp_isp.evaluation import Developer, develop
+from autoisp_isp.synthesis import RawClip
+
+from autoisp_worker.frames import Frames
+
+HEIGHT, WIDTH = 272, 480
+_MEGAPIXELS = HEIGHT * WIDTH / 1e6
+_ROUNDS = (3, 15)
+# In one round a quick subject runs as often as fits into this share of the slowest one's run, within limits.
+_SHARE_OF_SLOWEST, _RUNS = 0.2, (1, 5)
+_GATE_ATTEMPTS = 3
+
+
+def seconds_per_megapixel(
+    developers: Mapping[str, Developer], frames: Sequence[Frames], sensor: SensorProfile, *, seconds: float
+) -> dict[str, float]:
+    """Median seconds per output megapixel of each developer, timed in turns.
+
+    Args:
+        developers: by label.
+        frames: any clip's frames (H, W, 3) uint8; the first one fills the timed picture.
+        sensor: as everywhere.
+        seconds: about how long to go on; at least three rounds are made.
+    """
+    runs = {label: _timed_run(developer, frames, sensor) for label, developer in developers.items()}
+    begun = time.perf_counter()
+    first = {label: run() for label, run in runs.items()}  # warms caches; tells how often each can run
+    slowest = max(first.values())
+    repeats = {
+        label: int(min(max(_SHARE_OF_SLOWEST * slowest / took, _RUNS[0]), _RUNS[1]))
+        for label, took in first.items()
+    }
+    times: dict[str, list[float]] = {label: [] for label in runs}
+    for turn in range(_ROUNDS[1]):
+        if turn >= _ROUNDS[0] and time.perf_counter() - begun >= seconds:
+            break
+        for label, run in runs.items():
+            times[label] += [run() for _ in range(repeats[label])]
+    return {label: statistics.median(taken) / _MEGAPIXELS for label, taken in times.items()}
+
+
+def within_limit(
+    developer: Developer, frames: Sequence[Frames], sensor: SensorProfile, limit: float
+) -> tuple[bool, float]:
+    """Whether a developer's seconds per megapixel are at most ``limit``, and how many they are.
+
+    A busy neighbour must not cost a good network its chance: one that is over the limit is timed again.
+    """
+    best = float("inf")
+    for _ in range(_GATE_ATTEMPTS):
+        measured = seconds_per_megapixel({"": developer}, frames, sensor, seconds=0.3)[""]
+        best = min(best, measured)
+        if best <= limit:
+            return True, best
+    return False, best
+
+
+def _timed_run(developer: Developer, frames: Sequence[Frames], sensor: SensorProfile) -> Callable[[], float]:
+    frame = frames[0]
+    down, right = -(-HEIGHT // frame.shape[0]), -(-WIDTH // frame.shape[1])
+    tiled = np.tile(frame, (down, right, 1))[:HEIGHT, :WIDTH]
+    clip = RawClip([tiled], sensor, "timing", 0)
+    sample = clip.sample(0, developer.frames, sensor.evaluation_noises()[0])
+
+    def run() -> float:
+        begun = time.perf_counter()
+        develop(developer, sample)
+        return time.perf_counter() - begun
+
+    return run

@@ -1,0 +1,201 @@
+"""One trial: gate, train, export, validate, measure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import structlog
+from autoisp_core.errors import AutoISPError, DataLossError
+from autoisp_core.spec import Spec
+from autoisp_core.spec import cost as analytic_cost
+from autoisp_core.spec import validate as validate_spec
+from autoisp_isp.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, save_weights
+from autoisp_isp.export import export_onnx
+from autoisp_isp.network import build
+from autoisp_isp.recipe import TrainBudget
+from autoisp_isp.training import TrainProgress, TrainResult, train
+from autoisp_isp.training_set import TrainingSet
+
+from autoisp_worker.compute import StopReason, StopRequest
+from autoisp_worker.domain import (
+    ClipRange,
+    Cost,
+    Failure,
+    Split,
+    TrialJob,
+    TrialProgress,
+    TrialResult,
+    TrialState,
+)
+from autoisp_worker.jobs.faults import StoppedError, check_stop, failure_of
+from autoisp_worker.jobs.subjects import OpenSubject, open_network
+from autoisp_worker.jobs.timing import seconds_per_megapixel, within_limit
+from autoisp_worker.jobs.validation import clips_of, validate
+from autoisp_worker.tools import Tools
+from autoisp_worker.usecases import OnProgress
+
+_TIMING_SECONDS = 0.5
+_ONNX, _SAFETENSORS = "application/onnx", "application/vnd.safetensors"
+
+_log = structlog.get_logger(__name__)
+
+
+def run_trial(job: TrialJob, tools: Tools, stop: StopRequest, on_progress: OnProgress) -> TrialResult:
+    """Run a trial to its end, from its newest checkpoint if there is one.
+
+    Raises:
+        AutoISPError: transient, or this worker stops; another attempt may succeed.
+    """
+    now = datetime.now(UTC)
+    empty = TrialResult(job.trial, TrialState.FAILED, tools.worker_id, start_time=now, end_time=now)
+    try:
+        result = _Trial(job, tools, stop, on_progress, empty).run()
+    except StoppedError as error:
+        result = _stopped(empty, error)
+    except Exception as error:
+        result = replace(empty, failure=failure_of(error))
+    return replace(result, end_time=datetime.now(UTC))
+
+
+def _stopped(empty: TrialResult, error: StoppedError) -> TrialResult:
+    match error.stop_reason:
+        case StopReason.CANCELLED:
+            return replace(empty, state=TrialState.CANCELLED)
+        case StopReason.TIME_LIMIT:
+            message = "the trial took longer than AUTOISP_TRIAL_LIMIT_SECONDS; train less, or raise the limit"
+            return replace(empty, failure=Failure("TIME_LIMIT", message))
+        case StopReason.SHUTDOWN:
+            raise error
+
+
+@dataclass(frozen=True)
+class _Trial:
+    job: TrialJob
+    tools: Tools
+    stop: StopRequest
+    on_progress: OnProgress
+    empty: TrialResult
+
+    def run(self) -> TrialResult:
+        check_stop(self.stop)
+        spec = Spec.from_json(self.job.spec)
+        validate_spec(spec)
+        over = self._over_budget(spec)
+        if over is not None:
+            return over
+        trained = self._train(spec)
+        if trained.stopped:
+            check_stop(self.stop)
+        network = build(spec)
+        network.load_state_dict(trained.state_dict)
+        onnx = export_onnx(network, self._metadata())
+        subject = open_network(onnx)
+        clips = self._clips(Split.VALIDATION)
+        quality = validate(
+            subject.developer,
+            clips,
+            self.tools.frames,
+            self.job.sensor,
+            self.job.validation_seed,
+            self.job.validation_frames_per_clip,
+            self.stop,
+        )
+        timed = seconds_per_megapixel(
+            {"": subject.developer},
+            self.tools.frames.frames(clips[0]),
+            self.job.sensor,
+            seconds=_TIMING_SECONDS,
+        )
+        return replace(
+            self.empty,
+            state=TrialState.SUCCEEDED,
+            cost=subject.cost(timed[""]),
+            quality=quality,
+            onnx=self.tools.store.put_bytes(onnx, _ONNX),
+            checkpoint=self.tools.store.put_bytes(save_weights(trained.state_dict), _SAFETENSORS),
+            steps=trained.steps,
+            train_seconds=trained.seconds,
+        )
+
+    def _over_budget(self, spec: Spec) -> TrialResult | None:
+        """The verdict on a spec that is over budget, before any training is spent on it; None: go on."""
+        analytic = analytic_cost(spec)
+        limit = self.job.macs_per_pixel_limit
+        if limit is not None and analytic.macs_per_pixel > limit:
+            cost = Cost(analytic.macs_per_pixel, analytic.parameters, 0, 0.0)
+            return self._pruned(
+                cost, "OVER_MAC_BUDGET", f"{analytic.macs_per_pixel:.0f} MAC per pixel, {limit:.0f} allowed"
+            )
+        limit = self.job.seconds_per_megapixel_limit
+        if limit is None:
+            return None
+        untrained: OpenSubject = open_network(export_onnx(build(spec)))
+        frames = self.tools.frames.frames(self._clips(Split.VALIDATION)[0])
+        fits, seconds = within_limit(untrained.developer, frames, self.job.sensor, limit)
+        if fits:
+            return None
+        message = f"{seconds * 1e3:.1f} ms per megapixel, {limit * 1e3:.1f} allowed"
+        return self._pruned(untrained.cost(seconds), "OVER_TIME_BUDGET", message)
+
+    def _pruned(self, cost: Cost, reason: str, message: str) -> TrialResult:
+        return replace(self.empty, state=TrialState.PRUNED, cost=cost, failure=Failure(reason, message))
+
+    def _train(self, spec: Spec) -> TrainResult:
+        job, tools = self.job, self.tools
+        footage = tools.frames.training(self._clips(Split.TRAIN))
+        resume_from = self._checkpoint(spec)
+        initial = None
+        if job.initial_checkpoint is not None and resume_from is None:
+            initial = load_weights(tools.store.get_bytes(job.initial_checkpoint))
+        return train(
+            spec,
+            TrainingSet(footage, job.sensor),
+            TrainBudget(steps=job.fidelity.steps, seconds=job.fidelity.seconds),
+            job.seed,
+            tools.device,
+            tools.threads,
+            resume_from=resume_from,
+            init_from=initial,
+            on_progress=self._report,
+            on_checkpoint=self._keep,
+            checkpoint_seconds=tools.checkpoint_seconds,
+            should_stop=lambda: bool(self.stop),
+        )
+
+    def _checkpoint(self, spec: Spec) -> Checkpoint | None:
+        data = self.tools.checkpoints.load(self.job.trial)
+        if data is None:
+            return None
+        try:
+            checkpoint = load_checkpoint(data)
+        except DataLossError as error:
+            _log.warning("a checkpoint can't be read; starting anew", trial=self.job.trial, error=str(error))
+            return None
+        if (checkpoint.spec_json, checkpoint.seed) != (spec.to_json(), self.job.seed):
+            _log.warning("a checkpoint is of another training; starting anew", trial=self.job.trial)
+            return None
+        _log.info(
+            "resuming", trial=self.job.trial, step=checkpoint.step, seconds=round(checkpoint.seconds, 1)
+        )
+        return checkpoint
+
+    def _keep(self, checkpoint: Checkpoint) -> None:
+        try:
+            self.tools.checkpoints.save(self.job.trial, save_checkpoint(checkpoint))
+        except AutoISPError as error:
+            # The training is worth more than its insurance.
+            _log.warning("a checkpoint could not be kept", trial=self.job.trial, error=str(error))
+
+    def _report(self, progress: TrainProgress) -> None:
+        self.on_progress(TrialProgress(progress.share, progress.step, progress.loss))
+
+    def _clips(self, split: Split) -> list[ClipRange]:
+        return clips_of(self.tools.store, self.job.manifest, split)
+
+    def _metadata(self) -> dict[str, str]:
+        return {
+            "autoisp.task": "raw-video",
+            "autoisp.trial": self.job.trial,
+            "autoisp.sensor": self.job.sensor.to_json(),
+        }

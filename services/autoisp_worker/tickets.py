@@ -1,0 +1,35 @@
+"""A job's identity on the bus and in the store, from the names in its command."""
+
+from __future__ import annotations
+
+from autoisp_core import names
+from autoisp_runtime.jetstream import Event, event_subject
+
+from autoisp_worker.results import clip_key, profile_key, trial_key
+from autoisp_worker.usecases import Ticket
+
+
+def profile_ticket(search: str) -> Ticket:
+    """Of the profile of a search's prototype."""
+    return _ticket(profile_key(search), Event.PROTOTYPE_PROFILED, *names.SEARCH.parse(search, "search"))
+
+
+def trial_ticket(trial: str) -> Ticket:
+    """Of a trial."""
+    return _ticket(trial_key(trial), Event.TRIAL_COMPLETED, *names.TRIAL.parse(trial, "trial"))
+
+
+def clip_ticket(evaluation: str, clip: str) -> Ticket:
+    """Of one clip of an evaluation."""
+    ids = (*names.EVALUATION.parse(evaluation, "evaluation"), *names.CLIP.parse(clip, "clip"))
+    return _ticket(clip_key(evaluation, clip), Event.EVALUATION_CLIP_JUDGED, *ids)
+
+
+def report_subject(trial: str) -> str:
+    """Where a running trial gives signs of life."""
+    return event_subject(Event.TRIAL_REPORTED, "-".join(names.TRIAL.parse(trial, "trial")))
+
+
+def _ticket(key: str, event: Event, *ids: str) -> Ticket:
+    resource = "-".join(ids)
+    return Ticket(key, event_subject(event, resource), f"{event.value}.{resource}")

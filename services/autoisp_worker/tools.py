@@ -1,0 +1,47 @@
+"""What every job works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autoisp_runtime.artifacts import ArtifactStore
+
+from autoisp_worker.config import WorkerConfig
+from autoisp_worker.frames import FrameCache
+from autoisp_worker.results import Checkpoints
+
+
+@dataclass(frozen=True)
+class Tools:
+    """A worker's equipment.
+
+    Attributes:
+        device: of the training.
+        threads: of the training.
+        worker_id: this worker's name in results.
+        checkpoint_seconds: between two checkpoints of a training.
+        profile_seconds: about how long a prototype is measured.
+    """
+
+    store: ArtifactStore
+    frames: FrameCache
+    checkpoints: Checkpoints
+    device: str
+    threads: int
+    worker_id: str
+    checkpoint_seconds: float
+    profile_seconds: float
+
+    @classmethod
+    def of(cls, config: WorkerConfig, store: ArtifactStore) -> Tools:
+        """As the configuration says."""
+        return cls(
+            store=store,
+            frames=FrameCache(store, config.frame_cache_bytes),
+            checkpoints=Checkpoints(store),
+            device=config.device,
+            threads=config.threads,
+            worker_id=config.worker_id,
+            checkpoint_seconds=config.checkpoint_seconds,
+            profile_seconds=config.profile_seconds,
+        )

@@ -1,0 +1,259 @@
+"""Between the protos on the bus and the worker's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from autoisp.common.v1 import common_pb2
+from autoisp.evaluation.v1 import evaluation_pb2
+from autoisp.events.v1 import commands_pb2, events_pb2
+from autoisp.ingest.v1 import ingest_pb2
+from autoisp.prototype.v1 import prototype_pb2
+from autoisp.search.v1 import search_pb2
+from autoisp_core import sensor as sensors
+from autoisp_core.artifact import Artifact
+from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.sensor import Noise, SensorProfile
+from google.protobuf.message import DecodeError
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from autoisp_worker import domain
+
+_SPLITS = {
+    ingest_pb2.SPLIT_TRAIN: domain.Split.TRAIN,
+    ingest_pb2.SPLIT_VALIDATION: domain.Split.VALIDATION,
+    ingest_pb2.SPLIT_TEST: domain.Split.TEST,
+}
+
+
+def profile_job(message: commands_pb2.ProfilePrototype) -> domain.ProfileJob:
+    """Decode a command.
+
+    Raises:
+        InvalidArgumentError: the sensor, the prototype or an artifact makes no sense.
+    """
+    return domain.ProfileJob(
+        search=message.search,
+        prototype=_prototype(message.prototype, "prototype"),
+        manifest=_artifact(message.manifest, "manifest"),
+        sensor=_sensor(message.sensor),
+        seed=message.seed,
+        validation_frames_per_clip=message.validation_frames_per_clip,
+    )
+
+
+def trial_job(message: commands_pb2.RunTrial) -> domain.TrialJob:
+    """Decode a command."""
+    fidelity = message.fidelity
+    chosen = fidelity.WhichOneof("fidelity")
+    if chosen is None or getattr(fidelity, chosen) <= 0:
+        raise InvalidArgumentError(
+            "fidelity", "the trial says not how long to train; set steps or seconds above 0"
+        )
+    return domain.TrialJob(
+        trial=message.trial,
+        spec=message.spec,
+        manifest=_artifact(message.manifest, "manifest"),
+        sensor=_sensor(message.sensor),
+        fidelity=domain.Fidelity(
+            steps=fidelity.steps if chosen == "steps" else None,
+            seconds=fidelity.seconds if chosen == "seconds" else None,
+        ),
+        seed=message.seed,
+        validation_seed=message.validation_seed,
+        validation_frames_per_clip=message.validation_frames_per_clip,
+        macs_per_pixel_limit=(
+            message.macs_per_pixel_limit if message.HasField("macs_per_pixel_limit") else None
+        ),
+        seconds_per_megapixel_limit=(
+            message.seconds_per_megapixel_limit if message.HasField("seconds_per_megapixel_limit") else None
+        ),
+        initial_checkpoint=(
+            _artifact(message.initial_checkpoint, "initial_checkpoint")
+            if message.HasField("initial_checkpoint")
+            else None
+        ),
+    )
+
+
+def evaluation_job(message: commands_pb2.RunEvaluation) -> domain.EvaluationJob:
+    """Decode a command."""
+    return domain.EvaluationJob(
+        evaluation=message.evaluation,
+        clip=_clip_range(message.entry),
+        subjects=tuple(_subject(subject) for subject in message.subjects),
+        sensor=_sensor(message.sensor),
+        seed=message.seed,
+        frames_per_clip=message.frames_per_clip,
+    )
+
+
+def manifest(data: bytes) -> tuple[domain.ClipRange, ...]:
+    """Decode a dataset's manifest into its clips.
+
+    Raises:
+        InvalidArgumentError: the bytes are no manifest.
+    """
+    message = ingest_pb2.DatasetManifest()
+    try:
+        message.ParseFromString(data)
+    except DecodeError as error:
+        raise InvalidArgumentError(
+            "manifest", f"the dataset's manifest can't be decoded: {error}; create the dataset again"
+        ) from error
+    return tuple(_clip_range(entry) for entry in message.entries)
+
+
+def profiled(search: str, outcome: domain.PrototypeProfile | domain.Failure) -> bytes:
+    """Encode ``prototype.profiled``."""
+    event = events_pb2.PrototypeProfiled(search=search)
+    if isinstance(outcome, domain.Failure):
+        event.failure.CopyFrom(_failure_out(outcome))
+    else:
+        event.profile.CopyFrom(
+            prototype_pb2.PrototypeProfile(
+                cost=_cost_out(outcome.cost),
+                quality=_quality_out(outcome.quality),
+                frames=outcome.frames,
+                inputs=outcome.inputs,
+            )
+        )
+    return event.SerializeToString(deterministic=True)
+
+
+def trial_reported(trial: str, worker: str, progress: domain.TrialProgress) -> bytes:
+    """Encode ``trial.reported``."""
+    return events_pb2.TrialReported(
+        trial=trial, worker=worker, progress=progress.fraction, steps=progress.steps, loss=progress.loss
+    ).SerializeToString(deterministic=True)
+
+
+def trial_completed(result: domain.TrialResult) -> bytes:
+    """Encode ``trial.completed``."""
+    trial = search_pb2.Trial(
+        name=result.trial,
+        state=search_pb2.TrialState.Value(f"TRIAL_STATE_{result.state.value}"),
+        cost=_cost_out(result.cost) if result.cost else None,
+        quality=_quality_out(result.quality) if result.quality else None,
+        failure=_failure_out(result.failure) if result.failure else None,
+        onnx=_artifact_out(result.onnx) if result.onnx else None,
+        checkpoint=_artifact_out(result.checkpoint) if result.checkpoint else None,
+        progress=1.0 if result.state is domain.TrialState.SUCCEEDED else 0.0,
+        steps=result.steps,
+        train_seconds=result.train_seconds,
+        worker=result.worker,
+        start_time=_timestamp(result.start_time),
+        end_time=_timestamp(result.end_time),
+    )
+    return events_pb2.TrialCompleted(trial=trial).SerializeToString(deterministic=True)
+
+
+def clip_judged(evaluation: str, result: domain.ClipResult) -> bytes:
+    """Encode ``evaluation.clip_judged``."""
+    state = "FAILED" if result.failure else "SUCCEEDED"
+    message = evaluation_pb2.ClipResult(
+        clip=result.clip,
+        display_name=result.display_name,
+        state=evaluation_pb2.EvaluationState.Value(f"EVALUATION_STATE_{state}"),
+        subjects=[_subject_out(subject) for subject in result.subjects],
+        pictures=[
+            evaluation_pb2.Picture(kind=picture.kind, frame=picture.frame, png=_artifact_out(picture.png))
+            for picture in result.pictures
+        ],
+        failure=_failure_out(result.failure) if result.failure else None,
+    )
+    return events_pb2.EvaluationClipJudged(evaluation=evaluation, result=message).SerializeToString(
+        deterministic=True
+    )
+
+
+def _artifact(message: common_pb2.Artifact, where: str) -> Artifact:
+    try:
+        return Artifact(message.uri, message.sha256, message.size_bytes, message.media_type)
+    except ValueError as error:
+        raise InvalidArgumentError(where, f"{where} is no artifact: {error}") from error
+
+
+def _artifact_out(artifact: Artifact) -> common_pb2.Artifact:
+    return common_pb2.Artifact(
+        uri=artifact.uri,
+        sha256=artifact.sha256,
+        size_bytes=artifact.size_bytes,
+        media_type=artifact.media_type,
+    )
+
+
+def _sensor(message: common_pb2.Sensor) -> SensorProfile:
+    if message.WhichOneof("profile") == "toml":
+        profile = SensorProfile.from_toml(message.toml)
+    else:
+        profile = sensors.builtin(message.builtin or "phone")
+    if message.HasField("test_noise"):
+        profile = profile.with_test_noise(Noise(message.test_noise.shot, message.test_noise.read))
+    return profile.with_identity_ccm() if message.identity_ccm else profile
+
+
+def _prototype(message: prototype_pb2.Prototype, where: str) -> domain.PrototypeSource:
+    match message.WhichOneof("source"):
+        case "builtin":
+            return domain.PrototypeSource(builtin=message.builtin)
+        case "onnx":
+            return domain.PrototypeSource(onnx=_artifact(message.onnx, f"{where}.onnx"))
+        case _:
+            raise InvalidArgumentError(where, f"{where} is empty; set builtin or onnx")
+
+
+def _subject(message: evaluation_pb2.Subject) -> domain.Subject:
+    if message.WhichOneof("source") == "onnx":
+        return domain.Subject(message.label, model=_artifact(message.onnx, "subjects.onnx"))
+    return domain.Subject(message.label, prototype=_prototype(message.prototype, "subjects.prototype"))
+
+
+def _clip_range(entry: ingest_pb2.DatasetManifest.Entry) -> domain.ClipRange:
+    clip = entry.clip
+    return domain.ClipRange(
+        clip=clip.name,
+        display_name=clip.display_name,
+        digest=clip.source_sha256,
+        frames_uri=clip.frames_uri,
+        first_frame=entry.first_frame,
+        end_frame=entry.end_frame or clip.frame_count,
+        split=_SPLITS.get(entry.split, domain.Split.TEST),
+    )
+
+
+def _cost_out(cost: domain.Cost) -> common_pb2.Cost:
+    return common_pb2.Cost(
+        macs_per_pixel=cost.macs_per_pixel,
+        parameters=cost.parameters,
+        size_bytes=cost.size_bytes,
+        seconds_per_megapixel=cost.seconds_per_megapixel,
+    )
+
+
+def _quality_out(quality: domain.Quality) -> common_pb2.Quality:
+    return common_pb2.Quality(psnr_db=quality.psnr_db, ssim=quality.ssim)
+
+
+def _failure_out(failure: domain.Failure) -> common_pb2.Failure:
+    return common_pb2.Failure(reason=failure.reason, message=failure.message)
+
+
+def _subject_out(subject: domain.SubjectResult) -> evaluation_pb2.SubjectResult:
+    frames: Iterable[evaluation_pb2.FrameResult] = (
+        evaluation_pb2.FrameResult(frame=frame.frame, quality=_quality_out(frame.quality))
+        for frame in subject.frames
+    )
+    return evaluation_pb2.SubjectResult(
+        label=subject.label,
+        quality=_quality_out(subject.quality),
+        cost=_cost_out(subject.cost),
+        frames=frames,
+    )
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp

@@ -1,0 +1,127 @@
+"""Frames from the store: kept, thinned out, read bit by bit, or clearly missing."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+from autoisp_core.errors import DataLossError, NotFoundError
+from autoisp_runtime.artifacts import ArtifactStore
+from autoisp_worker.domain import ClipRange
+from autoisp_worker.frames import WINDOW, FrameCache, spread_windows
+
+HEIGHT, WIDTH = 16, 20
+FRAME_BYTES = HEIGHT * WIDTH * 3
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ArtifactStore:
+    return ArtifactStore(str(tmp_path))
+
+
+def write_clip(store: ArtifactStore, clip_id: str, frames: int, **changes: object) -> ClipRange:
+    """A clip whose every pixel holds the frame's number."""
+    uri = f"clips/{clip_id}/frames"
+    pixels = np.repeat(np.arange(frames, dtype=np.uint8), FRAME_BYTES).reshape(frames, HEIGHT, WIDTH, 3)
+    array = zarr.create_array(
+        store.zarr_store(uri), shape=pixels.shape, chunks=(1, HEIGHT, WIDTH, 3), dtype=np.uint8
+    )
+    array[:] = pixels
+    fields: dict[str, object] = {
+        "clip": f"clips/{clip_id}",
+        "display_name": clip_id,
+        "digest": "0" * 64,
+        "frames_uri": uri,
+        "first_frame": 0,
+        "end_frame": frames,
+    }
+    return ClipRange(**(fields | changes))  # type: ignore[arg-type]
+
+
+def test_training_gets_the_clips_range(store: ArtifactStore) -> None:
+    clip = write_clip(store, "a", 10, first_frame=2, end_frame=7)
+
+    ((name, frames),) = FrameCache(store, 1 << 20).training([clip])
+
+    assert name == "clips/a"
+    assert frames[:, 0, 0, 0].tolist() == [2, 3, 4, 5, 6]
+
+
+def test_a_clip_is_read_once(store: ArtifactStore) -> None:
+    clip = write_clip(store, "a", 4)
+    cache = FrameCache(store, 1 << 20)
+
+    assert cache.frames(clip) is cache.frames(clip)
+    assert cache.held_bytes == 4 * FRAME_BYTES
+
+
+def test_what_was_not_used_lately_makes_room(store: ArtifactStore) -> None:
+    clips = [write_clip(store, name, 8) for name in "abcdefg"]
+    cache = FrameCache(store, limit_bytes=32 * FRAME_BYTES)
+    first = cache.frames(clips[0])
+
+    for clip in clips[1:]:
+        assert cache.frames(clips[0]) is first
+        cache.frames(clip)
+
+    assert cache.held_bytes == 32 * FRAME_BYTES
+    assert cache.frames(clips[0]) is first
+
+
+def test_footage_that_does_not_fit_is_thinned_to_windows(store: ArtifactStore) -> None:
+    clips = [write_clip(store, "a", 128), write_clip(store, "b", 64)]
+    limit = 128 * FRAME_BYTES
+
+    footage = FrameCache(store, limit).training(clips)
+
+    assert sum(frames.nbytes for _, frames in footage) <= limit
+    assert {len(frames) for _, frames in footage} == {WINDOW}
+    for _, frames in footage:
+        assert np.all(np.diff(frames[:, 0, 0, 0].astype(int)) == 1)
+    from_a = [frames[0, 0, 0, 0] for name, frames in footage if name.startswith("clips/a@")]
+    assert len(from_a) == 8
+    assert np.ptp(np.diff(np.asarray(from_a, int))) <= 1
+
+
+def test_a_large_clip_is_read_frame_by_frame(store: ArtifactStore) -> None:
+    clip = write_clip(store, "a", 40, first_frame=5)
+    cache = FrameCache(store, limit_bytes=8 * FRAME_BYTES)
+
+    frames = cache.frames(clip)
+
+    assert (len(frames), int(frames[30][0, 0, 0])) == (35, 35)
+    assert [int(frame[0, 0, 0]) for frame in frames[0:3]] == [5, 6, 7]
+    assert cache.held_bytes == 0
+
+
+def test_a_clip_that_is_gone_is_not_found(store: ArtifactStore) -> None:
+    clip = ClipRange("clips/a", "a", "0" * 64, "clips/a/frames", 0, 4)
+
+    with pytest.raises(NotFoundError, match="upload it again"):
+        FrameCache(store, 1 << 20).frames(clip)
+
+
+def test_a_range_past_the_clips_end_is_data_loss(store: ArtifactStore) -> None:
+    clip = write_clip(store, "a", 4, end_frame=9)
+
+    with pytest.raises(DataLossError, match="has 4 frames"):
+        FrameCache(store, 1 << 20).training([clip])
+
+
+def test_damaged_frames_are_data_loss(store: ArtifactStore, tmp_path: Path) -> None:
+    clip = write_clip(store, "a", 4)
+    for chunk in (tmp_path / "clips/a/frames/c").rglob("0"):
+        if chunk.is_file():
+            chunk.write_bytes(b"no pixels")
+
+    with pytest.raises(DataLossError, match="clips/a can't be read"):
+        FrameCache(store, 1 << 20).training([clip])
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 1.0])
+@pytest.mark.parametrize("length", [1, 5, 8, 100])
+def test_windows_stay_inside_the_range(length: int, share: float) -> None:
+    windows = list(spread_windows(10, 10 + length, share))
+
+    assert windows
+    assert all(10 <= start < end <= 10 + length for start, end in windows)
