@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -209,6 +210,9 @@ class ArtifactStore:
                 paths = [meta["path"] for meta in batch]
                 obstore.delete(self._store, paths)
                 count += len(paths)
+        if isinstance(self._store, LocalStore) and self._store.prefix:
+            # Listing leaves out empty folders, and files that a killed writer had not finished.
+            shutil.rmtree(Path(self._store.prefix) / prefix, ignore_errors=True)
         return count
 
     def zarr_store(self, prefix: str, *, read_only: bool = False) -> ObjectStore[Any]:

@@ -102,25 +102,21 @@ async def spool(
     except OSError as error:
         raise _translate(error, size_bytes) from error
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            received, digest = 0, hashlib.sha256()
+        received, digest = 0, hashlib.sha256()
+        try:
+            with os.fdopen(descriptor, "wb") as file:
 
-            def take(chunk: bytes) -> None:
-                digest.update(chunk)
-                file.write(chunk)
+                def take(chunk: bytes) -> None:
+                    digest.update(chunk)
+                    file.write(chunk)
 
-            async for chunk in chunks:
-                received += len(chunk)
-                _check_chunk(len(chunk), received, size_bytes, field)
-                try:
+                async for chunk in chunks:
+                    received += len(chunk)
+                    _check_chunk(len(chunk), received, size_bytes, field)
                     # Hashing and writing release the GIL: the loop goes on serving others.
                     await asyncio.to_thread(take, chunk)
-                except OSError as error:
-                    raise _translate(error, size_bytes) from error
-            try:
-                await asyncio.to_thread(file.flush)
-            except OSError as error:
-                raise _translate(error, size_bytes) from error
+        except OSError as error:  # also from closing, which writes what is still buffered
+            raise _translate(error, size_bytes) from error
         if received != size_bytes:
             raise InvalidArgumentError(
                 f"{field}.size_bytes",
@@ -191,7 +187,7 @@ def _check_chunk(length: int, received: int, size_bytes: int, field: str) -> Non
 
 
 def _translate(error: OSError, size_bytes: int) -> Exception:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return _disk_full(size_bytes, 0)
     return error
 
