@@ -39,7 +39,7 @@ evaluations = Table(
 clips = Table(
     "evaluation_clips",
     metadata,
-    Column("evaluation_id", ForeignKey("evaluations.id", ondelete="CASCADE"), primary_key=True),
+    Column("evaluation_id", BigInteger, ForeignKey("evaluations.id", ondelete="CASCADE"), primary_key=True),
     Column("ordinal", Integer, primary_key=True),
     Column("clip", String(128), nullable=False),
     Column("body", LargeBinary, nullable=False),

@@ -21,7 +21,7 @@ models = Table(
 versions = Table(
     "model_versions",
     metadata,
-    Column("model_id", ForeignKey("models.id", ondelete="CASCADE"), primary_key=True),
+    Column("model_id", BigInteger, ForeignKey("models.id", ondelete="CASCADE"), primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("idempotency_key", String(256), nullable=True, unique=True),
     Column("body", LargeBinary, nullable=False),

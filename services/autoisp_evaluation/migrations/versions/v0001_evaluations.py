@@ -28,7 +28,12 @@ def upgrade() -> None:
     op.create_index("ix_evaluations_search", "evaluations", ["search"])
     op.create_table(
         "evaluation_clips",
-        sa.Column("evaluation_id", sa.ForeignKey("evaluations.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column(
+            "evaluation_id",
+            sa.BigInteger,
+            sa.ForeignKey("evaluations.id", ondelete="CASCADE"),
+            primary_key=True,
+        ),
         sa.Column("ordinal", sa.Integer, primary_key=True),
         sa.Column("clip", sa.String(128), nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),

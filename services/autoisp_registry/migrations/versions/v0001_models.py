@@ -21,7 +21,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "model_versions",
-        sa.Column("model_id", sa.ForeignKey("models.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column(
+            "model_id", sa.BigInteger, sa.ForeignKey("models.id", ondelete="CASCADE"), primary_key=True
+        ),
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("idempotency_key", sa.String(256), nullable=True, unique=True),
         sa.Column("body", sa.LargeBinary, nullable=False),

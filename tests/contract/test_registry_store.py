@@ -1,0 +1,159 @@
+"""The registry's store over SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from autoisp_core.artifact import Artifact
+from autoisp_core.errors import AlreadyExistsError, InvalidArgumentError
+from autoisp_core.pagination import PageRequest, encode_page_token
+from autoisp_registry import tables
+from autoisp_registry.bus import encode
+from autoisp_registry.domain import Content, GateResult, Lineage, ModelVersion, Prototype
+from autoisp_registry.ports import Message, VersionRegistered
+from autoisp_registry.store import SqlStore
+from autoisp_registry.usecases import Models
+from autoisp_runtime.artifacts import ArtifactStore
+from autoisp_runtime.async_artifacts import AsyncArtifactStore
+from autoisp_runtime.database import Database
+from autoisp_runtime.migrations import differences, migrate
+from autoisp_runtime.outbox import Outbox
+
+NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
+ALL = PageRequest(1000, None)
+ONNX = Artifact(f"blobs/aa/{'a' * 64}", "a" * 64, 5, "application/onnx")
+CONTENT = Content(
+    ONNX,
+    {"psnr_model": 31.25, "parameters": 1234.0},
+    Lineage("datasets/d", "searches/s", "searches/s/trials/t", "evaluations/e", Prototype("classical")),
+    '{"width": 16}',
+    GateResult(True, ("psnr ≥",)),
+)
+
+Store = SqlStore[Message]
+
+
+@pytest.fixture
+def outbox(database: Database) -> Outbox:
+    return Outbox(database, tables.outbox)
+
+
+@pytest.fixture
+async def store(database: Database, outbox: Outbox) -> Store:
+    await migrate(database, "autoisp_registry.migrations")
+    return SqlStore(database, outbox, encode)
+
+
+async def add(store: Store, model: str = "models/m", key: str | None = None) -> ModelVersion:
+    async with store.transaction() as transaction:
+        current = await transaction.lock(model, NOW)
+        after = current.with_version(NOW)
+        version = ModelVersion(model, after.latest_version, CONTENT, NOW)
+        await transaction.add_version(version, key)
+        await transaction.save(after)
+        await transaction.send(VersionRegistered(version))
+    return version
+
+
+async def test_migrations_make_the_tables(store: Store, database: Database) -> None:
+    assert await differences(database, tables.metadata) == []
+
+
+async def test_what_is_added_can_be_read(store: Store) -> None:
+    version = await add(store, key="k")
+    assert version.number == 1
+    assert await store.version("models/m", 1) == version
+    assert await store.find("k") == version
+    model = await store.model("models/m")
+    assert model is not None
+    assert (model.latest_version, model.revision, model.create_time) == (1, 1, NOW)
+    assert await store.version("models/m", 2) is None
+    assert await store.version("models/n", 1) is None
+    assert await store.model("models/n") is None
+    assert await store.find("other") is None
+
+
+async def test_versions_are_numbered_per_model(store: Store) -> None:
+    numbers = [(await add(store, model)).number for model in ("models/m", "models/n", "models/m")]
+    assert numbers == [1, 1, 2]
+
+
+async def test_versions_that_come_at_once_get_distinct_numbers(store: Store, outbox: Outbox) -> None:
+    added = await asyncio.gather(*(add(store) for _ in range(8)))
+    assert sorted(version.number for version in added) == list(range(1, 9))
+    page = await store.list_versions("models/m", ALL)
+    assert [version.number for version in page.items] == list(range(1, 9))
+    assert await outbox.pending() == 8
+
+
+async def test_a_key_is_taken_once_and_a_clash_spoils_nothing(store: Store) -> None:
+    await add(store, key="k")
+    async with store.transaction() as transaction:
+        model = (await transaction.lock("models/m", NOW)).with_version(NOW)
+        with pytest.raises(AlreadyExistsError):
+            await transaction.add_version(ModelVersion("models/m", 2, CONTENT, NOW), "k")
+        await transaction.add_version(ModelVersion("models/m", 2, CONTENT, NOW), "l")
+        await transaction.save(model)
+    assert await store.find("l") == ModelVersion("models/m", 2, CONTENT, NOW)
+
+
+async def test_the_same_request_at_once_registers_once(store: Store, tmp_path: object) -> None:
+    artifacts = AsyncArtifactStore(ArtifactStore(f"{tmp_path}/artifacts"))
+    onnx = await artifacts.put_bytes(b"onnx", "application/onnx")
+    models = Models(store, artifacts)
+    content = Content(onnx)
+    found = await asyncio.gather(*(models.register("models/m", content, "same") for _ in range(6)))
+    assert {version.number for version in found} == {1}
+    assert [v.number for v in (await store.list_versions("models/m", ALL)).items] == [1]
+
+
+async def test_aliases_are_kept(store: Store) -> None:
+    await add(store)
+    async with store.transaction() as transaction:
+        model = await transaction.lock_existing("models/m")
+        assert model is not None
+        await transaction.save(model.with_alias("champion", 1, NOW).with_alias("phone", 1, NOW))
+    saved = await store.model("models/m")
+    assert saved is not None
+    assert saved.aliases == {"champion": 1, "phone": 1}
+    assert saved.etag != model.etag
+    async with store.transaction() as transaction:
+        assert await transaction.lock_existing("models/n") is None
+
+
+async def test_changes_and_messages_go_together(store: Store, outbox: Outbox) -> None:
+    async def fail() -> None:
+        async with store.transaction() as transaction:
+            await transaction.lock("models/m", NOW)
+            await transaction.send(VersionRegistered(ModelVersion("models/m", 1, CONTENT, NOW)))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
+    assert await store.model("models/m") is None
+    assert await outbox.pending() == 0
+
+
+async def test_pages(store: Store) -> None:
+    for model in ("models/z", "models/a", "models/m", "models/m", "models/m"):
+        await add(store, model)
+    first = await store.list_models(PageRequest.parse(2, ""))
+    second = await store.list_models(PageRequest.parse(2, first.next_page_token))
+    assert [model.name for model in (*first.items, *second.items)] == ["models/z", "models/a", "models/m"]
+    assert second.next_page_token == ""
+    some = await store.list_versions("models/m", PageRequest.parse(2, "", "q"))
+    rest = await store.list_versions("models/m", PageRequest.parse(2, some.next_page_token, "q"))
+    assert [version.number for version in (*some.items, *rest.items)] == [1, 2, 3]
+    assert rest.next_page_token == ""
+
+
+@pytest.mark.parametrize("key", ["x", "-1", "9" * 19, "99999999999"])
+async def test_a_forged_token_is_refused(store: Store, key: str) -> None:
+    token = encode_page_token(key)
+    with pytest.raises(InvalidArgumentError) as caught:
+        await store.list_models(PageRequest.parse(2, token))
+    assert caught.value.field == "page_token"
+    with pytest.raises(InvalidArgumentError):
+        await store.list_versions("models/m", PageRequest.parse(2, token))
