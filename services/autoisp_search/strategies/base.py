@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from autoisp_core.spec import SearchSpace, Spec, SpecError, anchor_specs, canonical_hash
@@ -12,6 +13,10 @@ from autoisp_core.spec import SearchSpace, Spec, SpecError, anchor_specs, canoni
 from autoisp_search.strategies.limits import MacLimit
 
 _ATTEMPTS = 60
+_MOST_ANCHORS = 6
+
+# Going through all plain stacks takes longer than the rest of a decision, and few budgets come up.
+_anchors_within = lru_cache(maxsize=256)(anchor_specs)
 
 
 class SpaceExhaustedError(Exception):
@@ -68,7 +73,7 @@ class BudgetedStrategy(ABC):
         self.space = space
         self.limit = limit
         self._seed = seed
-        self._anchors = max(min(2, planned), round(planned / 4))
+        self._anchors = min(_MOST_ANCHORS, max(min(2, planned), round(planned / 4)))
         self._asked: set[str] = set()
         self._plain = 0
 
@@ -120,7 +125,7 @@ class BudgetedStrategy(ABC):
 
     def _anchors_left(self, max_macs: float) -> tuple[Spec, ...]:
         # A stack over the budget is worth nothing as an anchor: the next best takes its place.
-        return anchor_specs(max_macs, self.space) if self._plain < self._anchors else ()
+        return _anchors_within(max_macs, self.space) if self._plain < self._anchors else ()
 
     def _finite_limit(self) -> float:
         return min(self.limit.value, 1e12)

@@ -13,11 +13,11 @@ from autoisp_core.spec import SearchSpace, Spec
 from autoisp_search.strategies.base import BudgetedStrategy, TrialOutcome
 from autoisp_search.strategies.limits import MacLimit
 
-POPULATION = 10
-TOURNAMENT = 4
+POPULATION = 16
+TOURNAMENT = 6
 """The paper has 100 and 25 for 20,000 trials; a search here has tens of them."""
 
-_WARM_UP = 0.3
+_WARM_UP = 0.4
 _LEAST_WARM_UP = 4
 
 

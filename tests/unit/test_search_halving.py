@@ -1,0 +1,204 @@
+"""Successive halving on a fake worker, decision by decision."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from autoisp_core.spec import SearchSpace, cost
+from autoisp_search.domain import (
+    Budget,
+    Failure,
+    MeasuredCost,
+    PrototypeProfile,
+    Quality,
+    Rung,
+    RunTrial,
+    Search,
+    SearchCompleted,
+    SearchState,
+    Trial,
+    TrialResult,
+    TrialState,
+)
+from autoisp_search.halving import advance
+from autoisp_search.pareto import pareto_front, ranked
+from search_fakes import (
+    COUNTED,
+    OPAQUE,
+    START,
+    FakeClock,
+    FakeStore,
+    FakeWorker,
+    Service,
+    draft,
+    run_to_end,
+    running_search,
+)
+
+RUNGS = (Rung(6, seconds=1.0), Rung(3, seconds=2.0), Rung(1, steps=50))
+
+
+async def searched(
+    judge: Callable[[RunTrial], TrialResult | None] = lambda command: None,
+    profile: PrototypeProfile = COUNTED,
+    **changes: object,
+) -> tuple[Search, list[Trial], FakeStore]:
+    store, clock = FakeStore(), FakeClock()
+    service = Service(store, clock)
+    await service.searches.create(draft(**{"rungs": RUNGS, **changes}), "s")
+    await run_to_end(FakeWorker(store, clock, profile, judge), service)
+    search = await store.search("s")
+    assert search is not None
+    return search, await store.trials("s"), store
+
+
+async def test_a_users_rungs_are_obeyed_exactly() -> None:
+    search, trials, _ = await searched()
+    assert search.state is SearchState.SUCCEEDED
+    assert search.rungs == RUNGS
+    assert [sum(trial.rung == rung for trial in trials) for rung in range(3)] == [6, 3, 1]
+    assert {trial.state for trial in trials} == {TrialState.SUCCEEDED}
+    assert search.best_trial == "r2-0001"
+
+
+async def test_the_best_go_up_and_continue_their_parents() -> None:
+    commands: dict[str, RunTrial] = {}
+
+    def note(command: RunTrial) -> None:
+        commands[command.trial.trial_id] = command
+
+    search, trials, _ = await searched(note)
+    by_id = {trial.trial_id: trial for trial in trials}
+    first = sorted((t for t in trials if t.rung == 0), key=lambda t: -(t.quality.psnr_db if t.quality else 0))
+    assert [by_id[f"r1-000{n}"].parent for n in (1, 2, 3)] == [t.trial_id for t in first[:3]]
+    for trial in trials:
+        command = commands[trial.trial_id]
+        assert command.fidelity == search.rungs[trial.rung]
+        parent = by_id.get(trial.parent)
+        assert command.initial_checkpoint == (parent.checkpoint if parent else None)
+        assert trial.spec == (parent.spec if parent else trial.spec)
+
+
+async def test_never_more_in_flight_than_allowed() -> None:
+    store, clock = FakeStore(), FakeClock()
+    service = Service(store, clock)
+    await service.searches.create(draft(rungs=RUNGS, max_parallel_trials=3), "s")
+    worker = FakeWorker(store, clock)
+    while await worker.step(service):
+        in_flight = [trial for trial in store.rows.values() if not trial.state.final]
+        assert len(in_flight) <= 3
+
+
+async def test_a_failed_trial_does_not_end_a_search() -> None:
+    def judge(command: RunTrial) -> TrialResult | None:
+        broken = command.trial.trial_id in ("r0-0002", "r0-0003", "r1-0001", "r2-0001")
+        return TrialResult(TrialState.FAILED, failure=Failure("NAN", "lost")) if broken else None
+
+    search, trials, _ = await searched(judge)
+    assert search.state is SearchState.SUCCEEDED
+    assert search.best_trial in ("r1-0002", "r1-0003")  # the last rung had no success
+    assert sum(trial.rung == 0 for trial in trials) == 6
+
+
+async def test_if_all_trials_fail_the_search_tells_why() -> None:
+    search, _, store = await searched(
+        lambda command: TrialResult(TrialState.FAILED, failure=Failure("OUT_OF_MEMORY", "buy some"))
+    )
+    assert search.state is SearchState.FAILED
+    assert search.failure
+    assert search.failure.reason == "ALL_TRIALS_FAILED"
+    assert "OUT_OF_MEMORY: buy some" in search.failure.message
+    assert not any(isinstance(message, SearchCompleted) for message in store.sent)
+
+
+async def test_pruned_trials_are_replaced_and_teach_the_limit() -> None:
+    search, trials, _ = await searched(profile=OPAQUE)
+    assert search.state is SearchState.SUCCEEDED
+    states = [trial.state for trial in trials if trial.rung == 0]
+    assert states.count(TrialState.SUCCEEDED) == 6
+    assert states.count(TrialState.PRUNED) >= 1
+    best = next(trial for trial in trials if trial.trial_id == search.best_trial)
+    assert best.cost
+    assert search.seconds_limit
+    assert best.cost.seconds_per_megapixel <= search.seconds_limit
+
+
+async def test_a_budget_out_of_reach_names_the_cheapest_and_the_fix() -> None:
+    def judge(command: RunTrial) -> TrialResult:
+        return TrialResult(TrialState.PRUNED, cost=MeasuredCost(100.0, 1, 1, 0.9))
+
+    search, trials, _ = await searched(judge, OPAQUE)
+    assert search.state is SearchState.FAILED
+    assert search.failure
+    assert search.failure.reason == "BUDGET_UNREACHABLE"
+    assert "0.9" in search.failure.message
+    assert "at most 5 instead of 100" in search.failure.message
+    assert len(trials) <= 6 * 2 + 8 + 1
+    assert SearchSpace().cheapest().to_json() in {trial.spec for trial in trials}
+
+
+async def test_a_reduction_no_spec_can_meet_is_refused_once_the_prototype_is_known() -> None:
+    search, trials, _ = await searched(budget=Budget(reduction=100_000.0))
+    assert search.state is SearchState.FAILED
+    assert search.failure
+    assert search.failure.reason == "BUDGET_UNREACHABLE"
+    assert not trials
+    cheapest = cost(SearchSpace().cheapest()).macs_per_pixel
+    assert f"{cheapest:.6g}" in search.failure.message
+    assert f"at most {int(355_440 / cheapest)} instead of 100000" in search.failure.message
+
+
+@pytest.mark.parametrize(("duration", "workers"), [(30.0, 1), (30.0, 2), (120.0, 1), (300.0, 1)])
+async def test_the_services_own_plan_keeps_its_time(duration: float, workers: int) -> None:
+    store, clock = FakeStore(), FakeClock()
+    service = Service(store, clock)
+    plan = draft(max_duration_seconds=duration, max_parallel_trials=workers)
+    await service.searches.create(plan, "s")
+    await run_to_end(FakeWorker(store, clock), service)
+    view = await service.searches.get("s")
+    assert view.search.state is SearchState.SUCCEEDED
+    # One real worker, whatever was planned.
+    assert 0.8 * duration <= (clock.now - START).total_seconds() <= 1.05 * duration
+    trials = await store.trials("s")
+    assert view.counts.planned == sum(trial.state is not TrialState.PRUNED for trial in trials)
+
+
+def trial(ordinal: int, psnr: float, macs: float, **changes: object) -> Trial:
+    made = Trial(
+        "s",
+        0,
+        ordinal,
+        "{}",
+        f"hash {ordinal}",
+        START,
+        state=TrialState.SUCCEEDED,
+        quality=Quality(psnr, 0.9),
+        cost=MeasuredCost(macs, 1, 1, macs / 1e4),
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def test_ties_go_to_the_cheaper_and_the_budget_goes_first() -> None:
+    search = replace(running_search(), macs_limit=1000.0, seconds_limit=None)
+    trials = [trial(1, 28.0, 900), trial(2, 28.0, 800), trial(3, 30.0, 1001), trial(4, 27.0, 100)]
+    assert [t.ordinal for t in ranked(search, trials)] == [2, 1, 4, 3]
+
+
+def test_the_pareto_front_takes_the_highest_fidelity_of_a_spec() -> None:
+    trials = [
+        trial(1, 25.0, 500),
+        trial(2, 26.0, 700),
+        trial(3, 24.0, 600),
+        trial(4, 27.0, 900),
+        trial(1, 29.0, 900, rung=1, spec_hash="hash 4"),
+        trial(5, 40.0, 10, state=TrialState.PRUNED, quality=None),
+    ]
+    assert pareto_front(trials) == ("r0-0001", "r0-0002", "r1-0001")
+
+
+def test_deciding_again_decides_nothing_new() -> None:
+    search = running_search(rungs=RUNGS, max_parallel_trials=2)
+    first = advance(search, [], START)
+    assert [t.trial_id for t in first.start] == ["r0-0001", "r0-0002"]
+    assert advance(first.search, first.start, START).start == ()
+    assert advance(search, first.start[:1], START).start == first.start[1:]
