@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from autoisp_client.endpoints import FILE_NAME
 from autoisp_core.errors import FailedPreconditionError, ResourceExhaustedError
 
 _KEPT_LOG_BYTES = 4 << 20
+_LONGEST_LINE = 300
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,13 @@ class StateFolder:
         """The log of one process."""
         return self.path / "logs" / f"{part}.log"
 
-    def tail(self, part: str, lines: int = 12) -> str:
+    def tail(self, part: str, lines: int = 6) -> str:
         """The end of a log, for an error message."""
         try:
             text = self.log(part).read_text("utf-8", errors="replace")
         except OSError:
             return ""
-        return "\n".join(text.splitlines()[-lines:])
+        return "\n".join(_shortened(line) for line in text.splitlines()[-lines:])
 
     def prepare(self) -> None:
         """Makes the folders, forgets the last run's ports and cuts logs that grew too long.
@@ -98,6 +100,16 @@ class FolderLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         os.close(self._handle)
+
+
+def _shortened(line: str) -> str:
+    """A line of a log as people read it; the log itself has the stack traces."""
+    try:
+        entry = json.loads(line)
+        shown = f"{entry['level']}: {entry['event']}"
+        return shown + (f": {entry['error']}" if entry.get("error") else "")
+    except (ValueError, KeyError, TypeError):
+        return line[:_LONGEST_LINE]
 
 
 def is_in_use(folder: StateFolder) -> bool:

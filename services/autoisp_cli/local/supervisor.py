@@ -24,7 +24,7 @@ from autoisp_cli.local.parts import Parts
 START_SECONDS = 90.0
 STOP_SECONDS = 15.0
 _BAD_CONFIGURATION = 2
-_MOST_FAILURES = 5
+_MOST_FAILURES, _MOST_FAILURES_AT_START = 6, 2
 _TICK = 0.05
 
 
@@ -39,6 +39,7 @@ class Supervisor:
         self._folder = folder
         self._parts = Parts(folder, workers)
         self._stopping = False
+        self._up = False
 
     def run(self) -> int:
         """Until standard input ends or SIGTERM comes (exit code 0), or a part can't live (1)."""
@@ -54,6 +55,7 @@ class Supervisor:
         try:
             self._folder.prepare()
             self._start()
+            self._up = True
             self._folder.endpoints_file.write_text(self._parts.endpoints().to_json())
             _tell(event="ready", endpoints=str(self._folder.endpoints_file))
             while True:
@@ -101,7 +103,9 @@ class Supervisor:
 
     def _bury(self, child: Child, code: int) -> None:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-        if code == _BAD_CONFIGURATION or child.failures >= _MOST_FAILURES:
+        # Before everything is up, somebody waits and a part that can't start won't later.
+        most = _MOST_FAILURES if self._up else _MOST_FAILURES_AT_START
+        if code == _BAD_CONFIGURATION or child.failures >= most:
             raise self._failure(child, how)
         _tell(event="restarting", part=child.name, message=f"{child.name} {how}; it is started again")
 

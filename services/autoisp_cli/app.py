@@ -1,0 +1,41 @@
+"""The command's tree."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from autoisp_cli.commands import datasets, demo, evaluations, models, searches, tune, up
+
+app = typer.Typer(
+    name="autoisp",
+    help="Turns a slow camera prototype and footage into a small pixel-level network, with its evidence.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("tune")(tune.tune_command)
+app.command("demo")(demo.demo_command)
+app.command("up")(up.up_command)
+app.add_typer(datasets.app, name="datasets")
+app.add_typer(searches.app, name="searches")
+app.add_typer(evaluations.app, name="evaluations")
+app.add_typer(models.app, name="models")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"autoisp {version('autoisp')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Turns a slow camera prototype and footage into a small pixel-level network, with its evidence."""

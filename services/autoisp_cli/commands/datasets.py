@@ -1,0 +1,108 @@
+"""``autoisp datasets``: footage on the server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from autoisp.ingest.v1 import ingest_pb2
+
+from autoisp_cli.commands.common import (
+    DEFAULT_STATE,
+    JsonOption,
+    LimitOption,
+    ServerOption,
+    StateOption,
+    client_for,
+    full_name,
+    show_list,
+    show_one,
+    time_text,
+)
+
+app = typer.Typer(help="Datasets and their clips.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(metavar="DATASET", help="datasets/ID, or just the ID.")]
+
+
+@app.command("list")
+def list_command(
+    server: ServerOption = None,
+    state: StateOption = DEFAULT_STATE,
+    json: JsonOption = False,
+    limit: LimitOption = 100,
+) -> None:
+    """List datasets."""
+    with client_for(server, state) as client:
+        columns = {
+            "NAME": lambda dataset: dataset.name,
+            "TRAIN": lambda dataset: _count(dataset, ingest_pb2.SPLIT_TRAIN),
+            "VALIDATION": lambda dataset: _count(dataset, ingest_pb2.SPLIT_VALIDATION),
+            "TEST": lambda dataset: _count(dataset, ingest_pb2.SPLIT_TEST),
+            "CREATED": lambda dataset: time_text(dataset, "create_time"),
+        }
+        show_list(client.list_datasets(), columns, as_json=json, limit=limit)
+
+
+@app.command("show")
+def show_command(
+    name: NameArgument,
+    server: ServerOption = None,
+    state: StateOption = DEFAULT_STATE,
+    json: JsonOption = False,
+) -> None:
+    """Show a dataset's clips and splits."""
+    with client_for(server, state) as client:
+        dataset = client.get_dataset(full_name("datasets", name))
+        rows = [("name", dataset.name), ("created", time_text(dataset, "create_time"))]
+        for part in dataset.clips:
+            use = ingest_pb2.Split.Name(part.split).removeprefix("SPLIT_").lower()
+            rows.append((use, f"{part.clip} [{part.first_frame}, {part.end_frame or 'end'})"))
+        show_one(dataset, rows, as_json=json)
+
+
+@app.command("clips")
+def clips_command(
+    server: ServerOption = None,
+    state: StateOption = DEFAULT_STATE,
+    json: JsonOption = False,
+    limit: LimitOption = 100,
+) -> None:
+    """List clips."""
+    with client_for(server, state) as client:
+        columns = {
+            "NAME": lambda clip: clip.name,
+            "TITLE": lambda clip: clip.display_name,
+            "SIZE": lambda clip: f"{clip.width}×{clip.height}",
+            "FRAMES": lambda clip: clip.frame_count,
+            "CODEC": lambda clip: clip.codec,
+        }
+        show_list(client.list_clips(), columns, as_json=json, limit=limit)
+
+
+@app.command("upload")
+def upload_command(
+    path: Annotated[Path, typer.Argument(help="A video file, or a folder of PNG frames.")],
+    server: ServerOption = None,
+    state: StateOption = DEFAULT_STATE,
+    json: JsonOption = False,
+) -> None:
+    """Upload one clip."""
+    with client_for(server, state) as client:
+        clip = client.upload_clip(path)
+        rows = [("name", clip.name), ("frames", clip.frame_count), ("size", f"{clip.width}×{clip.height}")]
+        show_one(clip, rows, as_json=json)
+
+
+@app.command("delete")
+def delete_command(
+    name: NameArgument, server: ServerOption = None, state: StateOption = DEFAULT_STATE
+) -> None:
+    """Delete a dataset; its clips stay."""
+    with client_for(server, state) as client:
+        client.delete_dataset(full_name("datasets", name))
+
+
+def _count(dataset: ingest_pb2.Dataset, use: ingest_pb2.Split.ValueType) -> int:
+    return sum(part.split == use for part in dataset.clips)

@@ -1,0 +1,113 @@
+"""``autoisp searches``: what was searched, and how far it is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from autoisp.search.v1 import search_pb2
+from autoisp_core.names import id_of
+
+from autoisp_cli.commands.common import (
+    DEFAULT_STATE,
+    JsonOption,
+    LimitOption,
+    ServerOption,
+    StateOption,
+    client_for,
+    full_name,
+    show_list,
+    show_one,
+    state_name,
+    time_text,
+)
+from autoisp_cli.report.figures import number
+from autoisp_cli.views.words import budget_text, cost_text, spec_text
+
+app = typer.Typer(help="Searches and their trials.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(metavar="SEARCH", help="searches/ID, or just the ID.")]
+
+
+@app.command("list")
+def list_command(
+    server: ServerOption = None,
+    state: StateOption = DEFAULT_STATE,
+    json: JsonOption = False,
+    limit: LimitOption = 100,
+) -> None:
+    """List searches."""
+    with client_for(server, state) as client:
+        columns = {
+            "NAME": lambda search: search.name,
+            "STATE": _state,
+            "TRIALS": lambda search: search.trial_counts.succeeded,
+            "BEST": lambda search: id_of(search.best_trial) if search.best_trial else "",
+            "CREATED": lambda search: time_text(search, "create_time"),
+        }
+        show_list(client.list_searches(), columns, as_json=json, limit=limit)
+
+
+@app.command("show")
+def show_command(
+    name: NameArgument,
+    server: ServerOption = None,
+    state: StateOption = DEFAULT_STATE,
+    json: JsonOption = False,
+) -> None:
+    """Show one search."""
+    with client_for(server, state) as client:
+        search = client.get_search(full_name("searches", name))
+        counts, profile = search.trial_counts, search.prototype_profile
+        rows = [
+            ("name", search.name),
+            ("state", _state(search)),
+            ("failure", search.failure.message),
+            ("dataset", search.dataset),
+            ("prototype", f"{profile.quality.psnr_db:.2f} dB, {cost_text(profile.cost)}"),
+            ("budget", budget_text(search)),
+            ("trials", f"{counts.succeeded} done, {counts.running} running, {counts.pruned} pruned"),
+            ("best", search.best_trial),
+            ("model", search.model),
+            ("created", time_text(search, "create_time")),
+            ("ended", time_text(search, "end_time")),
+        ]
+        show_one(search, [row for row in rows if row[1]], as_json=json)
+
+
+@app.command("trials")
+def trials_command(
+    name: NameArgument,
+    server: ServerOption = None,
+    state: StateOption = DEFAULT_STATE,
+    json: JsonOption = False,
+    limit: LimitOption = 100,
+) -> None:
+    """List a search's trials."""
+    with client_for(server, state) as client:
+        columns = {
+            "TRIAL": lambda trial: id_of(trial.name),
+            "STATE": lambda trial: state_name(search_pb2.TrialState, trial.state),
+            "PSNR": lambda trial: f"{trial.quality.psnr_db:.2f}" if trial.quality.psnr_db else "",
+            "MAC/PX": lambda trial: number(trial.cost.macs_per_pixel or None),
+            "MS/MP": lambda trial: number(trial.cost.seconds_per_megapixel * 1e3 or None),
+            "NETWORK": spec_text,
+        }
+        show_list(client.list_trials(full_name("searches", name)), columns, as_json=json, limit=limit)
+
+
+@app.command("cancel")
+def cancel_command(
+    name: NameArgument,
+    server: ServerOption = None,
+    state: StateOption = DEFAULT_STATE,
+    json: JsonOption = False,
+) -> None:
+    """Cancel a search; running trials end at their next step."""
+    with client_for(server, state) as client:
+        search = client.cancel_search(full_name("searches", name))
+        show_one(search, [("name", search.name), ("state", _state(search))], as_json=json)
+
+
+def _state(search: search_pb2.Search) -> str:
+    return state_name(search_pb2.SearchState, search.state)

@@ -1,0 +1,1 @@
+"""`autoisp tune`: from footage and a prototype to a network and its report."""

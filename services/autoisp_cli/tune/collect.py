@@ -1,0 +1,86 @@
+"""From a finished search to everything that the report needs."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from autoisp.evaluation.v1 import evaluation_pb2
+from autoisp.registry.v1 import registry_pb2
+from autoisp.search.v1 import search_pb2
+from autoisp_client import Client
+from autoisp_core.errors import AutoISPError, InternalError
+from autoisp_core.names import evaluation_name, id_of
+
+from autoisp_cli.report.write import NETWORK
+from autoisp_cli.tune.follow import await_result, follow
+from autoisp_cli.views import View
+
+APPEARS_WITHIN_SECONDS = 60.0
+"""The services react to one another's events; that takes well under a second unless something is down."""
+
+Check = Callable[[], None]
+
+
+def evaluation_of(
+    client: Client, search: search_pb2.Search, view: View, check: Check
+) -> evaluation_pb2.Evaluation:
+    """The evaluation that follows the search, once it has ended.
+
+    Raises:
+        InternalError: it failed.
+    """
+    name = evaluation_name(id_of(search.name))
+    evaluation = await_result(
+        f"{name} (the judgement of {search.name})",
+        lambda: client.get_evaluation(name),
+        check,
+        APPEARS_WITHIN_SECONDS,
+    )
+    for update in follow(client.watch_evaluation(name), check):
+        if update is not None:
+            evaluation = update
+            view.evaluation(evaluation)
+    if evaluation.state != evaluation_pb2.EVALUATION_STATE_SUCCEEDED:
+        failure = evaluation.failure
+        raise InternalError(f"{name} failed with {failure.reason}: {failure.message}", reason=failure.reason)
+    return evaluation
+
+
+def version_of(client: Client, search: search_pb2.Search, check: Check) -> registry_pb2.ModelVersion:
+    """The model version that the search was registered as."""
+
+    def find() -> registry_pb2.ModelVersion | None:
+        versions = client.list_model_versions(search.model)
+        return next((version for version in versions if version.lineage.search == search.name), None)
+
+    return await_result(f"a version of {search.model}", find, check, APPEARS_WITHIN_SECONDS)
+
+
+def pictures_of(client: Client, evaluation: evaluation_pb2.Evaluation, view: View) -> dict[str, bytes]:
+    """The evaluation's pictures by digest; one that is gone is left out, with a note."""
+    pictures: dict[str, bytes] = {}
+    with tempfile.TemporaryDirectory(prefix="autoisp-") as folder:
+        for picture in (picture for clip in evaluation.clips for picture in clip.pictures):
+            path = Path(folder) / picture.png.sha256
+            try:
+                client.download(path, sha256=picture.png.sha256)
+            except AutoISPError as error:
+                view.note(f"no picture {picture.kind} of frame {picture.frame}: {error.message}")
+            else:
+                pictures[picture.png.sha256] = path.read_bytes()
+    return pictures
+
+
+def network_of(
+    client: Client, version: registry_pb2.ModelVersion, folder: Path
+) -> Mapping[str, list[int | str]]:
+    """Writes the version's ONNX file into the folder; returns its inputs and their shapes."""
+    path = folder / NETWORK
+    client.download(path, model_version=version.name)
+    # Takes a moment to load, so only when it is needed.
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return {node.name: list(node.shape) for node in session.get_inputs()}

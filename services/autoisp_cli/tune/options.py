@@ -1,0 +1,170 @@
+"""What the user asked for, checked before anything is started."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from autoisp.common.v1 import common_pb2
+from autoisp.search.v1 import search_pb2
+from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.ids import validate_user_id
+from autoisp_core.sensor import Noise, SensorProfile
+from autoisp_core.sensor import builtin as builtin_sensor
+
+STRATEGIES = ("evolution", "random")
+SHORTEST_MINUTES = 5 / 60
+T = TypeVar("T")
+
+_RUNG = re.compile(r"(\d+)x(\d+(?:\.\d+)?)(s|steps)")
+
+
+@dataclass(frozen=True)
+class TuneOptions:
+    """The options of ``autoisp tune``; defaults are the command's.
+
+    Raises:
+        InvalidArgumentError: one is wrong; ``field`` is the option (``--reduction``).
+    """
+
+    footage: Sequence[str]
+    out: Path
+    prototype: str = "builtin:classical"
+    reduction: float | None = None
+    budget_macs: float | None = None
+    test: Sequence[str] = ()
+    sensor: str = "builtin:phone"
+    noise: str | None = None
+    seed: int = 0
+    minutes: float = 5.0
+    trials: int | None = None
+    rungs: Sequence[str] = ()
+    strategy: str = "evolution"
+    model: str | None = None
+    test_frames: str | None = None
+    max_parallel_trials: int = 2
+    command: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if (self.reduction is None) == (self.budget_macs is None):
+            raise InvalidArgumentError(
+                "--reduction", "give either --reduction (such as 100) or --budget-macs (per output pixel)"
+            )
+        if self.reduction is not None and not (math.isfinite(self.reduction) and self.reduction > 1):
+            raise InvalidArgumentError(
+                "--reduction",
+                f"--reduction {self.reduction:g} is no reduction; give a number above 1, such as 100",
+            )
+        if self.budget_macs is not None and not (math.isfinite(self.budget_macs) and self.budget_macs > 0):
+            raise InvalidArgumentError(
+                "--budget-macs", f"--budget-macs {self.budget_macs:g} is no budget; give a number above 0"
+            )
+        if not (math.isfinite(self.minutes) and self.minutes >= SHORTEST_MINUTES):
+            raise InvalidArgumentError(
+                "--minutes", f"--minutes {self.minutes:g} is too short; give at least {SHORTEST_MINUTES:.2g}"
+            )
+        if self.strategy not in STRATEGIES:
+            raise InvalidArgumentError(
+                "--strategy", f"--strategy {self.strategy} is unknown; use {' or '.join(STRATEGIES)}"
+            )
+        if self.seed < 0:
+            raise InvalidArgumentError("--seed", f"--seed {self.seed} is negative; give 0 or more")
+        if self.trials is not None and self.trials < 1:
+            raise InvalidArgumentError("--trials", f"--trials {self.trials}: give at least 1")
+        if self.trials is not None and self.rungs:
+            raise InvalidArgumentError("--trials", "--rung says how many trials run; leave out --trials")
+        if self.model is not None:
+            validate_user_id(self.model, "--model")
+        if self.out.exists() and not self.out.is_dir():
+            raise InvalidArgumentError("--out", f"--out {self.out} is a file; give a folder")
+        # Each is read once more when the messages are made; here it only has to be right.
+        self.prototype_source()
+        self.sensor_message()
+        self.explicit_rungs()
+        self.test_frames_per_clip()
+
+    def prototype_source(self) -> str | Path:
+        """The name of a built-in prototype, or the path of an ONNX file."""
+        kind, _, what = self.prototype.partition(":")
+        if kind == "builtin" and what:
+            return what
+        if kind != "onnx" or not what:
+            raise InvalidArgumentError(
+                "--prototype", f"--prototype {self.prototype} is none; write builtin:classical or onnx:FILE"
+            )
+        path = Path(what).expanduser()
+        if not path.is_file():
+            raise InvalidArgumentError(
+                "--prototype", f"--prototype {self.prototype}: no such file; check the path"
+            )
+        return path
+
+    def sensor_message(self) -> common_pb2.Sensor:
+        """The sensor with its test noise."""
+        message = common_pb2.Sensor()
+        kind, _, name = self.sensor.partition(":")
+        if kind == "builtin":
+            _as_option("--sensor", lambda: builtin_sensor(name))
+            message.builtin = name
+        else:
+            message.toml = self._sensor_text()
+        if self.noise is not None:
+            noise = self.noise
+            parsed = _as_option("--noise", lambda: Noise.parse(noise))
+            message.test_noise.shot, message.test_noise.read = parsed.shot, parsed.read
+        return message
+
+    def explicit_rungs(self) -> list[search_pb2.Rung]:
+        """The rungs as given (``8x20s``, ``8x500steps``); empty means that the service plans them."""
+        rungs = []
+        for text in self.rungs:
+            match = _RUNG.fullmatch(text.replace(" ", ""))
+            if match is None or int(match[1]) < 1 or (match[3] == "steps" and "." in match[2]):
+                raise InvalidArgumentError(
+                    "--rung",
+                    f"--rung {text} is none; write TRIALSxSECONDSs or TRIALSxSTEPSsteps, such as 8x20s",
+                )
+            rung = search_pb2.Rung(trials=int(match[1]))
+            if match[3] == "s":
+                rung.seconds = float(match[2])
+            else:
+                rung.steps = int(match[2])
+            rungs.append(rung)
+        return rungs
+
+    def test_frames_per_clip(self) -> int | None:
+        """0 for all; None for the service's default."""
+        if self.test_frames is None:
+            return None
+        if self.test_frames == "all":
+            return 0
+        if not self.test_frames.isdigit() or int(self.test_frames) < 1:
+            raise InvalidArgumentError(
+                "--test-frames", f"--test-frames {self.test_frames}: give a number of frames per clip, or all"
+            )
+        return int(self.test_frames)
+
+    def _sensor_text(self) -> str:
+        path = Path(self.sensor).expanduser()
+        if not path.is_file():
+            raise InvalidArgumentError(
+                "--sensor",
+                f"--sensor {self.sensor}: no such file; write builtin:phone or the path of a TOML file",
+            )
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidArgumentError("--sensor", f"--sensor {self.sensor} is no readable text") from error
+        _as_option("--sensor", lambda: SensorProfile.from_toml(text))
+        return text
+
+
+def _as_option(option: str, read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(option, f"{option}: {error.message}", reason=error.reason) from error
