@@ -29,7 +29,7 @@ class ServiceConfig(BaseSettings):
 
     listen: str = Field("127.0.0.1:0", description="HOST:PORT of the gRPC server; port 0 takes a free one")
     port_file: Path | None = Field(None, description="where to write the port once the service is ready")
-    nats_url: str = Field("nats://127.0.0.1:4222", description="NATS server")
+    nats_url: str = Field("nats://127.0.0.1:4222", description="NATS server, or several with commas between")
     nats_replicas: int = Field(1, ge=1, le=5, description="copies of each JetStream stream")
     state_dir: Path = Field(Path(".autoisp"), description="folder for the default database and store")
     database_url: str = Field("", description="default: SQLite, one file per service in the state folder")
@@ -52,7 +52,7 @@ class ServiceConfig(BaseSettings):
     @field_validator("nats_url")
     @classmethod
     def _nats_scheme(cls, value: str) -> str:
-        if not value.startswith(("nats://", "tls://", "ws://", "wss://")):
+        if not all(url.startswith(("nats://", "tls://", "ws://", "wss://")) for url in value.split(",")):
             raise ValueError("must begin with nats://, tls://, ws:// or wss://")
         return value
 

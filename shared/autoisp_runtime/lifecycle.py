@@ -80,7 +80,8 @@ async def _serve(runtime: Runtime[C], stop: asyncio.Event) -> int:
 
     crashed = await _first_crash(endless, finite, stop)
     if crashed:
-        _log.critical(f"{crashed.get_name()} ended", exc_info=crashed.exception())
+        reason = None if crashed.cancelled() else crashed.exception()
+        _log.critical(f"{crashed.get_name()} ended", exc_info=reason)
     _log.info("stopping")
     await _stop(runtime, config.stop_grace_seconds)
     for task in (*endless, *finite):
@@ -101,7 +102,7 @@ async def _first_crash(
         if stop.is_set():
             return None
         for task in done:
-            if task in endless or task.exception() is not None:
+            if task in endless or task.cancelled() or task.exception() is not None:
                 stopping.cancel()
                 return task
 
@@ -122,12 +123,15 @@ async def _stop(runtime: Runtime[C], grace_s: float) -> None:
 
 
 def _stop_signal() -> asyncio.Event:
-    """Set by the first SIGTERM or SIGINT; the second ends the process at once."""
+    """Set by SIGTERM or SIGINT; the same one again ends the process at once."""
     stop = asyncio.Event()
+    seen: set[int] = set()
 
     def on_signal(number: int) -> None:
-        if stop.is_set():
+        # Ctrl-C reaches a whole process group, then a parent passes SIGTERM on: one wish, not two.
+        if number in seen:
             os._exit(128 + number)
+        seen.add(number)
         stop.set()
 
     loop = asyncio.get_running_loop()

@@ -173,7 +173,7 @@ class Runtime(Generic[C]):
             UnavailableError: NATS is away.
         """
         if not self.nats.connected:
-            raise UnavailableError(f"NATS at {self.config.nats_url} can't be reached")
+            raise UnavailableError(f"NATS at {self.nats.url} can't be reached")
 
     async def check_database(self) -> None:
         """A health check; content when there is no database.

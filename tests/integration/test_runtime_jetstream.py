@@ -117,9 +117,16 @@ async def test_every_listener_gets_every_event(nats_connection: NatsConnection, 
     assert await messages_in(nats_connection, t.EVENT_STREAM) == 26
 
 
-@pytest.mark.parametrize("error", [UnavailableError("the store is away"), ValueError("a bug, perhaps")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnavailableError("the store is away"),
+        ValueError("a bug, perhaps"),
+        asyncio.CancelledError("not by us"),
+    ],
+)
 async def test_a_transient_failure_comes_again(
-    nats_connection: NatsConnection, publisher: Publisher, error: Exception
+    nats_connection: NatsConnection, publisher: Publisher, error: BaseException
 ) -> None:
     deliveries: list[int] = []
 
@@ -377,6 +384,9 @@ async def test_publishing_failures_are_typed(
 async def test_the_topology_can_be_made_by_all_at_once_and_changed(nats_server: NatsServer) -> None:
     connections = [await NatsConnection.open(nats_server.url) for _ in range(5)]
     await asyncio.gather(*(ensure_topology(connection.js) for connection in connections))
+    (changed, *_) = t.stream_configs()
+    changed.max_msgs = 1
+    await connections[0].js.update_stream(changed)
     await ensure_topology(connections[0].js, ack_wait_s=7)
     js = connections[0].js
     for spec in t.CONSUMERS:
@@ -386,6 +396,7 @@ async def test_the_topology_can_be_made_by_all_at_once_and_changed(nats_server: 
     commands = (await js.stream_info(t.COMMAND_STREAM)).config
     assert commands.retention == "workqueue"
     assert commands.discard == "new"
+    assert commands.max_msgs == 100_000
     await asyncio.gather(*(connection.close() for connection in connections))
 
 
@@ -403,6 +414,15 @@ async def test_it_waits_for_nats_at_the_start_and_says_so(tmp_path: Path) -> Non
     assert connection.connected
     await connection.close()
     server.stop()
+
+
+async def test_secrets_in_the_url_are_not_logged(nats_server: NatsServer) -> None:
+    url = nats_server.url.replace("//", "//user:secret@")
+    with structlog.testing.capture_logs() as logs:
+        connection = await NatsConnection.open(f"{url},{url}")
+        await connection.close()
+    assert connection.url == f"{nats_server.url},{nats_server.url}"
+    assert "secret" not in str(logs)
 
 
 async def test_kill_nats_in_mid_consumption(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable
 
@@ -22,13 +23,14 @@ class NatsConnection:
     """Owns the client; make it with :meth:`open`.
 
     Attributes:
+        url: the server's address, or several with commas between, without user and password: fit for logs.
         client: the nats-py client.
         js: its JetStream context.
         closed: set once the connection is gone for good (refused credentials, or :meth:`close`).
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url = _without_secrets(url)
         self.client = Client()
         self.js: JetStreamContext = self.client.jetstream(timeout=5)
         self.closed = asyncio.Event()
@@ -41,7 +43,7 @@ class NatsConnection:
         """Connect, however long that takes, saying every few seconds what it waits for; cancel to give up."""
         connection = cls(url)
         await connection.client.connect(
-            url,
+            url.split(","),
             name=name,
             connect_timeout=2,
             reconnect_time_wait=_RECONNECT_WAIT_S,  # type: ignore[arg-type]
@@ -53,7 +55,7 @@ class NatsConnection:
             reconnected_cb=connection._reconnected,
             closed_cb=connection._closed,
         )
-        _log.info("connected to NATS", url=url)
+        _log.info("connected to NATS", url=connection.url)
         return connection
 
     @property
@@ -101,3 +103,7 @@ class NatsConnection:
 
     async def _closed(self) -> None:
         self.closed.set()
+
+
+def _without_secrets(urls: str) -> str:
+    return re.sub(r"//[^/@,]*@", "//", urls)

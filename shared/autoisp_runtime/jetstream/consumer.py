@@ -45,7 +45,7 @@ _log = structlog.get_logger(__name__)
 
 _ACK_TIMEOUT_S, _ACK_ATTEMPT_S = 5.0, 1.0
 _PAUSE_S = 0.5  # between attempts while NATS is away
-_LOST = (nats.errors.Error, asyncio.TimeoutError, OSError)
+_LOST = (nats.errors.Error, TimeoutError, OSError)
 _RETRIED = frozenset(
     {ErrorCode.INTERNAL, ErrorCode.UNKNOWN}
 )  # perhaps a bug, perhaps bad luck: bounded retries
@@ -103,12 +103,14 @@ class Consumer:
         self._on_dead_letter = on_dead_letter
         self._stopping = asyncio.Event()
         self._stopped = asyncio.Event()
+        self._stopped.set()
         self._work: asyncio.Task[None] | None = None
         self.name = chosen[0].durable
         self._log = _log.bind(consumer=self.name)
 
     async def run(self) -> None:
         """Consume until :meth:`stop`; lost connections are waited out."""
+        self._stopped.clear()
         try:
             while not self._stopping.is_set():
                 try:
@@ -132,9 +134,10 @@ class Consumer:
         if work is not None and not work.done():
             await asyncio.wait({work}, timeout=grace_s)
             work.cancel()
-        if work is not None:
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._stopped.wait(), _ACK_TIMEOUT_S + 1)
+        # Until the last answer is out: whoever closes the connection now would lose it.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ACK_TIMEOUT_S + 1):
+                await self._stopped.wait()
 
     async def _next(self) -> tuple[PullSource, list[Msg]]:
         *preferred, last = self._sources
@@ -159,12 +162,13 @@ class Consumer:
                 self._work = asyncio.create_task(self._handle(envelope))
                 await self._work
         except asyncio.CancelledError:
-            if self._work is not None and not self._work.done():
+            if self._work is not None:
                 self._work.cancel()
             await self._settle(msg.nak(), "nak")
-            if not self._stopping.is_set():
+            log.info("handed back", stopping=self._stopping.is_set())
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
                 raise
-            log.info("handed back because this process stops")
         except Exception as error:
             if _permanent(error):
                 await self._bury(source, msg, envelope, error)
