@@ -154,5 +154,11 @@ def _parameters(model: onnx.ModelProto) -> int:
         for attribute in node.attribute
         if attribute.name == "value"
     ]
+    # The factors of a resize are settings, not weights.
+    settings = {name for node in model.graph.node if node.op_type == "Resize" for name in node.input[1:]}
     real = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
-    return sum(prod(tensor.dims) for tensor in tensors if tensor.data_type in real and len(tensor.dims) > 0)
+    return sum(
+        prod(tensor.dims)
+        for tensor in tensors
+        if tensor.data_type in real and len(tensor.dims) > 0 and tensor.name not in settings
+    )

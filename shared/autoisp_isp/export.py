@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import onnx
-from autoisp_core.spec import Layer, LayerType, Spec, loose_ends
+from autoisp_core.spec import Layer, LayerType, Spec, has_coarse, loose_ends
 from torch import nn
 
 from autoisp_isp.export_graph import GraphWriter, Stabiliser
@@ -32,7 +32,10 @@ def export_onnx(network: PixelNetwork, metadata: Mapping[str, str] | None = None
     spec, graph = network.spec, GraphWriter()
     frames: list[int | str] = [] if spec.frames == 1 else [spec.frames]
     stabiliser = Stabiliser(graph, "noise")
-    z = stabiliser.stabilise(_planes(graph, spec), "gains", spec.frames)
+    planes = _planes(graph, spec)
+    if has_coarse(spec.block):
+        planes = _padded(graph, planes, spec.packing)
+    z = stabiliser.stabilise(planes, "gains", spec.frames)
     features = graph.node("Relu", [_stem(graph, network.stem, z)])
     for index, block in enumerate(network.blocks):
         assert isinstance(block, Block)
@@ -65,6 +68,15 @@ def _planes(graph: GraphWriter, spec: Spec) -> str:
     return graph.node("Reshape", ["raw", shape])
 
 
+def _padded(graph: GraphWriter, planes: str, multiple: int) -> str:
+    """Repeats the last row and column until h and w are multiples, so that features have even sizes."""
+    size, many = graph.node("Shape", [planes], start=2), graph.integers(multiple)
+    over = graph.node("Mod", [size, many])
+    missing = graph.node("Mod", [graph.node("Sub", [many, over]), many])
+    pads = graph.node("Concat", [graph.integers(0, 0, 0, 0, 0, 0), missing], axis=0)
+    return graph.node("Pad", [planes, pads], mode="edge")
+
+
 def _stem(graph: GraphWriter, stem: nn.Conv2d, x: str) -> str:
     """The strided stem; its padding covers the last row and column of odd sizes."""
     (top, left), stride = (int(stem.padding[0]), int(stem.padding[1])), stem.stride[0]
@@ -94,12 +106,19 @@ def _block(graph: GraphWriter, spec: Spec, block: Block, x: str, name: str) -> s
     for layer in spec.block[:-1]:
         result = _layer(graph, block, layer, [values[pred] for pred in layer.predecessors], name)
         activated = has_activation(layer, ends)
-        values[layer.index] = graph.node("Relu", [result]) if activated else result
+        result = graph.node("Relu", [result]) if activated else result
+        values[layer.index] = _doubled(graph, result) if layer.type == LayerType.COARSE else result
     joined = values[ends[0]]
     if len(ends) > 1:
         stacked = graph.node("Concat", [values[index] for index in ends], axis=1)
         joined = _convolution(graph, block.get_submodule(FUSE), stacked, f"{name}.{FUSE}")
     return graph.node("Relu", [graph.node("Add", [x, joined])])
+
+
+def _doubled(graph: GraphWriter, x: str) -> str:
+    """Twice the height and width, each value four times."""
+    modes = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    return graph.node("Resize", [x, "", graph.numbers(1, 1, 2, 2)], **modes)
 
 
 def _layer(graph: GraphWriter, block: Block, layer: Layer, inputs: list[str], name: str) -> str:
@@ -111,6 +130,9 @@ def _layer(graph: GraphWriter, block: Block, layer: Layer, inputs: list[str], na
         case LayerType.CONCAT:
             stacked = graph.node("Concat", inputs, axis=1)
             return _convolution(graph, block.get_submodule(own), stacked, f"{name}.{own}")
+        case LayerType.COARSE:
+            mean = graph.node("AveragePool", inputs, kernel_shape=[2, 2], strides=[2, 2])
+            return _convolution(graph, block.get_submodule(own), mean, f"{name}.{own}")
         case LayerType.MAX_POOL:
             return graph.node("MaxPool", inputs, **pool)
         case LayerType.AVG_POOL:
@@ -130,7 +152,7 @@ def _output(graph: GraphWriter, spec: Spec, stabiliser: Stabiliser, cells: str) 
     colours = graph.node("Reshape", [cells, graph.integers(0, 3, -1)])
     developed = graph.node("Reshape", [stabiliser.develop(colours, "ccm"), shape])
     picture = graph.node("DepthToSpace", [developed], blocksize=spec.packing, mode="CRD")
-    if spec.packing == 2:
+    if spec.packing == 2 and not has_coarse(spec.block):
         return picture
     size = graph.node("Mul", [graph.node("Shape", ["raw"], start=-2), graph.integers(2)])
     return graph.node("Slice", [picture, graph.integers(0, 0), size, graph.integers(2, 3)])

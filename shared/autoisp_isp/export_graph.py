@@ -45,6 +45,12 @@ class GraphWriter:
         self._initializers[name] = numpy_helper.from_array(np.array(value, np.float32), name)
         return name
 
+    def numbers(self, *values: float) -> str:
+        """A float vector of fixed settings."""
+        name = "numbers_" + "_".join(map(str, values))
+        self._initializers[name] = numpy_helper.from_array(np.array(values, np.float32), name)
+        return name
+
     def integers(self, *values: int) -> str:
         """An int64 vector, shared by all who use the same one."""
         name = "integers_" + "_".join(map(str, values))

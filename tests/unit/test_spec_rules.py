@@ -22,6 +22,7 @@ def spec(*tuples: tuple[int, ...], **numbers: int) -> Spec:
         (1, 6, 0, 0, 0),
         *((1, 8, kernel, 0, 0) for kernel in (3, 5, 7)),
         (1, 11, 0, 0, 0),
+        *((1, 12, kernel, 0, 0) for kernel in (1, 3, 5)),
     ],
 )
 def test_accepts_every_tuple_of_the_code(layer: tuple[int, ...]) -> None:
@@ -113,6 +114,7 @@ def test_codes_are_those_of_blockqnn_and_never_renumbered() -> None:
         "GROUPED": 9,
         "DYNAMIC": 10,
         "GATE": 11,
+        "COARSE": 12,
     }
 
 
@@ -140,7 +142,7 @@ def test_json_is_stable_and_round_trips() -> None:
         ('{"block":[3],"width":16}', "spec.block[0]"),
         ('{"block":[[1,1,3,0]],"width":16}', "spec.block[0]"),
         ('{"block":[[1,1,3,0,0.5]],"width":16}', "spec.block[0]"),
-        ('{"block":[[1,12,3,0,0]],"width":16}', "spec.block[0].type"),
+        ('{"block":[[1,13,3,0,0]],"width":16}', "spec.block[0].type"),
     ],
 )
 def test_bad_json_names_the_key(text: str, field: str) -> None:

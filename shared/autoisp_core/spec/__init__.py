@@ -9,7 +9,7 @@ from autoisp_core.spec.canonical import canonical_hash
 from autoisp_core.spec.cost import Cost, cost
 from autoisp_core.spec.layers import Layer, LayerType
 from autoisp_core.spec.model import Spec, SpecError
-from autoisp_core.spec.rules import MAX_INDEX, is_valid, loose_ends, validate
+from autoisp_core.spec.rules import MAX_INDEX, has_coarse, is_valid, loose_ends, validate
 from autoisp_core.spec.space import SearchSpace
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "anchor_specs",
     "canonical_hash",
     "cost",
+    "has_coarse",
     "is_valid",
     "loose_ends",
     "validate",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from autoisp_core.spec.layers import LayerType
 from autoisp_core.spec.model import Spec
-from autoisp_core.spec.rules import loose_ends
+from autoisp_core.spec.rules import has_coarse, loose_ends
 
 _COLOURS = 3
 _BAYER_PLANES = 4
@@ -41,34 +41,37 @@ def cost(spec: Spec) -> Cost:
     input_planes = spec.frames * area
     output_planes = _COLOURS * area
 
-    macs = spec.stem_kernel**2 * input_planes * width + spec.head_kernel**2 * width * output_planes
-    parameters = macs + width + output_planes
-    planes = width + output_planes + area * _fixed_planes(spec)
+    ends = spec.stem_kernel**2 * input_planes * width + spec.head_kernel**2 * width * output_planes
+    parameters = ends + width + output_planes
+    planes: float = width + output_planes + area * _fixed_planes(spec)
 
     block = _block(spec)
-    macs += spec.repeats * block.macs
+    macs = ends + spec.repeats * block.macs
     parameters += spec.repeats * block.parameters
     planes += spec.repeats * block.planes
     return Cost(macs / area + _CCM_MACS, parameters, 4 * planes / area)
 
 
 def _fixed_planes(spec: Spec) -> int:
-    """Values per output pixel that the fixed maths writes: three steps before, twelve after, and a crop."""
-    return 3 * spec.frames + _COLOURS * (12 if spec.packing == 2 else 13)
+    """Values per output pixel that the fixed maths writes: 3 steps before, 12 after, padding and crop."""
+    pad = spec.frames if has_coarse(spec.block) else 0
+    crop = 1 if has_coarse(spec.block) or spec.packing > 2 else 0
+    return 3 * spec.frames + pad + _COLOURS * (12 + crop)
 
 
 @dataclass(slots=True)
 class _Count:
     """Counts per feature pixel."""
 
-    macs: int = 0
+    macs: float = 0
     parameters: int = 0
-    planes: int = 0
+    planes: float = 0
 
-    def convolution(self, weights: int, channels: int) -> None:
-        self.macs += weights
+    def convolution(self, weights: int, channels: int, cells: int = 1) -> None:
+        """Adds a convolution that runs once for every ``cells`` feature pixels."""
+        self.macs += weights / cells
         self.parameters += weights + channels
-        self.planes += channels
+        self.planes += channels / cells
 
 
 def _block(spec: Spec) -> _Count:
@@ -79,6 +82,9 @@ def _block(spec: Spec) -> _Count:
                 count.convolution(layer.kernel**2 * width * width, width)
             case LayerType.DEPTHWISE:
                 count.convolution(layer.kernel**2 * width, width)
+            case LayerType.COARSE:
+                count.convolution(layer.kernel**2 * width * width, width, cells=4)
+                count.planes += width / 4 + width  # the mean and the way back
             case LayerType.CONCAT:
                 count.planes += 2 * width
                 count.convolution(2 * width * width, width)

@@ -34,6 +34,9 @@ class LayerType(IntEnum):
     """Reserved: convolution with kernels made from the content."""
     GATE = 11
     """pred1 multiplied by sigmoid(pred2), elementwise."""
+    COARSE = 12
+    """Convolution at half the features' resolution: mean over 2 × 2, kernel × kernel, ReLU, nearest neighbour
+    back. A quarter of ``CONV``'s arithmetic with twice its reach, as heavy noise in flat areas asks for."""
 
 
 RESERVED = frozenset({LayerType.GROUPED, LayerType.DYNAMIC})
@@ -50,6 +53,7 @@ KERNELS: dict[LayerType, tuple[int, ...]] = {
     LayerType.MAX_POOL: (1, 3),
     LayerType.AVG_POOL: (1, 3),
     LayerType.DEPTHWISE: (3, 5, 7),
+    LayerType.COARSE: (1, 3, 5),
 }
 """Kernel sizes that a type allows; types not listed take kernel 0."""
 

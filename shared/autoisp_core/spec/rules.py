@@ -47,6 +47,11 @@ def loose_ends(block: tuple[Layer, ...]) -> tuple[int, ...]:
     )
 
 
+def has_coarse(block: tuple[Layer, ...]) -> bool:
+    """Whether a layer works at half the features' resolution, so that features need even sizes."""
+    return any(layer.type == LayerType.COARSE for layer in block)
+
+
 def _validate_block(block: tuple[Layer, ...], max_index: int) -> None:
     if len(block) < 2:
         raise SpecError("spec.block", "the block needs at least one layer and a TERMINAL=7 after it")

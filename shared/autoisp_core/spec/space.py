@@ -47,6 +47,7 @@ class SearchSpace:
         LayerType.ADD,
         LayerType.CONCAT,
         LayerType.GATE,
+        LayerType.COARSE,
     )
     kernels: tuple[int, ...] = (1, 3, 5)
     max_layers: int = 5

@@ -21,7 +21,8 @@ def has_activation(layer: Layer, ends: tuple[int, ...]) -> bool:
     The only loose end stays linear, so that the block can subtract from what it gets; the ReLU after the
     residual sum comes behind it, which ONNX Runtime fuses with the convolution and the sum.
     """
-    return layer.type in (LayerType.CONV, LayerType.CONCAT) and ends != (layer.index,)
+    learned = (LayerType.CONV, LayerType.CONCAT, LayerType.COARSE)
+    return layer.type in learned and ends != (layer.index,)
 
 
 class Block(nn.Module):
@@ -40,7 +41,7 @@ class Block(nn.Module):
         self._start_near_identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (N, width, H, W) to features of the same shape."""
+        """Features (N, width, H, W) to features of the same shape; even H and W where a layer is coarse."""
         values = {0: x}
         for layer in self._layers:
             values[layer.index] = self._evaluate(layer, [values[pred] for pred in layer.predecessors])
@@ -57,6 +58,9 @@ class Block(nn.Module):
                 result = self._convolve(layer_name(layer), first)
             case LayerType.CONCAT:
                 result = self._convolve(layer_name(layer), torch.cat(inputs, 1))
+            case LayerType.COARSE:
+                result = self._convolve(layer_name(layer), nn.functional.avg_pool2d(first, 2))
+                result = nn.functional.interpolate(result, scale_factor=2.0, mode="nearest")
             case LayerType.MAX_POOL:
                 result = nn.functional.max_pool2d(first, kernel, 1, kernel // 2)
             case LayerType.AVG_POOL:
@@ -85,7 +89,7 @@ class Block(nn.Module):
 
 def _convolution(layer: Layer, width: int) -> nn.Conv2d | None:
     match layer.type:
-        case LayerType.CONV:
+        case LayerType.CONV | LayerType.COARSE:
             return nn.Conv2d(width, width, layer.kernel, padding=layer.kernel // 2)
         case LayerType.DEPTHWISE:
             return nn.Conv2d(width, width, layer.kernel, padding=layer.kernel // 2, groups=width)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autoisp_core.spec import Spec, validate
+from autoisp_core.spec import Spec, has_coarse, validate
 from torch import Tensor, nn
 
 from autoisp_isp.network.block import Block
@@ -58,10 +58,14 @@ class PixelNetwork(nn.Module):
         planes = raw if self.spec.frames == 1 else raw.flatten(1, 2)
         batch, _, height, width = planes.shape
         scale, offset = stabiliser(noise)
-        odd = (width % (self.spec.packing // 2), height % (self.spec.packing // 2))
         z = stabilise(planes, gains, scale, offset)
-        if any(odd):
-            z = nn.functional.pad(z, (0, odd[0], 0, odd[1]))
+        if has_coarse(self.spec.block):
+            multiple = self.spec.packing
+            z = nn.functional.pad(z, (0, -width % multiple, 0, -height % multiple), "replicate")
+        else:
+            # The exported stem has this padding of its own.
+            stride = self.spec.packing // 2
+            z = nn.functional.pad(z, (0, -width % stride, 0, -height % stride))
         features = self.stem(z).relu()
         for block in self.blocks:
             features = block(features)
