@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 from autoisp.search.v1 import search_pb2
 
+TRIAL_OVERHEAD_SECONDS = 3.0
+"""About what a trial takes beside its training: export, gate, validation."""
+
 _ENDED = frozenset(
     {
         search_pb2.TRIAL_STATE_SUCCEEDED,
@@ -20,13 +23,16 @@ _ENDED = frozenset(
 
 @dataclass
 class SearchProgress:
-    """A search and its trials, kept up to date by :meth:`apply`."""
+    """A search and its trials, kept up to date by :meth:`apply`.
+
+    Attributes:
+        history: best PSNR after each trial that was judged.
+    """
 
     search: search_pb2.Search = field(default_factory=search_pb2.Search)
     trials: dict[str, search_pb2.Trial] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
     history: list[float] = field(default_factory=list)
-    """Best PSNR after each trial that was judged."""
 
     def __post_init__(self) -> None:
         self._start = self.clock()
@@ -67,20 +73,35 @@ class SearchProgress:
     @property
     def fraction(self) -> float:
         """Share of the planned training that is done, 0 to 1."""
-        planned = sum(rung.trials * _effort(rung) for rung in self.search.rungs)
-        if planned <= 0:
-            return 0.0
-        return min(1.0, self._done() / planned)
+        planned = self._planned()
+        return min(1.0, self._done() / planned) if planned > 0 else 0.0
 
     def seconds_left(self) -> float | None:
-        """Until the training ends, extrapolated from this run; None before there is anything to go by."""
+        """Until the training ends; None before there is anything to go by.
+
+        Rungs in seconds tell it themselves; rungs in steps are extrapolated from this run.
+        """
+        if self.search.state != search_pb2.SEARCH_STATE_RUNNING:
+            return None
+        if all(rung.WhichOneof("fidelity") == "seconds" for rung in self.search.rungs):
+            return self._planned_seconds_left()
         fraction = self.fraction
         if self._done_at_start is None:
             self._done_at_start, self._start = fraction, self.clock()
         gained, elapsed = fraction - self._done_at_start, self.clock() - self._start
-        if self.search.state != search_pb2.SEARCH_STATE_RUNNING or gained < 0.02 or elapsed < 2:
+        if gained < 0.02 or elapsed < 2:
             return None
         return (1 - fraction) * elapsed / gained
+
+    def _planned_seconds_left(self) -> float:
+        trials = sum(rung.trials for rung in self.search.rungs)
+        ahead = (
+            max(0.0, self._planned() - self._done()) + max(0, trials - self.ended) * TRIAL_OVERHEAD_SECONDS
+        )
+        return ahead / max(1, self.search.max_parallel_trials)
+
+    def _planned(self) -> float:
+        return sum(rung.trials * _effort(rung) for rung in self.search.rungs)
 
     def _done(self) -> float:
         done = 0.0

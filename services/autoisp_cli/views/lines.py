@@ -56,7 +56,10 @@ class LineView:
         now = time.monotonic()
         if ended is not None:
             self._say(trial_line(ended))
-        elif now - self._last_summary > _EVERY_SECONDS:
+        elif (
+            progress.search.state == search_pb2.SEARCH_STATE_RUNNING
+            and now - self._last_summary > _EVERY_SECONDS
+        ):
             self._last_summary = now
             left = progress.seconds_left()
             running = progress.count(search_pb2.TRIAL_STATE_RUNNING)

@@ -27,6 +27,7 @@ from autoisp_cli.views.words import budget_text, cost_text, result_lines, spec_t
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _SPARK_WIDTH = 40
 _SHOWN_TRIALS = 5
+_BAR = {"complete_style": "cyan", "finished_style": "cyan"}
 
 
 class LiveView:
@@ -34,7 +35,6 @@ class LiveView:
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console()
-        self._live = Live(console=self._console, get_renderable=self._render, refresh_per_second=6)
         self._start = time.monotonic()
         self._stage = ""
         self._stage_start = self._start
@@ -43,6 +43,10 @@ class LiveView:
         self._progress: SearchProgress | None = None
         self._spinner = Spinner("dots", style="cyan")
         self._ended = False
+        self._last_words: list[Text] = []
+        """Shown below everything, when the live part stands still."""
+        # Last: it renders at once.
+        self._live = Live(console=self._console, get_renderable=self._render, refresh_per_second=6)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -53,6 +57,8 @@ class LiveView:
     ) -> None:
         self._ended = True
         self._live.stop()
+        for line in self._last_words:
+            self._console.print(line)
 
     def plan(self, choices: Mapping[str, str]) -> None:
         table = Table.grid(padding=(0, 2))
@@ -62,6 +68,9 @@ class LiveView:
 
     def stage(self, key: str, detail: str = "") -> None:
         now = time.monotonic()
+        if key == self._stage:
+            self._details[key] = detail
+            return
         if self._stage:
             self._took[self._stage] = now - self._stage_start
         self._stage, self._stage_start = key, now
@@ -86,10 +95,9 @@ class LiveView:
         self._took[self._stage] = time.monotonic() - self._stage_start
         self._stage = ""
         style = "bold green" if figures["passed"] else "bold yellow"
-        self._live.console.print(Text(f"\n {figures['verdict']}", style=style))
-        for line in result_lines(figures):
-            self._live.console.print(Text(f"   {line}"))
-        self._live.console.print(Text(f"   report: {folder / 'index.html'}\n"))
+        self._last_words = [Text(f" {figures['verdict']}", style=style)]
+        self._last_words += [Text(f"   {line}") for line in result_lines(figures)]
+        self._last_words.append(Text(f"   report: {folder / 'index.html'}\n"))
 
     def error(self, error: AutoISPError) -> None:
         self._details[self._stage] = "failed"
@@ -101,9 +109,8 @@ class LiveView:
         for key, name in STAGES.items():
             detail = self._details.get(key, "")
             if key in self._took:
-                yield Text.assemble(
-                    (" ✔ ", "green"), name, ("  " + detail, "dim"), (f"  {duration(self._took[key])}", "dim")
-                )
+                words = [detail, duration(self._took[key])]
+                yield Text.assemble((" ✔ ", "green"), name, *(("  " + word, "dim") for word in words if word))
             elif key == self._stage:
                 row = Table.grid()
                 mark: RenderableType = Text(" ■ ", style="yellow") if self._ended else self._mark()
@@ -120,7 +127,7 @@ class LiveView:
     def _search(self, progress: SearchProgress) -> Iterator[RenderableType]:
         left = progress.seconds_left()
         line = Table.grid(padding=(0, 2))
-        bar = ProgressBar(total=1.0, completed=progress.fraction, width=_SPARK_WIDTH)
+        bar = ProgressBar(total=1.0, completed=progress.fraction, width=_SPARK_WIDTH, **_BAR)
         since = duration(time.monotonic() - self._stage_start)
         ahead = f"{duration(left)} left" if left is not None else since
         line.add_row(bar, f"{progress.fraction:4.0%}", Text(ahead, style="dim"))
