@@ -270,6 +270,6 @@ def _fitting(evaluation: Evaluation, entries: Sequence[Entry]) -> Evaluation:
     """Fewer frames per clip where the results would not fit: no search is lost for its test frames."""
     counts = [entry.frame_count for entry in entries]
     subjects = len(evaluation.subjects)
-    if validation.frame_results(counts, evaluation.frames_per_clip, subjects) <= validation.MAX_FRAME_RESULTS:
+    if validation.fits(counts, evaluation.frames_per_clip, subjects):
         return evaluation
     return replace(evaluation, frames_per_clip=validation.largest_frames(counts, subjects))

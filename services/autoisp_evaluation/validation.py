@@ -13,8 +13,9 @@ from autoisp_evaluation.domain import Prototype, Sensor, Split, Subject
 
 MAX_SUBJECTS = 16
 MAX_FRAME_RESULTS = 100_000
-"""Frames × subjects × clips of one evaluation: beyond it, it would not fit into one gRPC message of 4 MiB."""
-
+"""Frames × subjects × clips of one evaluation: more would not fit into one gRPC message of 4 MiB."""
+MAX_CLIP_FRAME_RESULTS = 25_000
+"""Frames × subjects of one clip: more would not fit into one message on the bus."""
 MAX_TOML_CHARS = 65_536
 
 _LABEL = re.compile(r"[a-z][a-z0-9_-]{0,62}")
@@ -72,30 +73,31 @@ def validate_request_id(request_id: str) -> None:
         )
 
 
-def frame_results(frame_counts: list[int], frames_per_clip: int, subjects: int) -> int:
-    """How many frame results an evaluation will have."""
-    return subjects * sum(min(count, frames_per_clip or count) for count in frame_counts)
-
-
-def validate_size(frame_counts: list[int], frames_per_clip: int, subjects: int) -> None:
-    """Refuse an evaluation whose results would not fit into one message.
-
-    Raises:
-        InvalidArgumentError: naming ``frames_per_clip``, with a number that fits.
-    """
-    if frame_results(frame_counts, frames_per_clip, subjects) > MAX_FRAME_RESULTS:
-        raise InvalidArgumentError(
-            "evaluation.frames_per_clip",
-            f"{subjects} subjects on the chosen frames of {len(frame_counts)} clips are more than "
-            f"{MAX_FRAME_RESULTS} results; use frames_per_clip of {largest_frames(frame_counts, subjects)} "
-            "or less",
-            reason="TOO_MANY_FRAMES",
-        )
+def fits(frame_counts: list[int], frames_per_clip: int, subjects: int) -> bool:
+    """Whether the results of an evaluation, and of each of its clips, fit into their messages."""
+    results = [subjects * min(count, frames_per_clip or count) for count in frame_counts]
+    return sum(results) <= MAX_FRAME_RESULTS and max(results, default=0) <= MAX_CLIP_FRAME_RESULTS
 
 
 def largest_frames(frame_counts: list[int], subjects: int) -> int:
     """The most frames per clip that surely fit (at least 1)."""
-    return max(1, MAX_FRAME_RESULTS // max(1, subjects * len(frame_counts)))
+    in_all = MAX_FRAME_RESULTS // max(1, subjects * len(frame_counts))
+    return max(1, min(in_all, MAX_CLIP_FRAME_RESULTS // max(1, subjects)))
+
+
+def validate_size(frame_counts: list[int], frames_per_clip: int, subjects: int) -> None:
+    """Refuse an evaluation whose results would not fit into their messages.
+
+    Raises:
+        InvalidArgumentError: naming ``frames_per_clip``, with a number that fits.
+    """
+    if not fits(frame_counts, frames_per_clip, subjects):
+        raise InvalidArgumentError(
+            "evaluation.frames_per_clip",
+            f"{subjects} subjects on that many frames of {len(frame_counts)} clips give more results than "
+            f"are kept; use frames_per_clip of {largest_frames(frame_counts, subjects)} or less",
+            reason="TOO_MANY_FRAMES",
+        )
 
 
 def missing_artifact(index: int, subject: Subject) -> NotFoundError:

@@ -11,7 +11,7 @@ from autoisp_core.errors import AlreadyExistsError, InvalidArgumentError, NotFou
 from autoisp_core.noise import Noise
 from autoisp_evaluation.domain import Prototype, Sensor, Split, State, Subject
 from autoisp_evaluation.ports import EvaluationEnded, JudgeClip
-from autoisp_evaluation.validation import MAX_FRAME_RESULTS
+from autoisp_evaluation.validation import MAX_CLIP_FRAME_RESULTS
 from evaluation_fakes import SUBJECTS, World, artifact, completed_search, draft, entry, result
 
 GOOD = {"prototype": [20.0], "model": [30.0]}
@@ -124,8 +124,8 @@ async def test_more_frames_than_a_message_holds_are_refused_with_a_number_that_f
     with pytest.raises(InvalidArgumentError) as caught:
         await world.evaluations.create(draft())
     assert caught.value.field == "evaluation.frames_per_clip"
-    assert "25000" in caught.value.message
-    assert await world.evaluations.create(draft(frames_per_clip=25_000))
+    assert "12500" in caught.value.message
+    assert await world.evaluations.create(draft(frames_per_clip=12_500))
 
 
 async def test_a_search_is_judged_on_the_test_split(world: World) -> None:
@@ -166,7 +166,7 @@ async def test_a_search_with_too_many_test_frames_is_judged_on_fewer(world: Worl
     world.datasets.splits[Split.TEST] = [entry(1, 90_000)]
     judged = await world.evaluations.judge_search(completed_search(frames_per_clip=0))
     assert judged.state is State.RUNNING
-    assert judged.frames_per_clip * 2 <= MAX_FRAME_RESULTS
+    assert judged.frames_per_clip * 2 <= MAX_CLIP_FRAME_RESULTS
 
 
 async def test_the_last_clip_ends_the_evaluation(world: World) -> None:
