@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import tarfile
@@ -13,9 +14,12 @@ from pathlib import Path
 
 import grpc
 import pytest
+from autoisp.events.v1 import events_pb2
 from autoisp.ingest.v1 import ingest_pb2, ingest_pb2_grpc
 from autoisp_client.errors import from_rpc_error
 from autoisp_core.errors import AutoISPError
+from autoisp_runtime.jetstream import Event, NatsConnection, event_subject
+from autoisp_runtime.jetstream.topology import EVENT_STREAM
 from autoisp_testing.nats import NatsServer
 from autoisp_testing.processes import ServiceProcess
 
@@ -55,6 +59,26 @@ def running_ingest(folder: Path, **settings: object) -> Iterator[Ingest]:
         grpc.insecure_channel(process.address) as channel,
     ):
         yield Ingest(folder, nats, process, ingest_pb2_grpc.IngestServiceStub(channel))
+
+
+def ingested_events(ingest: Ingest, name: str, wait_s: float = 2.0) -> list[events_pb2.ClipIngested]:
+    """The clip.ingested events of one clip, until none came for ``wait_s``."""
+
+    async def read() -> list[events_pb2.ClipIngested]:
+        connection = await NatsConnection.open(ingest.nats.url)
+        subject = event_subject(Event.CLIP_INGESTED, name.removeprefix("clips/"))
+        subscription = await connection.js.subscribe(subject, stream=EVENT_STREAM, ordered_consumer=True)
+        found = []
+        try:
+            while True:
+                message = await subscription.next_msg(timeout=wait_s)
+                found.append(events_pb2.ClipIngested.FromString(message.data))
+        except TimeoutError:
+            return found
+        finally:
+            await connection.close()
+
+    return asyncio.run(read())
 
 
 def real_video(name: str) -> Path:

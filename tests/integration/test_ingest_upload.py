@@ -11,13 +11,19 @@ import grpc
 import numpy as np
 import pytest
 import zarr
-from autoisp.events.v1 import events_pb2
 from autoisp.ingest.v1 import ingest_pb2, ingest_pb2_grpc
 from autoisp_runtime.artifacts import ArtifactStore
-from autoisp_runtime.jetstream import NatsConnection
-from autoisp_runtime.jetstream.topology import EVENT_STREAM
 from autoisp_testing.scenes import moving_scene, write_png_folder, write_video
-from ingest_calls import Ingest, chunks_of, header_of, real_video, running_ingest, tar_of, upload
+from ingest_calls import (
+    Ingest,
+    chunks_of,
+    header_of,
+    ingested_events,
+    real_video,
+    running_ingest,
+    tar_of,
+    upload,
+)
 
 
 @pytest.fixture(scope="module")
@@ -77,22 +83,7 @@ def test_the_same_bytes_are_one_clip_and_one_event(
     assert ingest.clip_names().count(first.name) == 1
     kept = list((folder / "artifacts" / "clips" / first.name.removeprefix("clips/")).iterdir())
     assert len(kept) == 1
-
-    async def events() -> list[events_pb2.ClipIngested]:
-        connection = await NatsConnection.open(ingest.nats.url)
-        found = []
-        subject = f"autoisp.v1.evt.clip.ingested.{first.name.removeprefix('clips/')}"
-        subscription = await connection.js.subscribe(subject, stream=EVENT_STREAM, ordered_consumer=True)
-        try:
-            while True:
-                message = await subscription.next_msg(timeout=2)
-                found.append(events_pb2.ClipIngested.FromString(message.data))
-        except TimeoutError:
-            return found
-        finally:
-            await connection.close()
-
-    assert [event.clip for event in asyncio.run(events())] == [first]
+    assert [event.clip for event in ingested_events(ingest, first.name)] == [first]
 
 
 def test_a_tar_of_png_frames_is_kept_exactly(
