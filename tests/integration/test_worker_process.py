@@ -1,0 +1,256 @@
+"""The worker as a process, with a real nats-server; both get killed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+import pytest_asyncio
+from autoisp.events.v1 import commands_pb2, events_pb2
+from autoisp.search.v1 import search_pb2
+from autoisp_isp.checkpoint import load_checkpoint
+from autoisp_runtime.jetstream import (
+    Command,
+    Event,
+    NatsConnection,
+    Publisher,
+    command_subject,
+    ensure_topology,
+    event_subject,
+)
+from autoisp_runtime.jetstream.topology import COMMAND_STREAM, DEAD_LETTER_STREAM, EVENT_STREAM
+from autoisp_testing.nats import NatsServer
+from autoisp_testing.processes import ServiceProcess
+from autoisp_worker.results import Checkpoints
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from worker_jobs import Footage
+
+ACK_WAIT_S = 2.0
+COMPLETED = "autoisp.v1.evt.trial.completed."
+
+
+class Bus:
+    """The other side of the bus: sends commands, reads the event stream from its beginning."""
+
+    def __init__(self, connection: NatsConnection) -> None:
+        self.connection = connection
+        self._publisher = Publisher(connection, "autoisp/testing")
+
+    async def send(self, command: commands_pb2.RunTrial, event_id: str = "") -> None:
+        resource = command.trial.removeprefix("searches/").replace("/trials/", "-")
+        subject = command_subject(Command.TRIAL_RUN, resource)
+        await self._publisher.publish(subject, command.SerializeToString(), event_id or subject)
+
+    async def cancel(self, search_id: str) -> None:
+        event = events_pb2.SearchCancelled(search=f"searches/{search_id}")
+        subject = event_subject(Event.SEARCH_CANCELLED, search_id)
+        await self._publisher.publish(subject, event.SerializeToString(), subject)
+
+    async def events(self, subject: str = COMPLETED) -> list[bytes]:
+        """Payloads of all events so far whose subject begins with this."""
+        js = self.connection.js
+        info = await js.stream_info(EVENT_STREAM)
+        messages = [
+            await js.get_msg(EVENT_STREAM, sequence)
+            for sequence in range(max(1, info.state.first_seq), info.state.last_seq + 1)
+        ]
+        return [message.data or b"" for message in messages if (message.subject or "").startswith(subject)]
+
+    async def completed(self, count: int = 1, timeout_s: float = 40.0) -> list[search_pb2.Trial]:
+        """The completed trials, once there are so many and nothing is left to do."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            found = await self.events()
+            if len(found) >= count and await self.queued() == 0:
+                return [events_pb2.TrialCompleted.FromString(payload).trial for payload in found]
+            assert time.monotonic() < deadline, f"{len(found)} of {count} trials after {timeout_s} s"
+            await asyncio.sleep(0.1)
+
+    async def queued(self, stream: str = COMMAND_STREAM) -> int:
+        return (await self.connection.js.stream_info(stream)).state.messages
+
+
+@pytest_asyncio.fixture
+async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
+    connection = await NatsConnection.open(nats_server.url)
+    await ensure_topology(connection.js, ack_wait_s=ACK_WAIT_S)
+    yield Bus(connection)
+    await connection.close()
+
+
+@pytest.fixture
+def footage(tmp_path: Path) -> Footage:
+    return Footage.make(tmp_path / "artifacts")
+
+
+def worker_process(nats_server: NatsServer, folder: Path, **settings: object) -> ServiceProcess:
+    defaults = {
+        "nats_url": nats_server.url,
+        "ack_wait_seconds": ACK_WAIT_S,
+        "checkpoint_seconds": 0.2,
+        "worker_id": "tester",
+    }
+    return ServiceProcess("autoisp_worker", folder, **(defaults | settings))
+
+
+@pytest.fixture
+def worker(nats_server: NatsServer, tmp_path: Path) -> Iterator[ServiceProcess]:
+    with worker_process(nats_server, tmp_path) as process:
+        yield process
+
+
+async def until_checkpoint(footage: Footage, trial: str, worker: ServiceProcess) -> int:
+    """Waits until the trial has left a checkpoint; returns its step."""
+    deadline = time.monotonic() + 30
+    while (data := Checkpoints(footage.store).load(trial)) is None:
+        assert time.monotonic() < deadline, worker.log[-3000:]
+        await asyncio.sleep(0.05)
+    return load_checkpoint(data).step
+
+
+def long_trial(footage: Footage) -> commands_pb2.RunTrial:
+    return footage.trial(fidelity=search_pb2.Rung(steps=60))
+
+
+async def test_a_trial_is_done_acknowledged_and_announced(
+    bus: Bus, footage: Footage, worker: ServiceProcess
+) -> None:
+    await bus.send(footage.trial())
+
+    (trial,) = await bus.completed()
+
+    assert trial.state == search_pb2.TRIAL_STATE_SUCCEEDED
+    assert (trial.worker, trial.steps, trial.progress) == ("tester", 20, 1.0)
+    assert trial.end_time.ToDatetime() > trial.start_time.ToDatetime()
+    assert await bus.events("autoisp.v1.evt.trial.reported.s-r0-0000")
+    assert worker.stop() == 0
+
+
+async def test_the_same_command_again_announces_the_same_result(
+    bus: Bus, footage: Footage, worker: ServiceProcess
+) -> None:
+    await bus.send(footage.trial(), "first")
+    (first,) = await bus.completed()
+    await bus.send(footage.trial(), "second")
+
+    again = await bus.completed()
+
+    assert again == [first]  # JetStream knows the announcement's id
+    assert "recorded already" in worker.log
+
+
+async def test_a_killed_workers_trial_is_resumed_and_recorded_once(
+    bus: Bus, footage: Footage, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    command = long_trial(footage)
+    with worker_process(nats_server, tmp_path) as first:
+        await bus.send(command)
+        step = await until_checkpoint(footage, command.trial, first)
+        first.kill()
+    assert 0 < step < 60
+    assert not await bus.events()
+
+    with worker_process(nats_server, tmp_path, worker_id="second") as second:
+        (trial,) = await bus.completed()
+        assert "resuming" in second.log
+
+    assert (trial.state, trial.worker, trial.steps) == (search_pb2.TRIAL_STATE_SUCCEEDED, "second", 60)
+    assert Checkpoints(footage.store).load(command.trial) is None
+
+
+async def test_a_stopped_worker_hands_its_trial_back(
+    bus: Bus, footage: Footage, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    command = long_trial(footage)
+    with worker_process(nats_server, tmp_path, stop_grace_seconds=0.2) as first:
+        await bus.send(command)
+        await until_checkpoint(footage, command.trial, first)
+        assert first.stop() == 0
+    assert not await bus.events()
+
+    with worker_process(nats_server, tmp_path, worker_id="second"):
+        (trial,) = await bus.completed()
+
+    assert (trial.state, trial.worker) == (search_pb2.TRIAL_STATE_SUCCEEDED, "second")
+
+
+async def test_a_trial_outlives_its_broker(
+    bus: Bus, footage: Footage, nats_server: NatsServer, worker: ServiceProcess
+) -> None:
+    command = long_trial(footage)
+    await bus.send(command)
+    await until_checkpoint(footage, command.trial, worker)
+    nats_server.kill()
+    await asyncio.sleep(1.0)
+    nats_server.start()
+
+    (trial,) = await bus.completed()
+
+    assert (trial.state, trial.steps) == (search_pb2.TRIAL_STATE_SUCCEEDED, 60)
+
+
+async def test_cancelling_a_search_stops_its_running_and_its_waiting_trials(
+    bus: Bus, footage: Footage, worker: ServiceProcess
+) -> None:
+    running = footage.trial(fidelity=search_pb2.Rung(seconds=120))
+    await bus.send(running)
+    await bus.send(footage.trial("r0-0001"))
+    await until_checkpoint(footage, running.trial, worker)
+
+    await bus.cancel("s")
+
+    trials = await bus.completed(2)
+    assert [trial.state for trial in trials] == [search_pb2.TRIAL_STATE_CANCELLED] * 2
+
+
+async def test_a_command_that_makes_no_sense_fails_before_it_becomes_a_dead_letter(
+    bus: Bus, footage: Footage, worker: ServiceProcess
+) -> None:
+    command = footage.trial()
+    command.sensor.builtin = "nonesuch"
+    await bus.send(command)
+
+    (trial,) = await bus.completed()
+
+    assert trial.state == search_pb2.TRIAL_STATE_FAILED
+    assert "nonesuch" in trial.failure.message
+    assert await bus.queued(DEAD_LETTER_STREAM) == 1
+
+
+async def test_a_trial_that_kills_its_workers_is_given_up(
+    bus: Bus, footage: Footage, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    command = long_trial(footage)
+    await bus.send(command)
+    with worker_process(nats_server, tmp_path, max_deliver=1) as first:
+        await until_checkpoint(footage, command.trial, first)
+        first.kill()
+
+    with worker_process(nats_server, tmp_path, max_deliver=1):
+        (trial,) = await bus.completed()
+
+    assert (trial.state, trial.failure.reason) == (search_pb2.TRIAL_STATE_FAILED, "WORKER_CRASHED")
+    assert await bus.queued(DEAD_LETTER_STREAM) == 1
+
+
+async def test_the_worker_says_that_it_is_well(worker: ServiceProcess, bus: Bus) -> None:
+    async with grpc.aio.insecure_channel(worker.address) as channel:
+        answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+@pytest.mark.parametrize(
+    ("setting", "word"), [({"device": "cuda:7"}, "AUTOISP_DEVICE"), ({"threads": 0}, "AUTOISP_THREADS")]
+)
+def test_a_wrong_setting_ends_it_with_its_name(
+    nats_server: NatsServer, tmp_path: Path, setting: dict[str, object], word: str
+) -> None:
+    process = worker_process(nats_server, tmp_path, **setting).start(wait=False)
+
+    assert process.wait() == 2
+    assert word in process.log

@@ -1,0 +1,80 @@
+"""Seconds per megapixel: fair between subjects, bounded in time."""
+
+import time
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from autoisp_core import sensor as sensors
+from autoisp_worker.jobs import timing
+
+Array = npt.NDArray[np.float32]
+MEGAPIXELS = timing.HEIGHT * timing.WIDTH / 1e6
+FRAMES = [np.zeros((32, 48, 3), np.uint8)]
+SENSOR = sensors.builtin("phone")
+
+
+class Sleeper:
+    """Develops nothing, in a given time; notes when."""
+
+    macs_per_pixel = None
+    inputs = ("raw",)
+
+    def __init__(self, seconds: float, frames: int = 1) -> None:
+        self.seconds = seconds
+        self.frames = frames
+        self.shapes: set[tuple[int, ...]] = set()
+        self.calls = 0
+
+    def run(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> Array:
+        self.shapes.add(raw.shape)
+        self.calls += 1
+        time.sleep(self.seconds)
+        return np.zeros((3, 2 * raw.shape[-2], 2 * raw.shape[-1]), np.float32)
+
+
+def test_is_per_output_megapixel_and_keeps_the_ratio() -> None:
+    slow, quick = Sleeper(0.04), Sleeper(0.004)
+
+    measured = timing.seconds_per_megapixel({"a": slow, "b": quick}, FRAMES, SENSOR, seconds=0.1)
+
+    assert measured["a"] == pytest.approx(0.04 / MEGAPIXELS, rel=0.25)
+    assert measured["a"] / measured["b"] == pytest.approx(10, rel=0.4)
+
+
+def test_every_subject_sees_the_same_picture_with_its_own_window() -> None:
+    one, three = Sleeper(0.0), Sleeper(0.0, frames=3)
+
+    timing.seconds_per_megapixel({"a": one, "b": three}, FRAMES, SENSOR, seconds=0.0)
+
+    assert one.shapes == {(1, 4, timing.HEIGHT // 2, timing.WIDTH // 2)}
+    assert three.shapes == {(3, 4, timing.HEIGHT // 2, timing.WIDTH // 2)}
+
+
+def test_a_slow_subject_is_not_run_often() -> None:
+    slow, quick = Sleeper(0.1), Sleeper(0.0)
+
+    timing.seconds_per_megapixel({"a": slow, "b": quick}, FRAMES, SENSOR, seconds=0.0)
+
+    assert slow.calls == 4  # once to warm up, three rounds
+    assert quick.calls == 16  # five times a round
+
+
+def test_the_gate_lets_the_quick_pass_and_stops_the_slow() -> None:
+    quick, slow = Sleeper(0.001), Sleeper(0.02)
+    limit = 0.01 / MEGAPIXELS
+
+    assert timing.within_limit(quick, FRAMES, SENSOR, limit)[0]
+    fits, measured = timing.within_limit(slow, FRAMES, SENSOR, limit)
+
+    assert not fits
+    assert measured > limit
+
+
+def test_the_gate_measures_again_before_it_refuses() -> None:
+    class SlowAtFirst(Sleeper):
+        def run(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> Array:
+            self.seconds = 0.03 if self.calls < 20 else 0.001
+            return super().run(raw, gains, ccm, noise)
+
+    assert timing.within_limit(SlowAtFirst(0.03), FRAMES, SENSOR, 0.01 / MEGAPIXELS)[0]
