@@ -237,7 +237,7 @@ async def test_a_watcher_sees_a_snapshot_the_changes_and_the_end(
 
     watchers = [asyncio.create_task(follow()) for _ in range(5)]
     await asyncio.sleep(0)
-    while await worker.step(service):
+    while await worker.step(service):  # noqa: ASYNC110 - lets the watchers run
         await asyncio.sleep(0.005)
     for seen in await asyncio.gather(*watchers):
         assert isinstance(seen[0], SearchView)

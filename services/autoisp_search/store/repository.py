@@ -194,7 +194,7 @@ async def _counts(session: AsyncSession, search: Search) -> TrialCounts:
     )
     states: Counter[TrialState] = Counter()
     trained = 0
-    for rung, state, count in (await session.execute(statement)).tuples():
+    for rung, state, count in await session.execute(statement):
         states[TrialState(state)] += count
         trained += count if rung == 0 and state != TrialState.PRUNED.value else 0
     return TrialCounts.of(states, search.planned_trials, search.rungs[0].trials, trained)
