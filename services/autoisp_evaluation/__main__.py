@@ -20,6 +20,7 @@ async def build(runtime: Runtime[EvaluationConfig]) -> None:
     """Wire the service."""
     store = SqlStore(runtime.database, runtime.outbox, encode)
     evaluations = Evaluations(store, StoredDatasets(runtime.artifacts), runtime.artifacts)
+    runtime.on_stopping(evaluations.stop_watches)
     bus = EvaluationBus(evaluations)
     runtime.serve(
         evaluation_pb2_grpc.add_EvaluationServiceServicer_to_server, EvaluationServicer(evaluations)

@@ -13,6 +13,7 @@ class Changes:
 
     def __init__(self) -> None:
         self._watchers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self.closed = False
 
     @contextmanager
     def watch(self, name: str) -> Iterator[asyncio.Event]:
@@ -25,6 +26,12 @@ class Changes:
             self._watchers[name].discard(event)
             if not self._watchers[name]:
                 del self._watchers[name]
+
+    def close(self) -> None:
+        """Wake everybody for good: this process stops."""
+        self.closed = True
+        for name in self._watchers:
+            self.announce(name)
 
     def announce(self, name: str) -> None:
         """Wake everybody who watches ``name``."""

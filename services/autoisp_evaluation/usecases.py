@@ -11,7 +11,13 @@ from datetime import UTC, datetime
 import structlog
 from autoisp_core import ids, names
 from autoisp_core.artifact import Artifact
-from autoisp_core.errors import AlreadyExistsError, AutoISPError, InvalidArgumentError, NotFoundError
+from autoisp_core.errors import (
+    AlreadyExistsError,
+    AutoISPError,
+    InvalidArgumentError,
+    NotFoundError,
+    UnavailableError,
+)
 from autoisp_core.pagination import Page, PageRequest
 
 from autoisp_evaluation import validation
@@ -203,6 +209,7 @@ class Evaluations:
 
         Raises:
             InvalidArgumentError, NotFoundError: as :meth:`get`.
+            UnavailableError: this process stops; watch again, somewhere else or later.
         """
         seen = 0
         with self._changes.watch(name) as changed:
@@ -214,8 +221,14 @@ class Evaluations:
                     yield evaluation
                 if evaluation.state.terminal:
                     return
+                if self._changes.closed:
+                    raise UnavailableError(f"the server stops; watch {name} again when it is back")
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(changed.wait(), WATCH_POLL_S)
+
+    def stop_watches(self) -> None:
+        """End every :meth:`watch` with ``UnavailableError``, now and from now on."""
+        self._changes.close()
 
     async def _entries(self, draft: Draft, split: Split) -> Sequence[Entry]:
         try:

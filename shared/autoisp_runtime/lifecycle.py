@@ -109,6 +109,8 @@ async def _first_crash(
 
 async def _stop(runtime: Runtime[C], grace_s: float) -> None:
     """No new work first, then the end of running work, then the last events out."""
+    for end_streams in runtime.stopping_callbacks:
+        end_streams()
     await asyncio.gather(
         runtime.server.stop(grace_s), *(consumer.stop(grace_s) for consumer in runtime.consumers)
     )

@@ -78,6 +78,7 @@ class Runtime(Generic[C]):
         self.server = GrpcServer(config.listen)
         self.consumers: list[Consumer] = []
         self.tasks: list[tuple[str, Coroutine[Any, Any, object]]] = []
+        self.stopping_callbacks: list[Callable[[], None]] = []
         self.stop_callbacks: list[Callable[[], Awaitable[None]]] = []
         self._database = database
         self._outbox = outbox
@@ -155,6 +156,10 @@ class Runtime(Generic[C]):
     def spawn(self, name: str, work: Coroutine[Any, Any, object]) -> None:
         """Run ``work`` beside the service; if it fails the process ends, if it returns nothing happens."""
         self.tasks.append((name, work))
+
+    def on_stopping(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` when the stop begins: to end streams that would go on until the grace is over."""
+        self.stopping_callbacks.append(callback)
 
     def on_stop(self, callback: Callable[[], Awaitable[None]]) -> None:
         """Call ``callback`` while stopping, after the last message and before the connections close."""

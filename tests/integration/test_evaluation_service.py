@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -316,6 +317,21 @@ async def test_a_killed_service_goes_on_where_it_was(
     assert sorted(command.entry.clip.name for command in worker.commands) == [
         f"clips/kd-t{i}" for i in range(4)
     ]
+
+
+async def test_a_stop_does_not_wait_for_watchers(tmp_path: Path, nats_server: NatsServer) -> None:
+    store = store_in(tmp_path)
+    put_dataset(store, "d")
+    with ServiceProcess("autoisp_evaluation", tmp_path, nats_url=nats_server.url) as service:
+        async with grpc.aio.insecure_channel(service.address) as channel:
+            stub = Stub(channel)
+            await stub.CreateEvaluation(request(put_bytes(store, b"a network"), "mine"))
+            watching = stub.WatchEvaluation(evaluation_pb2.WatchEvaluationRequest(name="evaluations/mine"))
+            assert await watching.read()
+            began = time.monotonic()
+            assert await asyncio.to_thread(service.stop) == 0
+            assert time.monotonic() - began < 5
+            assert (await refused(watching)).code is ErrorCode.UNAVAILABLE
 
 
 async def _commands(worker: RoteWorker, count: int) -> bool:

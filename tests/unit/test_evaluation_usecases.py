@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from autoisp_core.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
+from autoisp_core.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError, UnavailableError
 from autoisp_core.noise import Noise
 from autoisp_evaluation.domain import Prototype, Sensor, Split, State, Subject
 from autoisp_evaluation.ports import EvaluationEnded, JudgeClip
@@ -222,6 +222,17 @@ async def test_watch_sees_what_another_process_recorded(
     world.store.rows[created.name] = after
     assert await asyncio.wait_for(anext(watching), 1) == after
     await watching.aclose()  # type: ignore[attr-defined]
+
+
+async def test_watches_end_when_the_process_stops(world: World) -> None:
+    created = await world.evaluations.create(draft(), "mine")
+    watching = world.evaluations.watch(created.name)
+    assert await anext(watching) == created
+    waiting = asyncio.ensure_future(anext(watching))
+    await asyncio.sleep(0.01)
+    world.evaluations.stop_watches()
+    with pytest.raises(UnavailableError):
+        await asyncio.wait_for(waiting, 0.5)
 
 
 async def test_watch_of_something_that_ended_is_one_snapshot(world: World) -> None:
