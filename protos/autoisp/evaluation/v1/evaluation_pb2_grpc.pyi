@@ -36,6 +36,7 @@ class EvaluationServiceStub:
     CreateEvaluation: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.CreateEvaluationRequest, _evaluation_pb2.Evaluation]
     GetEvaluation: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.GetEvaluationRequest, _evaluation_pb2.Evaluation]
     ListEvaluations: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.ListEvaluationsRequest, _evaluation_pb2.ListEvaluationsResponse]
+    """Without per-frame results and pictures; GetEvaluation has them."""
     WatchEvaluation: _grpc.UnaryStreamMultiCallable[_evaluation_pb2.WatchEvaluationRequest, _evaluation_pb2.Evaluation]
     """Begins with a snapshot, then sends the evaluation again after each clip; ends with the final state."""
 
@@ -47,6 +48,7 @@ class EvaluationServiceAsyncStub(EvaluationServiceStub):
     CreateEvaluation: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.CreateEvaluationRequest, _evaluation_pb2.Evaluation]  # type: ignore[assignment]
     GetEvaluation: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.GetEvaluationRequest, _evaluation_pb2.Evaluation]  # type: ignore[assignment]
     ListEvaluations: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.ListEvaluationsRequest, _evaluation_pb2.ListEvaluationsResponse]  # type: ignore[assignment]
+    """Without per-frame results and pictures; GetEvaluation has them."""
     WatchEvaluation: _aio.UnaryStreamMultiCallable[_evaluation_pb2.WatchEvaluationRequest, _evaluation_pb2.Evaluation]  # type: ignore[assignment]
     """Begins with a snapshot, then sends the evaluation again after each clip; ends with the final state."""
 
@@ -72,7 +74,8 @@ class EvaluationServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _evaluation_pb2.ListEvaluationsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_evaluation_pb2.ListEvaluationsResponse, _abc.Awaitable[_evaluation_pb2.ListEvaluationsResponse]]: ...
+    ) -> _typing.Union[_evaluation_pb2.ListEvaluationsResponse, _abc.Awaitable[_evaluation_pb2.ListEvaluationsResponse]]:
+        """Without per-frame results and pictures; GetEvaluation has them."""
 
     @_abc_1.abstractmethod
     def WatchEvaluation(
