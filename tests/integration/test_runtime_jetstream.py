@@ -317,12 +317,14 @@ async def test_short_jobs_overtake_queued_trials(
 async def test_a_cancelled_fetch_gives_back_what_was_on_its_way(
     nats_connection: NatsConnection, publisher: Publisher
 ) -> None:
+    await ensure_topology(nats_connection.js, ack_wait_s=60)  # what gets lost stays away
     source = PullSource(nats_connection, t.WORKER_TRIALS)
     sent = [f"t-{i}" for i in range(30)]
     got: list[str] = []
     publishing = asyncio.create_task(send_trials(publisher, *sent))
-    started = time.monotonic()
+    deadline = time.monotonic() + 30
     while len(got) < len(sent):
+        assert time.monotonic() < deadline, "a message was lost"
         fetching = asyncio.create_task(source.fetch(1, 5))
         await asyncio.sleep(0.0005 * (len(got) % 7))
         fetching.cancel()
@@ -334,7 +336,6 @@ async def test_a_cancelled_fetch_gives_back_what_was_on_its_way(
             for msg in await source.fetch(5):
                 got.append(msg.subject)
                 await msg.ack_sync()
-    assert time.monotonic() - started < QUICK.ack_wait_s  # nothing had to wait for its redelivery
     assert sorted(got) == sorted(command_subject(Command.TRIAL_RUN, i) for i in sent)
 
 
