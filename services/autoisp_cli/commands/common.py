@@ -21,6 +21,7 @@ from autoisp_cli.views.json_lines import message_dict
 M = TypeVar("M")
 
 DEFAULT_STATE = Path(".autoisp")
+_PATIENCE_SECONDS = 1.0
 
 ServerOption = Annotated[
     str | None,
@@ -46,7 +47,7 @@ def client_for(server: str | None, state: Path) -> Iterator[Client]:
     """
     folder = StateFolder(state)
     if server is not None:
-        with Client(server) as client:
+        with Client(server, patience=_PATIENCE_SECONDS) as client:
             yield client
     elif is_in_use(folder):
         with Client(Endpoints.load(folder.endpoints_file)) as client:

@@ -27,7 +27,6 @@ from autoisp_cli.views.words import budget_text, cost_text, result_lines, spec_t
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _SPARK_WIDTH = 40
 _SHOWN_TRIALS = 5
-_BAR = {"complete_style": "cyan", "finished_style": "cyan"}
 
 
 class LiveView:
@@ -46,7 +45,7 @@ class LiveView:
         self._last_words: list[Text] = []
         """Shown below everything, when the live part stands still."""
         # Last: it renders at once.
-        self._live = Live(console=self._console, get_renderable=self._render, refresh_per_second=6)
+        self._live = Live(console=self._console, get_renderable=self.render, refresh_per_second=6)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -102,7 +101,8 @@ class LiveView:
     def error(self, error: AutoISPError) -> None:
         self._details[self._stage] = "failed"
 
-    def _render(self) -> RenderableType:
+    def render(self) -> RenderableType:
+        """The live part as it is now."""
         return Group(*self._rows(), Text())
 
     def _rows(self) -> Iterator[RenderableType]:
@@ -127,7 +127,7 @@ class LiveView:
     def _search(self, progress: SearchProgress) -> Iterator[RenderableType]:
         left = progress.seconds_left()
         line = Table.grid(padding=(0, 2))
-        bar = ProgressBar(total=1.0, completed=progress.fraction, width=_SPARK_WIDTH, **_BAR)
+        bar = ProgressBar(total=1.0, completed=progress.fraction, width=_SPARK_WIDTH, complete_style="cyan")
         since = duration(time.monotonic() - self._stage_start)
         ahead = f"{duration(left)} left" if left is not None else since
         line.add_row(bar, f"{progress.fraction:4.0%}", Text(ahead, style="dim"))

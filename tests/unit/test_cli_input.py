@@ -1,0 +1,155 @@
+"""Wrong input on the command line: exit code 2 and one line that names the option and the fix."""
+
+import socket
+
+import pytest
+from autoisp_cli.__main__ import main
+from autoisp_cli.arguments import spread
+
+
+@pytest.fixture
+def footage(tmp_path):
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(b"x")
+    return str(tmp_path)
+
+
+def run(capsys, *words):
+    code = main(words)
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    return code, captured.out, captured.err
+
+
+@pytest.mark.parametrize(
+    ("words", "option", "fix"),
+    [
+        ([], "--reduction", "--budget-macs"),
+        (["--reduction", "100", "--budget-macs", "9"], "--reduction", "either"),
+        (["--reduction", "1"], "--reduction", "above 1"),
+        (["--reduction", "0.5"], "--reduction", "above 1"),
+        (["--reduction", "-3"], "--reduction", "above 1"),
+        (["--reduction", "nan"], "--reduction", "above 1"),
+        (["--reduction", "many"], "--reduction", "number"),
+        (["--budget-macs", "0"], "--budget-macs", "above 0"),
+        (["--reduction", "9", "--noise", "0.01"], "--noise", "SHOT,READ"),
+        (["--reduction", "9", "--noise", "5,0"], "--noise", "[0, 1]"),
+        (["--reduction", "9", "--prototype", "classical"], "--prototype", "builtin:classical"),
+        (["--reduction", "9", "--prototype", "onnx:none.onnx"], "--prototype", "check the path"),
+        (["--reduction", "9", "--sensor", "builtin:fridge"], "--sensor", "builtin:phone"),
+        (["--reduction", "9", "--sensor", "none.toml"], "--sensor", "builtin:phone"),
+        (["--reduction", "9", "--minutes", "0"], "--minutes", "at least"),
+        (["--reduction", "9", "--strategy", "luck"], "--strategy", "evolution or random"),
+        (["--reduction", "9", "--seed", "-1"], "--seed", "0 or more"),
+        (["--reduction", "9", "--trials", "0"], "--trials", "at least 1"),
+        (["--reduction", "9", "--rung", "5 of 20s"], "--rung", "8x20s"),
+        (["--reduction", "9", "--rung", "5x1.5steps"], "--rung", "8x20s"),
+        (["--reduction", "9", "--test-frames", "few"], "--test-frames", "all"),
+        (["--reduction", "9", "--model", "My Model"], "--model", "lowercase"),
+        (["--reduction", "9", "--test", "nobody"], "--test", "the clips are a, b"),
+        (["--reduction", "9", "--workers", "0"], "--workers", "1"),
+    ],
+)
+def test_tune_options(capsys, footage, tmp_path, words, option, fix):
+    out = tmp_path / "out"
+    code, _, err = run(capsys, "tune", "--footage", footage, "--out", str(out), *words)
+    assert code == 2
+    assert err.startswith("error: ")
+    assert option in err
+    assert fix in err
+    assert len(err.strip().splitlines()) == 1
+    assert not out.exists()
+
+
+def test_a_sensor_file_with_a_wrong_key(capsys, footage, tmp_path):
+    path = tmp_path / "sensor.toml"
+    path.write_text('name = "mine"\nblack_levle = 64\n')
+    code, _, err = run(capsys, "tune", "--footage", footage, "--reduction", "9", "--sensor", str(path))
+    assert code == 2
+    assert "--sensor" in err
+    assert "black_levle" in err
+
+
+def test_missing_footage(capsys, tmp_path):
+    code, _, err = run(capsys, "tune", "--footage", str(tmp_path / "no.mp4"), "--reduction", "9")
+    assert (code, err) == (
+        2,
+        f"error: --footage {tmp_path / 'no.mp4'}: no such file or folder; check the path\n",
+    )
+
+
+def test_an_out_that_is_a_file(capsys, footage, tmp_path):
+    code, _, err = run(
+        capsys, "tune", "--footage", footage, "--reduction", "9", "--out", str(tmp_path / "a.mp4")
+    )
+    assert code == 2
+    assert "--out" in err
+
+
+def test_an_out_that_cannot_be_written(capsys, footage):
+    code, _, err = run(
+        capsys, "tune", "--footage", footage, "--reduction", "9", "--out", "/proc/autoisp-report"
+    )
+    assert code == 2
+    assert "--out /proc/autoisp-report" in err
+    assert "choose another folder" in err
+
+
+@pytest.fixture
+def dead_address():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+def test_a_dead_server(capsys, footage, tmp_path, dead_address):
+    words = ["tune", "--footage", footage, "--reduction", "9", "--out", str(tmp_path / "o")]
+    code, _, err = run(capsys, *words, "--server", dead_address)
+    assert code == 2
+    assert dead_address in err
+    assert "autoisp up" in err
+
+
+def test_a_dead_server_of_a_list(capsys, dead_address):
+    code, _, err = run(capsys, "models", "list", "--server", dead_address)
+    assert code == 2
+    assert dead_address in err
+
+
+@pytest.mark.parametrize("server", ["nonsense", "search=a:1", "no/endpoints.json"])
+def test_no_address(capsys, footage, tmp_path, server):
+    words = ["tune", "--footage", footage, "--reduction", "9", "--out", str(tmp_path / "o")]
+    code, _, err = run(capsys, *words, "--server", server)
+    assert code == 2
+    assert "HOST:PORT" in err
+
+
+def test_a_list_without_anything_to_list(capsys, tmp_path):
+    code, _, err = run(capsys, "searches", "list", "--state", str(tmp_path / "none"))
+    assert code == 2
+    assert "--state" in err
+    assert "autoisp tune" in err
+    assert not (tmp_path / "none").exists()
+
+
+def test_unknown_words_and_no_words(capsys):
+    code, _, err = run(capsys, "toon")
+    assert code == 2
+    assert err.startswith("error: No such command 'toon'")
+    assert run(capsys, "tune", "--footage", "a", "--fast")[0] == 2
+    code, _, err = run(capsys)
+    assert err.startswith("Usage:")
+
+
+def test_options_take_what_a_glob_gives():
+    words = ["tune", "--footage", "a", "b", "--test", "c", "--rung", "4x1s", "2x2s", "--seed", "1", "-h"]
+    assert spread(words) == [
+        *("tune", "--footage", "a", "--footage", "b", "--test", "c"),
+        *("--rung", "4x1s", "--rung", "2x2s", "--seed", "1", "-h"),
+    ]
+
+
+def test_version(capsys):
+    code, out, _ = run(capsys, "--version")
+    assert code == 0
+    assert out.startswith("autoisp ")

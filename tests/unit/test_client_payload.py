@@ -1,0 +1,62 @@
+"""Files as streams of chunks."""
+
+import hashlib
+import io
+import tarfile
+
+import pytest
+from autoisp_client.payload import CHUNK_BYTES, clip_payload, file_payload, png_frames
+from autoisp_core.errors import InvalidArgumentError
+
+
+def test_a_file_is_cut_into_chunks_with_its_size_and_digest(tmp_path):
+    data = bytes(range(256)) * 5000
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(data)
+    payload = file_payload(path)
+    chunks = list(payload.chunks())
+    assert b"".join(chunks) == data
+    assert [len(chunk) for chunk in chunks[:-1]] == [CHUNK_BYTES] * (len(chunks) - 1)
+    assert (payload.filename, payload.size_bytes) == ("clip.mp4", len(data))
+    assert payload.sha256 == hashlib.sha256(data).hexdigest()
+
+
+def test_a_folder_becomes_a_tar_in_the_order_people_expect(tmp_path):
+    folder = tmp_path / "shot"
+    folder.mkdir()
+    for number in (10, 2, 1):
+        (folder / f"f{number}.png").write_bytes(b"%d" % number * 700)
+    (folder / "notes.txt").write_text("no frame")
+    payload = clip_payload(folder)
+    data = b"".join(payload.chunks())
+    assert (payload.filename, payload.size_bytes) == ("shot.tar", len(data))
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        names = archive.getnames()
+        first = archive.extractfile(names[0])
+        assert first is not None
+        assert first.read() == b"1" * 700
+    assert names == ["000000.png", "000001.png", "000002.png"]
+
+
+def test_the_same_frames_elsewhere_are_the_same_clip(tmp_path):
+    payloads = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").write_bytes(b"frame")
+        payloads.append(clip_payload(tmp_path / name))
+    assert payloads[0].sha256 == payloads[1].sha256
+
+
+def test_numbers_in_names_count_as_numbers(tmp_path):
+    for name in ("b1.png", "a10.PNG", "a9.png", "readme"):
+        (tmp_path / name).touch()
+    assert [path.name for path in png_frames(tmp_path)] == ["a9.png", "a10.PNG", "b1.png"]
+
+
+def test_what_is_not_there_is_named(tmp_path):
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "folder").mkdir()
+    for name, message in (("no.mp4", "no file"), ("empty.mp4", "empty"), ("folder", "no .png files")):
+        with pytest.raises(InvalidArgumentError, match=message) as caught:
+            clip_payload(tmp_path / name)
+        assert name in caught.value.message

@@ -1,0 +1,174 @@
+"""The report of a finished job."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import onnx
+import pytest
+from autoisp_cli.report import write_report
+from autoisp_cli.report.block import draw
+from autoisp_cli.report.figures import duration, number
+from autoisp_cli.report.page import render
+from autoisp_cli.report.result import result
+from autoisp_cli.report.snippet import snippet
+from autoisp_cli.report.svg import Scale
+from autoisp_core.errors import ResourceExhaustedError
+from autoisp_core.spec import Spec, anchor_specs
+from report_outcome import SPEC, make_outcome
+
+
+class Balanced(HTMLParser):
+    """Fails on an element that is closed by another, and collects what is loaded from elsewhere."""
+
+    VOID = frozenset({"meta", "img", "link", "br"})
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.links = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.links += [value for name, value in attrs if name in ("src", "href") and value]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def text_of(page):
+    return re.sub(r"<[^>]+>", " ", page)
+
+
+def test_the_page_is_well_formed_and_self_contained():
+    page = render(make_outcome())
+    parser = Balanced()
+    parser.feed(page)
+    assert parser.open == []
+    assert parser.links
+    assert all(link.startswith("data:image/png;base64,") for link in parser.links)
+    assert "http" not in page
+    assert "@import" not in page
+
+
+def test_the_page_says_what_was_found():
+    text = text_of(render(make_outcome()))
+    for words in (
+        "Found a network at 1/123 of the prototype's arithmetic, +1.5 dB on 1 unseen clip".replace(
+            "'", "&#39;"
+        ),
+        "+1.46 dB",
+        "carphone, frame 60",
+        "Noisy input",
+        "budget 3,554",
+        "chosen",
+        "depthwise",
+        "models/tune-0a1b2c3d4e5f/versions/1",
+        "builtin:phone",
+    ):
+        assert words in text
+
+
+def test_an_opaque_prototype_is_compared_by_time():
+    outcome = make_outcome(opaque=True)
+    figures = result(outcome)
+    assert figures["mac_ratio"] is None
+    assert figures["macs_per_pixel_prototype"] is None
+    assert figures["latency_ratio"] == pytest.approx(6.7 / 0.0481)
+    assert "139× faster than the prototype" in figures["verdict"]
+    assert "ms per output megapixel" in text_of(render(outcome))
+
+
+def test_what_did_not_pass_says_so():
+    outcome = make_outcome(passed=False)
+    assert result(outcome)["passed"] is False
+    assert outcome.verdict().startswith("No network passed every check")
+    assert "not passed" in text_of(render(outcome))
+
+
+def test_user_text_is_escaped():
+    outcome = make_outcome()
+    outcome.evaluation.clips[0].display_name = "<script>alert(1)</script>"
+    assert "<script>" not in render(replace(outcome, command="a <b> & c"))
+
+
+def test_without_pictures_and_spec_the_page_is_still_there():
+    outcome = replace(make_outcome(), pictures={})
+    outcome.version.spec = "{}"
+    page = render(outcome)
+    assert "Look at it" not in page
+    assert "The found network" not in page
+
+
+def test_the_files_are_written_whole(tmp_path):
+    figures = write_report(make_outcome(), tmp_path / "deep" / "report")
+    folder = tmp_path / "deep" / "report"
+    assert sorted(path.name for path in folder.iterdir()) == ["index.html", "result.json"]
+    assert json.loads((folder / "result.json").read_text()) == figures
+    wanted = {
+        *("psnr_prototype", "psnr_model", "ssim_prototype", "ssim_model", "macs_per_pixel", "mac_ratio"),
+        *("latency_ratio", "test_clips", "trials", "model_version", "onnx"),
+    }
+    assert wanted <= figures.keys()
+    assert figures["onnx"] == str(folder / "model.onnx")
+    assert (figures["trials"], figures["test_clips"]) == (26, ["carphone"])
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ResourceExhaustedError, match="--out") as caught:
+        write_report(make_outcome(), tmp_path / "file")
+    assert "file" in caught.value.message
+
+
+@pytest.mark.parametrize("spec", [SPEC, *anchor_specs(3000)[:4]], ids=lambda spec: f"{len(spec.block)}")
+def test_every_layer_of_a_block_is_drawn(spec):
+    drawn = draw(spec)
+    assert drawn.count("<rect") == len(spec.block) + 1  # its layers less the terminal, in and out
+    assert "nan" not in drawn
+
+
+def test_boxes_do_not_overlap():
+    chain = Spec.code(
+        *((i, 1, 3, i - 1, 0) for i in range(1, 6)), (6, 5, 0, 5, 1), (7, 5, 0, 6, 2), (8, 7, 0, 0, 0)
+    )
+    drawn = draw(Spec(block=chain, width=8))
+    boxes = [
+        tuple(float(re.search(rf' {name}="([\d.]+)"', box)[1]) for name in ("x", "y"))
+        for box in re.findall(r"<rect[^>]*>", drawn)
+    ]
+    assert len(set(boxes)) == len(boxes)
+
+
+def test_the_snippet_runs_as_it_stands(tmp_path):
+    names = {"raw": ["n", 3, 4, "h", "w"], "gains": ["n", 3], "ccm": ["n", 3, 3], "noise": ["n", 2]}
+    inputs = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in names.items()
+    ]
+    output = onnx.helper.make_tensor_value_info("srgb", onnx.TensorProto.FLOAT, ["n", 3, 4, "h", "w"])
+    node = onnx.helper.make_node("Identity", ["raw"], ["srgb"])
+    graph = onnx.helper.make_graph([node], "g", inputs, [output])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
+    onnx.save(model, tmp_path / "model.onnx")
+    code = snippet(replace(make_outcome(), inputs=names))
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("(1, 3, 4, 136, 240)")
+
+
+def test_numbers_as_people_read_them():
+    assert [number(v) for v in (None, 0.04812, 48.12, 355440.0)] == ["–", "0.04812", "48.12", "355\u202f440"]
+    assert [duration(s) for s in (5, 65, 3700)] == ["5 s", "1 min 05 s", "1 h 01 min"]
+
+
+def test_ticks_lie_within_their_scale():
+    for scale in (Scale(0.3, 9.7, 0, 100), Scale(2, 90_000, 0, 100, log=True), Scale(28.1, 28.4, 0, 100)):
+        ticks = scale.ticks()
+        assert 2 <= len(ticks) <= 12
+        assert all(-1e-6 <= scale(tick) <= 100 + 1e-6 for tick in ticks)
