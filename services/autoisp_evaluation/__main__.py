@@ -25,8 +25,10 @@ async def build(runtime: Runtime[EvaluationConfig]) -> None:
     runtime.serve(
         evaluation_pb2_grpc.add_EvaluationServiceServicer_to_server, EvaluationServicer(evaluations)
     )
-    runtime.consume(EVALUATION_TRIGGERS, bus.on_search_completed)
-    runtime.consume(EVALUATION_RESULTS, bus.on_clip_judged, on_dead_letter=bus.on_unusable_result)
+    runtime.consume(EVALUATION_TRIGGERS, bus.on_search_completed, patient=True)
+    runtime.consume(
+        EVALUATION_RESULTS, bus.on_clip_judged, patient=True, on_dead_letter=bus.on_unusable_result
+    )
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ async def build(runtime: Runtime[RegistryConfig]) -> None:
     runtime.serve(
         registry_pb2_grpc.add_RegistryServiceServicer_to_server, RegistryServicer(models, transfers)
     )
-    runtime.consume(REGISTRY_EVALUATIONS, RegistryBus(models).on_evaluation_completed)
+    runtime.consume(REGISTRY_EVALUATIONS, RegistryBus(models).on_evaluation_completed, patient=True)
 
 
 def main() -> None:

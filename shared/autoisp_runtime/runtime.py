@@ -143,11 +143,18 @@ class Runtime(Generic[C]):
         handler: Handler,
         *,
         batch: int = 1,
+        patient: bool = False,
         on_dead_letter: DeadLetterHandler | None = None,
     ) -> Consumer:
-        """Consume while the service runs; ``batch`` 1 for heavy work, more for quick events."""
+        """Consume while the service runs; ``batch`` 1 for heavy work, more for quick events.
+
+        ``patient``: outlive any outage, see :class:`DeliveryPolicy`.
+        """
         policy = DeliveryPolicy(
-            ack_wait_s=self.config.ack_wait_seconds, max_deliver=self.config.max_deliver, batch=batch
+            ack_wait_s=self.config.ack_wait_seconds,
+            max_deliver=self.config.max_deliver,
+            batch=batch,
+            patient=patient,
         )
         consumer = Consumer(self.nats, specs, handler, policy=policy, on_dead_letter=on_dead_letter)
         self.consumers.append(consumer)

@@ -2,6 +2,7 @@
 
 - A handler that returns: the message is acknowledged, with a receipt.
 - A handler that fails with something transient or unknown: the message comes again after a growing delay.
+- A patient consumer never gives up on what is transient.
 - A permanent error, an undecodable payload, or too many deliveries: the message is *poison*:
   ``on_dead_letter`` is told, it is published to the dead-letter stream, and only then terminated (terminating
   deletes a command's body).
@@ -61,6 +62,8 @@ class DeliveryPolicy:
         backoff_s: waits before the second, third, … delivery; the last one repeats.
         batch: how many messages to take at a time; 1 for heavy work.
         linger_s: how long one fetch waits for something to come.
+        patient: try again for ever while something is unavailable or full; for quick handlers whose message
+            must outlive any outage of a database or store. Only what looks like a bug is poison then.
     """
 
     ack_wait_s: float = 30.0
@@ -68,6 +71,7 @@ class DeliveryPolicy:
     backoff_s: tuple[float, ...] = (0.5, 2.0, 5.0, 15.0)
     batch: int = 1
     linger_s: float = 2.0
+    patient: bool = False
 
     def delay(self, deliveries: int) -> float:
         """The wait after the ``deliveries``-th failed delivery."""
@@ -154,7 +158,7 @@ class Consumer:
         envelope = Envelope.from_msg(msg)
         log = self._log.bind(kind=envelope.kind, id=envelope.resource_id, deliveries=envelope.deliveries)
         policy = self._policy
-        if envelope.deliveries > policy.max_deliver:
+        if envelope.deliveries > policy.max_deliver and not policy.patient:
             await self._bury(source, msg, envelope, _exhausted(envelope, "its handlers died"))
             return
         try:
@@ -172,7 +176,7 @@ class Consumer:
         except Exception as error:
             if _permanent(error):
                 await self._bury(source, msg, envelope, error)
-            elif envelope.deliveries >= policy.max_deliver:
+            elif envelope.deliveries >= policy.max_deliver and not (policy.patient and _transient(error)):
                 log.error("failed for the last time", exc_info=error)
                 await self._bury(source, msg, envelope, _exhausted(envelope, str(error)))
             else:
@@ -256,6 +260,10 @@ async def _acknowledge(msg: Msg) -> None:
             if time.monotonic() > give_up_at:
                 raise
         await asyncio.sleep(_ACK_ATTEMPT_S / 5)
+
+
+def _transient(error: Exception) -> bool:
+    return isinstance(error, AutoISPError) and error.transient
 
 
 def _permanent(error: Exception) -> TypeGuard[AutoISPError]:
