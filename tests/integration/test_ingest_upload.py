@@ -86,6 +86,23 @@ def test_the_same_bytes_are_one_clip_and_one_event(
     assert [event.clip for event in ingested_events(ingest, first.name)] == [first]
 
 
+def test_a_known_clip_is_answered_after_the_header(
+    stub: ingest_pb2_grpc.IngestServiceStub, folder: Path
+) -> None:
+    data = write_video(folder / "known.mkv", moving_scene(seed=5)).read_bytes()
+    first = upload(stub, data, "known.mkv")
+    sent = 0
+
+    def messages() -> Iterator[ingest_pb2.UploadClipRequest]:
+        nonlocal sent
+        yield header_of(data, "known.mkv")
+        for sent in range(1000):
+            yield ingest_pb2.UploadClipRequest(chunk=bytes(1 << 20))
+
+    assert stub.UploadClip(messages()) == first
+    assert sent < 500
+
+
 def test_a_tar_of_png_frames_is_kept_exactly(
     stub: ingest_pb2_grpc.IngestServiceStub, store: ArtifactStore, folder: Path
 ) -> None:

@@ -30,15 +30,16 @@ _FRAMES_SLACK = 2
 
 @contextmanager
 def open_video(path: Path, title: str, limits: FootageLimits, threads: int) -> Iterator[Footage]:
-    """Open the first video stream of a file; see :meth:`autoisp_ingest.usecases.FootageDecoder.open`."""
+    """Open the main video stream of a file; see :meth:`autoisp_ingest.usecases.FootageDecoder.open`."""
     with _open(path, title) as container:
-        if not container.streams.video:
+        stream = container.streams.best("video")  # not a cover picture
+        if stream is None:
             raise InvalidArgumentError(
                 "chunk",
                 f"{title!r} has no video stream, or is cut off; send a whole file with moving pictures",
                 reason="NO_VIDEO",
             )
-        stream = container.streams.video[0]
+        assert isinstance(stream, VideoStream)
         context = stream.codec_context
         if context is None:
             raise InvalidArgumentError(

@@ -61,7 +61,7 @@ class Clip(_message.Message):
     """clips/{c}"""
     display_name: _builtins.str
     width: _builtins.int
-    """Pixels."""
+    """Pixels, even: a source with an odd side loses its last column or row."""
     height: _builtins.int
     frame_count: _builtins.int
     frame_rate: _builtins.float
@@ -136,7 +136,7 @@ class UploadClipHeader(_message.Message):
     filename: _builtins.str
     """With extension: it tells the container ("bikes.mp4"; "shot.tar" for a folder of PNG frames)."""
     size_bytes: _builtins.int
-    """Total size of the chunks to come."""
+    """Total size of the chunks to come, at least 1."""
     sha256: _builtins.str
     """Lower-case hexadecimal SHA-256 of all chunks."""
     def __init__(
@@ -253,8 +253,8 @@ class DatasetClip(_message.Message):
     """clips/{c}"""
     split: Global___Split.ValueType
     first_frame: _builtins.int
-    """The frames used: [first_frame, end_frame). end_frame 0 means to the clip's end. A clip may serve training and
-    validation with ranges that don't overlap; a test clip serves nothing else.
+    """The frames used, at least 2: [first_frame, end_frame). end_frame 0 means to the clip's end. A clip may serve
+    training and validation, once each, with ranges that don't overlap; a test clip serves nothing else.
     """
     end_frame: _builtins.int
     def __init__(

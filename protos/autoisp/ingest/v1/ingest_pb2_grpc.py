@@ -83,7 +83,8 @@ class IngestServiceServicer:
     """
 
     def UploadClip(self, request_iterator, context):
-        """Uploads one shot: a header first, then chunks of 256 KiB to 1 MiB. The same bytes give the same clip.
+        """Uploads one shot: a header first, then chunks of 256 KiB to 1 MiB. The same bytes give the same clip; if
+        it is there already, the answer comes after the header, without waiting for the chunks.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

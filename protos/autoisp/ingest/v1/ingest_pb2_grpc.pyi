@@ -35,7 +35,9 @@ class IngestServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> IngestServiceAsyncStub: ...
     UploadClip: _grpc.StreamUnaryMultiCallable[_ingest_pb2.UploadClipRequest, _ingest_pb2.Clip]
-    """Uploads one shot: a header first, then chunks of 256 KiB to 1 MiB. The same bytes give the same clip."""
+    """Uploads one shot: a header first, then chunks of 256 KiB to 1 MiB. The same bytes give the same clip; if
+    it is there already, the answer comes after the header, without waiting for the chunks.
+    """
     GetClip: _grpc.UnaryUnaryMultiCallable[_ingest_pb2.GetClipRequest, _ingest_pb2.Clip]
     ListClips: _grpc.UnaryUnaryMultiCallable[_ingest_pb2.ListClipsRequest, _ingest_pb2.ListClipsResponse]
     DeleteClip: _grpc.UnaryUnaryMultiCallable[_ingest_pb2.DeleteClipRequest, _empty_pb2.Empty]
@@ -53,7 +55,9 @@ class IngestServiceAsyncStub(IngestServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     UploadClip: _aio.StreamUnaryMultiCallable[_ingest_pb2.UploadClipRequest, _ingest_pb2.Clip]  # type: ignore[assignment]
-    """Uploads one shot: a header first, then chunks of 256 KiB to 1 MiB. The same bytes give the same clip."""
+    """Uploads one shot: a header first, then chunks of 256 KiB to 1 MiB. The same bytes give the same clip; if
+    it is there already, the answer comes after the header, without waiting for the chunks.
+    """
     GetClip: _aio.UnaryUnaryMultiCallable[_ingest_pb2.GetClipRequest, _ingest_pb2.Clip]  # type: ignore[assignment]
     ListClips: _aio.UnaryUnaryMultiCallable[_ingest_pb2.ListClipsRequest, _ingest_pb2.ListClipsResponse]  # type: ignore[assignment]
     DeleteClip: _aio.UnaryUnaryMultiCallable[_ingest_pb2.DeleteClipRequest, _empty_pb2.Empty]  # type: ignore[assignment]
@@ -74,7 +78,9 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_ingest_pb2.UploadClipRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_pb2.Clip, _abc.Awaitable[_ingest_pb2.Clip]]:
-        """Uploads one shot: a header first, then chunks of 256 KiB to 1 MiB. The same bytes give the same clip."""
+        """Uploads one shot: a header first, then chunks of 256 KiB to 1 MiB. The same bytes give the same clip; if
+        it is there already, the answer comes after the header, without waiting for the chunks.
+        """
 
     @_abc_1.abstractmethod
     def GetClip(
