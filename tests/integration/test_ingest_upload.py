@@ -96,7 +96,8 @@ def test_a_known_clip_is_answered_after_the_header(
     def messages() -> Iterator[ingest_pb2.UploadClipRequest]:
         nonlocal sent
         yield header_of(data, "known.mkv")
-        for sent in range(1000):
+        for _ in range(1000):
+            sent += 1
             yield ingest_pb2.UploadClipRequest(chunk=bytes(1 << 20))
 
     assert stub.UploadClip(messages()) == first
