@@ -27,7 +27,7 @@ class Checkpoint:
         seconds: trained so far.
         loss: running mean of the loss.
         weights, averages: parameters by name, and their moving averages.
-        first_moment, second_moment: Adam's, by name.
+        first_moment, second_moment: the optimiser's, by name; not every parameter has a second one.
     """
 
     spec_json: str

@@ -46,17 +46,18 @@ class Recipe:
         batch: patches per step.
         patch: edge of a raw patch.
         learning_rate: its peak; it rises linearly over `warm_up` of the budget and falls as a cosine to zero.
-        weight_decay: of AdamW.
+        momentum: decay of the gradients' mean, for convolutions.
+        adam_decays: decays of the gradients' mean and mean square, for all else.
         clip_norm: longest gradient.
         ema: decay of the averaged weights, which are the result.
     """
 
     batch: int = 8
-    patch: int = 48
-    learning_rate: float = 4e-3
+    patch: int = 32
+    learning_rate: float = 1e-2
     warm_up: float = 0.03
-    weight_decay: float = 1e-5
-    beta2: float = 0.99
+    momentum: float = 0.9
+    adam_decays: tuple[float, float] = (0.9, 0.99)
     clip_norm: float = 1.0
     ema: float = 0.995
     loss: str = "psnr"

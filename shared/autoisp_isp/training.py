@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from autoisp_isp.checkpoint import Checkpoint, copied
 from autoisp_isp.network import PixelNetwork, build
+from autoisp_isp.optimizer import Optimizer
 from autoisp_isp.recipe import Recipe, TrainBudget, loss_of
 from autoisp_isp.training_set import TrainingSet
 
@@ -138,13 +139,7 @@ class _Run:
         self._network = network.to(self._device).train()
         self._parameters = dict(self._network.named_parameters())
         self.averages = copied(self._parameters)
-        self._optimizer = torch.optim.AdamW(
-            self._parameters.values(),
-            lr=recipe.learning_rate,
-            betas=(0.9, recipe.beta2),
-            weight_decay=recipe.weight_decay,
-            foreach=True,
-        )
+        self._optimizer = Optimizer(self._parameters, recipe)
         self.step = 0
         self.seconds = 0.0
         self.loss = math.nan
@@ -160,12 +155,10 @@ class _Run:
         value = loss.item()
         if not math.isfinite(value):
             raise TrainingDivergedError(self.step, self._seed)
-        self._optimizer.zero_grad(set_to_none=True)
+        self._network.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch's stub
         nn.utils.clip_grad_norm_(self._parameters.values(), recipe.clip_norm)
-        for group in self._optimizer.param_groups:
-            group["lr"] = recipe.learning_rate_at(share)
-        self._optimizer.step()
+        self._optimizer.step(self.step, recipe.learning_rate_at(share))
         keep = recipe.ema_at(self.step)
         for name, parameter in self._parameters.items():
             self.averages[name].lerp_(parameter.detach(), 1.0 - keep)
@@ -180,7 +173,6 @@ class _Run:
 
     def checkpoint(self) -> Checkpoint:
         """A copy of everything that the next steps depend on."""
-        moments = {name: self._optimizer.state[parameter] for name, parameter in self._parameters.items()}
         return Checkpoint(
             spec_json=self._spec.to_json(),
             seed=self._seed,
@@ -189,8 +181,8 @@ class _Run:
             loss=self.loss,
             weights=copied(self._parameters),
             averages=copied(self.averages),
-            first_moment=copied({name: moment["exp_avg"] for name, moment in moments.items()}),
-            second_moment=copied({name: moment["exp_avg_sq"] for name, moment in moments.items()}),
+            first_moment=copied(self._optimizer.first_moment),
+            second_moment=copied(self._optimizer.second_moment),
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -198,13 +190,13 @@ class _Run:
         if checkpoint.spec_json != self._spec.to_json() or checkpoint.seed != self._seed:
             raise InvalidArgumentError("resume_from", "the checkpoint belongs to another spec or seed")
         _load(self._network, checkpoint.weights, "resume_from")
-        for name, parameter in self._parameters.items():
-            self.averages[name].copy_(checkpoint.averages[name])
-            self._optimizer.state[parameter] = {
-                "step": torch.tensor(float(checkpoint.step)),
-                "exp_avg": checkpoint.first_moment[name].to(self._device, copy=True),
-                "exp_avg_sq": checkpoint.second_moment[name].to(self._device, copy=True),
-            }
+        for mine, theirs in (
+            (self.averages, checkpoint.averages),
+            (self._optimizer.first_moment, checkpoint.first_moment),
+            (self._optimizer.second_moment, checkpoint.second_moment),
+        ):
+            for name, value in mine.items():
+                value.copy_(theirs[name])
         self.step, self.seconds, self.loss = checkpoint.step, checkpoint.seconds, checkpoint.loss
 
 

@@ -18,6 +18,7 @@ from autoisp_isp.checkpoint import (
 )
 from autoisp_isp.colour import process, unprocess
 from autoisp_isp.network import build
+from autoisp_isp.optimizer import orthogonal
 from autoisp_isp.raw import mosaic_of
 from autoisp_isp.recipe import Recipe, TrainBudget
 from autoisp_isp.training import TrainingDivergedError, TrainProgress, TrainResult, train
@@ -62,7 +63,7 @@ def test_batch_agrees_with_the_reference_maths(sensor: SensorProfile) -> None:
     quiet = sensor.with_test_noise(Noise(0.0, 0.0))
     clips = [("a", moving_scene(1, 32, 32))]
     batch = TrainingSet(clips, quiet).batch(0, seed=0, size=6, patch=16, frames=1)
-    # With one frame as large as the patch only flips are left: undo none, compare through the pipeline itself.
+    # Augmentation is undone by nobody: the truth itself must lead to the raw through the reference maths.
     for raw, gains, ccm, truth in zip(batch.raw, batch.gains, batch.ccm, batch.truth, strict=True):
         camera = unprocess(truth, gains, ccm)
         assert torch.allclose(process(camera, gains, ccm), truth, atol=2e-3)
@@ -168,3 +169,14 @@ def test_an_empty_budget_is_refused() -> None:
         TrainBudget()
     with pytest.raises(InvalidArgumentError):
         TrainBudget(steps=0)
+
+
+@pytest.mark.parametrize("shape", [(16, 144), (48, 16), (8, 8)])
+def test_orthogonal_steps_have_equal_singular_values(shape: tuple[int, int]) -> None:
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    values = torch.linalg.svdvals(orthogonal(matrix))
+    assert values.min() > 0.3
+    assert values.max() < 1.3
+    # Directions stay: the step goes along the gradient.
+    assert float((orthogonal(matrix) * matrix).sum()) > 0
+    assert torch.isfinite(orthogonal(torch.zeros(shape))).all()
