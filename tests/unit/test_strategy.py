@@ -1,27 +1,28 @@
 """Strategies: plain stacks first, never twice, within the budget, the same choices again."""
 
+import random
 import time
 from dataclasses import replace
 
 import pytest
-from autoisp_core.spec import LayerType, SearchSpace, Spec, anchor_specs, canonical_hash, cost
+from autoisp_core.spec import LayerType, SearchSpace, Spec, SpecError, anchor_specs, canonical_hash, cost
 from autoisp_search.domain import MeasuredCost, Quality, Rung, Search, Trial, TrialState
 from autoisp_search.halving import advance
 from autoisp_search.strategies import STRATEGIES, SpaceExhaustedError, Strategy, TrialOutcome, rebuild
-from autoisp_search.strategies.limits import MacLimit
+from autoisp_search.strategies.budgets import MacBudget, TimeBudget, budget_for
+from autoisp_search.strategies.latency import LatencyModel, reference_seconds
 from search_fakes import START, quality_of, running_search, seconds_of
 
 LIMIT = 2000.0
 both = pytest.mark.parametrize("name", sorted(STRATEGIES))
 
 
-def make(name: str, *, planned: int = 40, seed: int = 0, macs: float | None = LIMIT) -> Strategy:
-    space = SearchSpace()
-    return STRATEGIES[name](space, MacLimit(space, macs=macs, seconds=None), seed=seed, planned=planned)
+def make(name: str, *, planned: int = 40, seed: int = 0) -> Strategy:
+    return STRATEGIES[name](MacBudget(SearchSpace(), LIMIT), seed=seed, planned=planned)
 
 
 def outcome(spec: Spec) -> TrialOutcome:
-    return TrialOutcome(quality_of(spec), cost(spec).macs_per_pixel, seconds_of(spec))
+    return TrialOutcome(quality_of(spec), seconds_of(spec))
 
 
 def walk(strategy: Strategy, count: int) -> list[Spec]:
@@ -56,29 +57,56 @@ def test_the_same_seed_makes_the_same_choices(name: str) -> None:
 
 @both
 def test_a_pruned_anchor_is_replaced_by_a_smaller_one(name: str) -> None:
-    space = SearchSpace()
-    limit = MacLimit(space, macs=None, seconds=0.1)
-    strategy = STRATEGIES[name](space, limit, seed=0, planned=8)
-    before = limit.value
-    first = strategy.ask(1)
-    slow = TrialOutcome(None, cost(first).macs_per_pixel, 1.0, pruned=True)
-    strategy.tell(first, slow)
-    strategy.tell(strategy.ask(2), slow)
-    assert limit.value < before
+    budget = TimeBudget(SearchSpace(), 0.045)
+    strategy = STRATEGIES[name](budget, seed=0, planned=8)
+    before = budget.anchors()
+    for ordinal in (1, 2):
+        spec = strategy.ask(ordinal)
+        assert spec == before[ordinal - 1]
+        # This machine is three times slower than the reference.
+        strategy.tell(spec, TrialOutcome(None, 3 * reference_seconds(spec), pruned=True))
     third = strategy.ask(3)
-    assert third in anchor_specs(limit.value)
+    assert third in budget.anchors()
+    assert third not in before
 
 
-def test_measurements_move_the_limit_in_macs() -> None:
-    space = SearchSpace()
-    limit = MacLimit(space, macs=None, seconds=0.1)
-    assert limit.value == pytest.approx(1500)
-    for _ in range(10):
-        limit.measured(1000, 0.2)  # 5 GMAC/s
-    assert limit.value == pytest.approx(500)
-    for _ in range(30):
-        limit.measured(1000, 1e4)
-    assert limit.value == cost(space.cheapest()).macs_per_pixel
+def test_time_goes_as_far_as_the_network_is_fast() -> None:
+    budget = TimeBudget(SearchSpace(), 0.045)
+    rng = random.Random(0)
+    specs = [budget.sample(rng) for _ in range(60)]
+    specs += [budget.mutate(spec, rng) for spec in specs]
+    shares = [reference_seconds(spec) / 0.045 for spec in specs]
+    assert min(shares) >= 0.55
+    assert max(shares) <= 1.0
+    macs = sorted(cost(spec).macs_per_pixel for spec in specs)
+    assert macs[-1] > 3 * macs[0]  # the same time, three times the arithmetic
+    assert max(reference_seconds(spec) for spec in budget.anchors()) <= 0.045
+
+
+def test_measurements_tell_how_fast_the_machine_is() -> None:
+    model = LatencyModel()
+    spec = SearchSpace().cheapest()
+    model.measured(spec, 100 * reference_seconds(spec))
+    assert model.predict(spec) == pytest.approx(reference_seconds(spec))  # one measurement may be a hiccup
+    for _ in range(4):
+        model.measured(spec, 2 * reference_seconds(spec))
+    assert model.predict(spec) == pytest.approx(2 * reference_seconds(spec))
+
+
+def test_lanes_that_stay_empty_cost_time() -> None:
+    block = SearchSpace().cheapest().block
+    eight, sixteen, twenty, odd = (
+        reference_seconds(Spec(block, width)) / cost(Spec(block, width)).macs_per_pixel
+        for width in (8, 16, 20, 32)
+    )
+    assert eight > sixteen
+    assert twenty > sixteen
+    assert twenty > odd
+
+
+def test_without_a_limit_there_is_no_budget() -> None:
+    with pytest.raises(SpecError):
+        budget_for(SearchSpace(), macs=None, seconds=None)
 
 
 def test_evolution_finds_better_specs_than_chance() -> None:
@@ -91,7 +119,7 @@ def test_evolution_finds_better_specs_than_chance() -> None:
                 spec = strategy.ask(ordinal)
                 # Something that a child inherits and that chance rarely finds.
                 score = sum(layer.type == LayerType.GATE for layer in spec.block) + spec.repeats / 10
-                strategy.tell(spec, TrialOutcome(score, cost(spec).macs_per_pixel))
+                strategy.tell(spec, TrialOutcome(score))
                 scores.append(score)
             total[name] += sum(sorted(scores)[-3:])
     assert total["evolution"] > 1.15 * total["random"]
@@ -110,7 +138,7 @@ def test_a_space_that_is_used_up_says_so(name: str) -> None:
         stem_kernels=(3,),
         head_kernels=(3,),
     )
-    strategy = STRATEGIES[name](space, MacLimit(space, macs=1e9, seconds=None), seed=0, planned=10)
+    strategy = STRATEGIES[name](MacBudget(space, 1e9), seed=0, planned=10)
     specs = [strategy.ask(1), strategy.ask(2)]
     assert {spec.repeats for spec in specs} == {1, 2}
     with pytest.raises(SpaceExhaustedError):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from autoisp_core.spec import SearchSpace, Spec
+from autoisp_core.spec import Spec
 
 from autoisp_search.domain import Search, Trial, TrialState
 from autoisp_search.strategies.base import BudgetedStrategy, SpaceExhaustedError, Strategy, TrialOutcome
+from autoisp_search.strategies.budgets import budget_for
 from autoisp_search.strategies.evolution import EvolutionStrategy
-from autoisp_search.strategies.limits import MacLimit
 from autoisp_search.strategies.random import RandomStrategy
 
 STRATEGIES: dict[str, type[BudgetedStrategy]] = {"evolution": EvolutionStrategy, "random": RandomStrategy}
@@ -29,9 +29,8 @@ __all__ = [
 def rebuild(search: Search, trials: Iterable[Trial]) -> Strategy:
     """The strategy as it was before: all specs of the first rung, results in the order they came."""
     settings = search.settings
-    space = settings.space or SearchSpace()
-    limit = MacLimit(space, macs=search.macs_limit, seconds=search.seconds_limit)
-    strategy = STRATEGIES[settings.strategy](space, limit, seed=settings.seed, planned=search.rungs[0].trials)
+    budget = budget_for(settings.space, macs=search.macs_limit, seconds=search.seconds_limit)
+    strategy = STRATEGIES[settings.strategy](budget, seed=settings.seed, planned=search.rungs[0].trials)
     first_rung = [trial for trial in trials if trial.rung == 0]
     specs = {trial.ordinal: _parsed(trial.spec) for trial in first_rung}
     for trial in first_rung:
@@ -53,7 +52,6 @@ def outcome(trial: Trial) -> TrialOutcome:
     cost = trial.cost
     return TrialOutcome(
         psnr_db=trial.quality.psnr_db if trial.quality and trial.state is TrialState.SUCCEEDED else None,
-        macs_per_pixel=cost.macs_per_pixel if cost else None,
         seconds_per_megapixel=(cost.seconds_per_megapixel or None) if cost else None,
         pruned=trial.state is TrialState.PRUNED,
     )

@@ -5,18 +5,15 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Protocol
 
-from autoisp_core.spec import SearchSpace, Spec, SpecError, anchor_specs, canonical_hash
+from autoisp_core.spec import Spec, SpecError, canonical_hash
 
-from autoisp_search.strategies.limits import MacLimit
+from autoisp_search.strategies.budgets import Budget
+from autoisp_search.strategies.sizes import PLAIN_BLOCK
 
 _ATTEMPTS = 60
 _MOST_ANCHORS = 6
-
-# Going through all plain stacks takes longer than the rest of a decision, and few budgets come up.
-_anchors_within = lru_cache(maxsize=256)(anchor_specs)
 
 
 class SpaceExhaustedError(Exception):
@@ -29,12 +26,11 @@ class TrialOutcome:
 
     Attributes:
         psnr_db: None if it failed or was pruned.
-        macs_per_pixel, seconds_per_megapixel: measured; None where nothing was.
+        seconds_per_megapixel: measured; None where nothing was.
         pruned: it was over the budget.
     """
 
     psnr_db: float | None = None
-    macs_per_pixel: float | None = None
     seconds_per_megapixel: float | None = None
     pruned: bool = False
 
@@ -63,15 +59,13 @@ class BudgetedStrategy(ABC):
     """Begins with plain stacks scaled to the budget, then does as a subclass proposes.
 
     Args:
-        space: what may be proposed.
-        limit: most MAC per pixel.
+        budget: draws what it allows.
         seed: of the search.
         planned: trials of the first rung: about a quarter of them are plain stacks.
     """
 
-    def __init__(self, space: SearchSpace, limit: MacLimit, *, seed: int, planned: int) -> None:
-        self.space = space
-        self.limit = limit
+    def __init__(self, budget: Budget, *, seed: int, planned: int) -> None:
+        self.budget = budget
         self._seed = seed
         self._anchors = min(_MOST_ANCHORS, max(min(2, planned), round(planned / 4)))
         self._asked: set[str] = set()
@@ -81,14 +75,14 @@ class BudgetedStrategy(ABC):
         """See :meth:`Strategy.ask`."""
         # Seeded by the ordinal: what a restarted service draws does not depend on what was drawn before.
         rng = random.Random(f"{self._seed}:{ordinal}")
-        max_macs = self._finite_limit()
-        candidates = self._anchors_left(max_macs) if ordinal <= 3 * self._anchors else []
-        for spec in candidates:
+        # A stack over the budget is worth nothing as an anchor: the next best takes its place.
+        anchors_due = self._plain < self._anchors and ordinal <= 3 * self._anchors
+        for spec in self.budget.anchors() if anchors_due else ():
             if self._accept(spec):
                 return spec
         for _ in range(_ATTEMPTS):
             try:
-                spec = self.propose(rng, max_macs)
+                spec = self.propose(rng)
             except SpecError:
                 break
             if self._accept(spec):
@@ -97,8 +91,8 @@ class BudgetedStrategy(ABC):
 
     def tell(self, spec: Spec, result: TrialOutcome) -> None:
         """See :meth:`Strategy.tell`."""
-        if result.macs_per_pixel and result.seconds_per_megapixel:
-            self.limit.measured(result.macs_per_pixel, result.seconds_per_megapixel)
+        if result.seconds_per_megapixel:
+            self.budget.measured(spec, result.seconds_per_megapixel)
         if result.pruned and _is_plain(spec):
             self._plain -= 1
         self.learn(spec, result)
@@ -109,7 +103,7 @@ class BudgetedStrategy(ABC):
         self._plain += _is_plain(spec)
 
     @abstractmethod
-    def propose(self, rng: random.Random, max_macs: float) -> Spec:
+    def propose(self, rng: random.Random) -> Spec:
         """A candidate within the budget; it may have been asked before."""
 
     @abstractmethod
@@ -123,17 +117,6 @@ class BudgetedStrategy(ABC):
         self.remember(spec, spec_hash)
         return True
 
-    def _anchors_left(self, max_macs: float) -> tuple[Spec, ...]:
-        # A stack over the budget is worth nothing as an anchor: the next best takes its place.
-        return _anchors_within(max_macs, self.space) if self._plain < self._anchors else ()
-
-    def _finite_limit(self) -> float:
-        return min(self.limit.value, 1e12)
-
 
 def _is_plain(spec: Spec) -> bool:
-    """Whether the block is one dense 3×3 convolution, as the anchors' is."""
-    return spec.block[:-1] == _PLAIN
-
-
-_PLAIN = Spec.code((1, 1, 3, 0, 0))
+    return spec.block == PLAIN_BLOCK

@@ -8,10 +8,10 @@ from __future__ import annotations
 import random
 from collections import deque
 
-from autoisp_core.spec import SearchSpace, Spec
+from autoisp_core.spec import Spec
 
 from autoisp_search.strategies.base import BudgetedStrategy, TrialOutcome
-from autoisp_search.strategies.limits import MacLimit
+from autoisp_search.strategies.budgets import Budget
 
 POPULATION = 16
 TOURNAMENT = 6
@@ -27,18 +27,18 @@ class EvolutionStrategy(BudgetedStrategy):
     Age, not quality, removes a spec from the population: what was only lucky is soon forgotten.
     """
 
-    def __init__(self, space: SearchSpace, limit: MacLimit, *, seed: int, planned: int) -> None:
-        super().__init__(space, limit, seed=seed, planned=planned)
+    def __init__(self, budget: Budget, *, seed: int, planned: int) -> None:
+        super().__init__(budget, seed=seed, planned=planned)
         self._population: deque[tuple[float, Spec]] = deque(maxlen=POPULATION)
         self._warm_up = min(POPULATION, max(_LEAST_WARM_UP, round(_WARM_UP * planned)))
 
-    def propose(self, rng: random.Random, max_macs: float) -> Spec:
+    def propose(self, rng: random.Random) -> Spec:
         """See :meth:`BudgetedStrategy.propose`."""
         if len(self._population) < self._warm_up:
-            return self.space.sample_within(rng, max_macs)
+            return self.budget.sample(rng)
         players = rng.sample(list(self._population), min(TOURNAMENT, len(self._population)))
         _, parent = max(players, key=lambda player: player[0])
-        return self.space.mutate_within(parent, rng, max_macs)
+        return self.budget.mutate(parent, rng)
 
     def learn(self, spec: Spec, result: TrialOutcome) -> None:
         """Joins the population if it was trained and kept the budget."""

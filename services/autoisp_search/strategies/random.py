@@ -12,9 +12,9 @@ from autoisp_search.strategies.base import BudgetedStrategy, TrialOutcome
 class RandomStrategy(BudgetedStrategy):
     """Draws anew each time."""
 
-    def propose(self, rng: random.Random, max_macs: float) -> Spec:
+    def propose(self, rng: random.Random) -> Spec:
         """See :meth:`BudgetedStrategy.propose`."""
-        return self.space.sample_within(rng, max_macs)
+        return self.budget.sample(rng)
 
     def learn(self, spec: Spec, result: TrialOutcome) -> None:
         """Nothing: the next draw does not depend on it."""
