@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from autoisp_core.spec import canonical_hash
+from autoisp_core.spec import Spec, canonical_hash
 
 from autoisp_search.domain import Search, SearchState, Trial, TrialState
 from autoisp_search.outcome import first_rung_failure
@@ -59,19 +59,25 @@ def advance(search: Search, trials: Sequence[Trial], now: datetime) -> Decision:
 
 def _next_of_first(search: Search, known: Sequence[Trial], strategy: Strategy, now: datetime) -> Trial | None:
     ordinal = len(known) + 1
-    if _first_wants_more(search, known):
-        try:
-            spec = strategy.ask(ordinal)
-        except SpaceExhaustedError:
-            return None
-    elif all(trial.state is TrialState.PRUNED for trial in known):
-        # Before the budget is called out of reach, the cheapest network of all must have been refused too.
-        spec = search.settings.space.cheapest()
-        if canonical_hash(spec) in {trial.spec_hash for trial in known}:
-            return None
-    else:
+    spec = _proposed(search, known, strategy, ordinal) or _last_resort(search, known)
+    if spec is None:
         return None
     return Trial(search.search_id, 0, ordinal, spec.to_json(), canonical_hash(spec), create_time=now)
+
+
+def _proposed(search: Search, known: Sequence[Trial], strategy: Strategy, ordinal: int) -> Spec | None:
+    try:
+        return strategy.ask(ordinal) if _first_wants_more(search, known) else None
+    except SpaceExhaustedError:
+        return None
+
+
+def _last_resort(search: Search, known: Sequence[Trial]) -> Spec | None:
+    """The cheapest spec of all, which must be refused too before a budget is called out of reach."""
+    if any(trial.state is not TrialState.PRUNED for trial in known):
+        return None
+    cheapest = search.settings.space.cheapest()
+    return None if canonical_hash(cheapest) in {trial.spec_hash for trial in known} else cheapest
 
 
 def _first_wants_more(search: Search, known: Sequence[Trial]) -> bool:
