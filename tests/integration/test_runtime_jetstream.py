@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -319,23 +320,24 @@ async def test_a_cancelled_fetch_gives_back_what_was_on_its_way(
 ) -> None:
     await ensure_topology(nats_connection.js, ack_wait_s=60)  # what gets lost stays away
     source = PullSource(nats_connection, t.WORKER_TRIALS)
-    sent = [f"t-{i}" for i in range(30)]
+    sent = [f"t-{i}" for i in range(50)]
     got: list[str] = []
     publishing = asyncio.create_task(send_trials(publisher, *sent))
     deadline = time.monotonic() + 30
-    while len(got) < len(sent):
+    for i in itertools.count():
         assert time.monotonic() < deadline, "a message was lost"
-        fetching = asyncio.create_task(source.fetch(1, 5))
-        await asyncio.sleep(0.0005 * (len(got) % 7))
+        fetching = asyncio.create_task(source.fetch(1 + i % 3, None if i % 2 else 5))
+        for _ in range(i % 11):
+            await asyncio.sleep(0)
+        if i % 5:
+            await asyncio.sleep(0.0005 * (i % 7))
         fetching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
+        with contextlib.suppress(asyncio.CancelledError, UnavailableError):
             for msg in await fetching:
                 got.append(msg.subject)
-                await msg.ack_sync()
-        if publishing.done():
-            for msg in await source.fetch(5):
-                got.append(msg.subject)
-                await msg.ack_sync()
+                await msg.ack_sync(timeout=10)
+        if publishing.done() and len(got) == len(sent):
+            break
     assert sorted(got) == sorted(command_subject(Command.TRIAL_RUN, i) for i in sent)
 
 

@@ -1,14 +1,15 @@
-"""Pulling messages, with an end that both sides agree on.
+"""Pulling messages, with an end that both sides agree on and no message left lying about.
 
 nats-py's own ``fetch`` races its timer against the server's and leaves late messages in a queue, where they
-age past their ack wait unseen. Here every request has its own inbox, the *server's* expiry ends it, and
-whatever arrives while we walk away is handed back at once.
+age past their ack wait unseen. Here the *server's* expiry ends a request, and whatever comes while nobody
+asks (a fetch was cancelled) is handed back at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 
 import nats.errors
@@ -24,12 +25,18 @@ _NO_MESSAGES, _EXPIRED, _HEARTBEAT = "404", "408", "100"
 
 
 class PullSource:
-    """One durable consumer to fetch from."""
+    """One durable consumer to fetch from, one request at a time."""
 
     def __init__(self, connection: NatsConnection, spec: ConsumerSpec) -> None:
         self.spec = spec
         self._connection = connection
         self._request_subject = f"$JS.API.CONSUMER.MSG.NEXT.{spec.stream}.{spec.durable}"
+        self._inbox = connection.client.new_inbox()
+        self._subscribing: asyncio.Future[Subscription] | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._numbers = itertools.count()
+        self._reply = ""
+        self._received: asyncio.Queue[Msg] | None = None
 
     async def fetch(self, batch: int, expires_s: float | None = None) -> list[Msg]:
         """Up to ``batch`` messages: those there now (``expires_s`` None), or the first within ``expires_s``.
@@ -39,29 +46,55 @@ class PullSource:
         Raises:
             UnavailableError: the server is away, or has no such consumer (yet).
         """
-        client = self._connection.client
         request: dict[str, object] = {"batch": batch}
         if expires_s is None:
             request["no_wait"] = True
         else:
             request["expires"] = int(expires_s * 1e9)
-        received: asyncio.Queue[Msg] = asyncio.Queue()
-        inbox = client.new_inbox()
-        try:
-            subscription = await client.subscribe(inbox, cb=received.put)
+        async with self._one_at_a_time:
             messages: list[Msg] = []
+            received = self._received = asyncio.Queue()
+            self._reply = f"{self._inbox}.{next(self._numbers)}"
             try:
-                await client.publish(self._request_subject, json.dumps(request).encode(), inbox)
+                await self._subscribe()
+                client = self._connection.client
+                await client.publish(self._request_subject, json.dumps(request).encode(), self._reply)
                 await self._collect(messages, received, batch, (expires_s or 0.0) + _ANSWER_WAIT_S)
-                await _forget(subscription)
-            except BaseException:
-                await _give_back(messages, subscription, received)
+                await _give_back(self._end())
+            except BaseException as error:
+                await _give_back([*messages, *self._end()])
+                if isinstance(error, (nats.errors.Error, OSError)):
+                    raise UnavailableError(
+                        f"can't fetch from {self.spec.durable}: {error or type(error).__name__}"
+                    ) from error
                 raise
             return messages
-        except (nats.errors.Error, OSError) as error:
-            raise UnavailableError(
-                f"can't fetch from {self.spec.durable}: {error or type(error).__name__}"
-            ) from error
+
+    def _end(self) -> list[Msg]:
+        """Nobody asks any more; returns what came beyond the request (left over from a cancelled one)."""
+        received, self._received = self._received, None
+        return [] if received is None else [received.get_nowait() for _ in range(received.qsize())]
+
+    async def _subscribe(self) -> None:
+        if self._subscribing is None:
+            # Shielded: a cancelled subscription would stay at the server with nobody to end it.
+            subscribing = self._connection.client.subscribe(f"{self._inbox}.*", cb=self._route)
+            self._subscribing = asyncio.ensure_future(subscribing)
+        try:
+            await asyncio.shield(self._subscribing)
+        except nats.errors.Error:
+            self._subscribing = None
+            raise
+
+    async def _route(self, msg: Msg) -> None:
+        """Messages keep their own subject, so they go to whoever asks now; statuses name their request."""
+        if _status(msg) is not None:
+            if self._received is not None and msg.subject == self._reply:
+                self._received.put_nowait(msg)
+        elif self._received is not None:
+            self._received.put_nowait(msg)
+        else:
+            await _give_back([msg])
 
     async def _collect(
         self, messages: list[Msg], received: asyncio.Queue[Msg], batch: int, timeout_s: float
@@ -86,16 +119,10 @@ class PullSource:
                 raise UnavailableError(f"NATS refused {self.spec.durable}: {status} {description}".rstrip())
 
 
-async def _give_back(messages: list[Msg], subscription: Subscription, received: asyncio.Queue[Msg]) -> None:
-    # Where the connection is gone, JetStream redelivers after the ack wait.
-    with contextlib.suppress(nats.errors.Error, TimeoutError, OSError):
-        for msg in messages:
-            await msg.nak()
-        async with asyncio.timeout(_ANSWER_WAIT_S):
-            # Ends with a round trip, after which nothing more can arrive.
-            await subscription.drain()  # type: ignore[no-untyped-call]
-        while not received.empty():
-            msg = received.get_nowait()
+async def _give_back(messages: list[Msg]) -> None:
+    for msg in messages:
+        # Where the connection is gone, JetStream redelivers after the ack wait.
+        with contextlib.suppress(nats.errors.Error, OSError):
             if _status(msg) is None:
                 await msg.nak()
 
@@ -103,9 +130,3 @@ async def _give_back(messages: list[Msg], subscription: Subscription, received: 
 def _status(msg: Msg) -> str | None:
     """The status code of a control message; None for a real one."""
     return None if not msg.headers or msg.data else msg.headers.get("Status")
-
-
-async def _forget(subscription: Subscription) -> None:
-    # Already drained or disconnected is fine: the server forgets it with the connection.
-    with contextlib.suppress(nats.errors.Error, OSError):
-        await subscription.unsubscribe()
