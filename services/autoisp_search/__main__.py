@@ -26,10 +26,12 @@ async def build(runtime: Runtime[SearchConfig]) -> None:
     """Wire the service."""
     store = SqlSearchStore(runtime.database, OutboxSender(runtime.outbox))
     changes = Changes()
+    runtime.on_stopping(changes.close)
     searches = Searches(store, StoredDatasets(runtime.artifacts), changes, now)
     results = ResultHandlers(store, changes, now)
     runtime.serve(add_SearchServiceServicer_to_server, SearchServicer(searches, store, changes))
-    runtime.consume(SEARCH_RESULTS, ResultConsumer(results), batch=16)
+    consumer = ResultConsumer(results)
+    runtime.consume(SEARCH_RESULTS, consumer, batch=16, patient=True, on_dead_letter=consumer.bury)
     runtime.spawn("resume", results.resume())
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import structlog
 from autoisp.events.v1 import events_pb2
 from autoisp.search.v1 import search_pb2
+from autoisp_core.errors import AutoISPError
 from autoisp_core.names import SEARCH, TRIAL
 from autoisp_runtime.jetstream import Envelope, Event
 from autoisp_runtime.outbox import Outbox
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from autoisp_search.domain import Failure, Outgoing, TrialResult, TrialState
+from autoisp_search.store import outbox
 from autoisp_search.usecases import ResultHandlers
 from autoisp_search.wire import common
 from autoisp_search.wire.messages import sendable
@@ -18,6 +23,7 @@ from autoisp_search.wire.searches import result_from
 
 _log = structlog.get_logger(__name__)
 
+_TRIAL_ID = re.compile(r"(?P<search>.+)-(?P<trial>r\d+-\d{4,})")
 _ENDS = {
     search_pb2.TRIAL_STATE_SUCCEEDED,
     search_pb2.TRIAL_STATE_FAILED,
@@ -33,8 +39,11 @@ class OutboxSender:
         self._outbox = outbox
 
     async def __call__(self, session: AsyncSession, message: Outgoing) -> None:
-        """Into the session's transaction."""
-        await self._outbox.add(session, *sendable(message))
+        """Into the session's transaction, unless it waits there already."""
+        new = sendable(message)
+        waiting = await session.scalar(select(outbox.c.id).where(outbox.c.event_id == new.event_id))
+        if waiting is None:
+            await self._outbox.add(session, *new)
 
 
 class ResultConsumer:
@@ -64,6 +73,15 @@ class ResultConsumer:
                 await self._handlers.completed(search_id, trial_id, _result(trial))
             case other:
                 _log.warning("not for this service", kind=other)
+
+    async def bury(self, envelope: Envelope, error: AutoISPError) -> None:
+        """An event that can't be handled: what it was about failed, or its search would wait for ever."""
+        failure = Failure(error.reason, f"the worker's result can't be used: {error}")
+        if envelope.kind == Event.PROTOTYPE_PROFILED:
+            await self._handlers.profiled(envelope.resource_id, failure)
+        elif envelope.kind == Event.TRIAL_COMPLETED and (ids := _TRIAL_ID.fullmatch(envelope.resource_id)):
+            result = TrialResult(TrialState.FAILED, failure=failure)
+            await self._handlers.completed(ids["search"], ids["trial"], result)
 
     async def _profiled(self, event: events_pb2.PrototypeProfiled) -> None:
         (search_id,) = SEARCH.parse(event.search, "search")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,13 @@ from autoisp.events.v1 import events_pb2
 from autoisp.prototype.v1 import prototype_pb2
 from autoisp.search.v1 import search_pb2, search_pb2_grpc
 from autoisp_client.errors import from_rpc_error
-from autoisp_core.errors import AlreadyExistsError, AutoISPError, InvalidArgumentError, NotFoundError
+from autoisp_core.errors import (
+    AlreadyExistsError,
+    AutoISPError,
+    InvalidArgumentError,
+    NotFoundError,
+    UnavailableError,
+)
 from autoisp_runtime.artifacts import ArtifactStore
 from autoisp_runtime.jetstream import NatsConnection
 from autoisp_testing.nats import NatsServer
@@ -193,6 +200,31 @@ async def test_cancelling_over_the_bus(process: ServiceProcess, worker: Scripted
         await asyncio.sleep(0.3)  # late results
         assert await trials_of(process, name) == before
         assert await stub.CancelSearch(search_pb2.CancelSearchRequest(name=name)) == cancelled
+
+
+async def test_a_stop_does_not_wait_for_watchers(process: ServiceProcess, dataset: str) -> None:
+    with process.start():
+        async with connected(process) as stub:
+            name = (await stub.CreateSearch(request(dataset))).name
+            watching = stub.WatchSearch(search_pb2.WatchSearchRequest(name=name))
+            await watching.read()
+            began = time.monotonic()
+            assert await asyncio.to_thread(process.stop) == 0
+            assert time.monotonic() - began < 5
+            assert isinstance(await refusal(watching.read()), UnavailableError)
+
+
+async def test_a_result_that_makes_no_sense_fails_its_trial(
+    process: ServiceProcess, worker: ScriptedWorker, dataset: str
+) -> None:
+    worker.garbage = {"r0-0002", "r0-0003"}
+    async with connected(process) as stub:
+        name = (await stub.CreateSearch(request(dataset, "a-r0-0001"))).name
+    search = await ended(process, name)
+    assert search.state == search_pb2.SEARCH_STATE_SUCCEEDED
+    assert search.trial_counts.failed == 2
+    failed = [trial for trial in await trials_of(process, name) if trial.HasField("failure")]
+    assert [trial.failure.reason for trial in failed] == ["UNDECODABLE"] * 2
 
 
 async def refusal(call: Awaitable[object]) -> AutoISPError:

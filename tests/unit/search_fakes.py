@@ -34,6 +34,7 @@ from autoisp_search.domain.dataset import DatasetInfo
 from autoisp_search.plan import default_plan
 from autoisp_search.strategies.latency import reference_seconds
 from autoisp_search.usecases import Changes, ResultHandlers, SearchDraft, Searches
+from autoisp_search.wire.messages import sendable
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -69,20 +70,25 @@ class FakeDatasets:
 
 
 class FakeStore:
-    """Keeps everything in dictionaries; a failed transaction leaves no trace."""
+    """Keeps everything in dictionaries; a failed transaction leaves no trace.
+
+    Attributes:
+        sent: messages that wait for the worker; the same one is sent once, as JetStream would see to.
+    """
 
     def __init__(self) -> None:
+        self.known: set[str] = set()
         self.searches: dict[str, tuple[Search, str]] = {}
         self.rows: dict[tuple[str, str], Trial] = {}
         self.sent: list[Outgoing] = []
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[FakeStore]:
-        before = copy.copy(self.searches), copy.copy(self.rows), list(self.sent)
+        before = copy.copy(self.searches), copy.copy(self.rows), list(self.sent), copy.copy(self.known)
         try:
             yield self
         except BaseException:
-            self.searches, self.rows, self.sent = before
+            self.searches, self.rows, self.sent, self.known = before
             raise
 
     async def insert(self, search: Search, fingerprint: str) -> None:
@@ -108,7 +114,10 @@ class FakeStore:
         self.rows[trial.search_id, trial.trial_id] = trial
 
     async def emit(self, message: Outgoing) -> None:
-        self.sent.append(message)
+        event_id = sendable(message).event_id
+        if event_id not in self.known:
+            self.known.add(event_id)
+            self.sent.append(message)
 
     async def view(self, search: Search) -> SearchView:
         trials = await self.trials(search.search_id)

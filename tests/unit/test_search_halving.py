@@ -133,7 +133,7 @@ async def test_a_budget_out_of_reach_names_the_cheapest_and_the_fix() -> None:
     assert search.failure.reason == "BUDGET_UNREACHABLE"
     assert "0.9" in search.failure.message
     assert "at most 5 instead of 100" in search.failure.message
-    assert len(trials) <= 6 * 2 + 8 + 1
+    assert len(trials) <= 6 * 2 + 8 + 3  # one was in flight
     assert SearchSpace().cheapest().to_json() in {trial.spec for trial in trials}
 
 

@@ -10,6 +10,7 @@ from autoisp_core.errors import (
     FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
+    UnavailableError,
 )
 from autoisp_core.pagination import PageRequest
 from autoisp_search.domain import (
@@ -30,6 +31,7 @@ from autoisp_search.domain import (
     TrialState,
 )
 from autoisp_search.usecases import watch
+from autoisp_search.usecases.results import SILENCE
 from search_fakes import COUNTED, FakeClock, FakeStore, FakeWorker, Service, artifact, draft, run_to_end
 
 RUNGS = (Rung(4, seconds=1.0), Rung(2, seconds=2.0))
@@ -272,6 +274,40 @@ async def test_a_slow_watcher_gets_the_latest_once(service: Service, worker: Fak
 async def test_watching_what_is_not_there(service: Service) -> None:
     with pytest.raises(NotFoundError):
         await anext(watch(service.store, service.changes, "none"))
+
+
+async def test_a_broker_that_lost_its_disk_is_told_again(service: Service, worker: FakeWorker) -> None:
+    def lose_the_disk() -> None:
+        service.store.known.clear()
+        service.store.sent.clear()
+
+    await service.searches.create(draft(rungs=RUNGS), "s")
+    lose_the_disk()
+    assert await service.results.resume() == 1
+    assert [type(message) for message in service.store.sent] == [ProfilePrototype]
+    await worker.step(service)
+    await service.results.reported("s", "r0-0001", "w", 0.5, 1)
+    lose_the_disk()
+    await service.results.resume()
+    assert [m.trial.trial_id for m in service.store.sent if isinstance(m, RunTrial)] == ["r0-0002"]
+    service.clock.now += 2 * SILENCE
+    await service.results.resume()
+    again = [m.trial.trial_id for m in service.store.sent if isinstance(m, RunTrial)]
+    assert sorted(again) == ["r0-0001", "r0-0002"]
+    await run_to_end(worker, service)
+    assert (await service.searches.get("s")).search.state is SearchState.SUCCEEDED
+    assert await service.results.resume() == 0
+
+
+async def test_a_stopping_server_ends_its_watches(service: Service) -> None:
+    await service.searches.create(draft(), "s")
+    changes = watch(service.store, service.changes, "s")
+    await anext(changes)
+    waiting = asyncio.ensure_future(anext(changes))
+    await asyncio.sleep(0.01)
+    service.changes.close()
+    with pytest.raises(UnavailableError):
+        await asyncio.wait_for(waiting, 1)
 
 
 async def history(seed: int | None) -> list[tuple[str, str, str]]:

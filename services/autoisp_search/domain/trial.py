@@ -39,6 +39,7 @@ class Trial:
         parent: trial id at the rung below that this one continues; empty at the first rung.
         told: position among the finished trials of the search, from 1; None until then. A strategy is rebuilt
             by telling it the results in this order.
+        heard: when its worker last gave a sign of life.
         revision: revision of the search at the trial's last change.
     """
 
@@ -62,6 +63,7 @@ class Trial:
     start_time: datetime | None = None
     end_time: datetime | None = None
     told: int | None = None
+    heard: datetime | None = None
     revision: int = 0
 
     @property
@@ -94,6 +96,7 @@ class Trial:
             progress=max(self.progress, min(1.0, progress)),
             steps=steps,
             start_time=self.start_time or now,
+            heard=now,
         )
 
     def completed(self, result: TrialResult, told: int, now: datetime) -> Trial:

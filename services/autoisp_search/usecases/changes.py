@@ -13,11 +13,18 @@ class Changes:
 
     def __init__(self) -> None:
         self._listeners: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self.closed = False
 
     def notify(self, search_id: str) -> None:
         """Wake all who listen to this search."""
         for changed in self._listeners.get(search_id, ()):
             changed.set()
+
+    def close(self) -> None:
+        """Wake all, for good: this process stops."""
+        self.closed = True
+        for search_id in self._listeners:
+            self.notify(search_id)
 
     @contextmanager
     def listen(self, search_id: str) -> Iterator[asyncio.Event]:

@@ -67,7 +67,7 @@ class Transaction(Protocol):
         ...
 
     async def emit(self, message: Outgoing) -> None:
-        """Send after the commit, once."""
+        """Send after the commit; what still waits to be sent is not sent twice."""
         ...
 
 

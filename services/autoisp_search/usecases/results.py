@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 from autoisp_search.domain import (
     Failure,
+    ProfilePrototype,
     PrototypeProfile,
     RunTrial,
     Search,
     SearchCompleted,
     SearchState,
+    Trial,
     TrialResult,
     TrialState,
 )
@@ -19,6 +23,9 @@ from autoisp_search.halving import advance
 from autoisp_search.outcome import unreachable_macs
 from autoisp_search.usecases.changes import Changes
 from autoisp_search.usecases.ports import Clock, SearchStore, Transaction
+
+SILENCE = timedelta(minutes=10)
+"""A worker reports every second or two; one not heard for so long is gone."""
 
 
 class ResultHandlers:
@@ -80,15 +87,31 @@ class ResultHandlers:
         self._changes.notify(search_id)
 
     async def resume(self) -> int:
-        """Go on with every unfinished search, as after a start; returns how many there are."""
+        """Go on with every unfinished search, as after a start; returns how many there are.
+
+        What nobody is heard to work on is commanded once more, in case the broker lost its disk. Else
+        JetStream knows the command's id and drops the copy, or the worker knows the result and only tells it.
+        """
         unfinished = await self._store.unfinished()
         for search_id in unfinished:
             async with self._store.transaction() as transaction:
                 search = await transaction.search(search_id)
-                if search is not None and search.state is SearchState.RUNNING:
+                if search is None or search.state.final:
+                    continue
+                if search.state is SearchState.PROFILING:
+                    await transaction.emit(ProfilePrototype(search))
+                else:
+                    await self._command_again(transaction, search)
                     await self._advance(transaction, search.changed())
             self._changes.notify(search_id)
         return len(unfinished)
+
+    async def _command_again(self, transaction: Transaction, search: Search) -> None:
+        trials = {trial.trial_id: trial for trial in await transaction.trials(search.search_id)}
+        silent_since = self._clock() - SILENCE
+        for trial in trials.values():
+            if not trial.state.final and (trial.heard is None or trial.heard < silent_since):
+                await self._command(transaction, search, trial, trials)
 
     async def _advance(self, transaction: Transaction, search: Search) -> None:
         trials = {trial.trial_id: trial for trial in await transaction.trials(search.search_id)}
@@ -96,13 +119,19 @@ class ResultHandlers:
         search = decision.search
         for trial in decision.start:
             await transaction.save_trial(trial.at(search.revision))
-            parent = trials.get(trial.parent)
-            checkpoint = parent.checkpoint if parent else None
-            await transaction.emit(RunTrial(search, trial, search.rungs[trial.rung], checkpoint))
+            await self._command(transaction, search, trial, trials)
         await transaction.save(search)
         if search.state is SearchState.SUCCEEDED:
             view = await transaction.view(search)
             await transaction.emit(SearchCompleted(view, trials[search.best_trial]))
+
+    @staticmethod
+    async def _command(
+        transaction: Transaction, search: Search, trial: Trial, trials: Mapping[str, Trial]
+    ) -> None:
+        parent = trials.get(trial.parent)
+        checkpoint = parent.checkpoint if parent else None
+        await transaction.emit(RunTrial(search, trial, search.rungs[trial.rung], checkpoint))
 
 
 def _checked(result: TrialResult) -> TrialResult:

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from autoisp_core.errors import NotFoundError
+from autoisp_core.errors import NotFoundError, UnavailableError
 from autoisp_core.names import search_name
 
 from autoisp_search.domain import SearchView, Trial
@@ -25,6 +25,7 @@ async def watch(store: SearchStore, changes: Changes, search_id: str) -> AsyncIt
 
     Raises:
         NotFoundError: no such search.
+        UnavailableError: this process stops; watch again, later or elsewhere.
     """
     seen, shown = 0, None
     with changes.listen(search_id) as changed:
@@ -46,6 +47,8 @@ async def watch(store: SearchStore, changes: Changes, search_id: str) -> AsyncIt
             if final:
                 return
             seen = view.search.revision
+            if changes.closed:
+                raise UnavailableError(f"the server stops; watch {view.search.name} again when it is back")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), _POLL_SECONDS)
 
