@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 the job or one of its checks failed, 2 wrong input or surr
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -31,6 +32,8 @@ _UsageError = typer.BadParameter.__mro__[1]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code. No expected error shows a traceback."""
     words = spread(sys.argv[1:] if arguments is None else arguments)
+    # A plain SIGTERM would end us before the local services are stopped in order.
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = typer.main.get_command(app).main(words, prog_name="autoisp", standalone_mode=False)
         return code if isinstance(code, int) else 0
@@ -49,6 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(_usage_text(error), file=sys.stderr)
         return EXIT_INPUT
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _usage_text(error: Exception) -> str:

@@ -111,7 +111,12 @@ def test_many_clips_give_whole_ones():
     assert all((part.first_frame, part.end_frame) == (0, 3) for part in parts[:6])
 
 
-def test_a_clip_too_short_to_be_cut_is_named():
+def test_a_clip_too_short_to_be_cut_only_trains():
+    parts = split([clip("a", 100), clip("short", 11)], [clip("t", 30)])
+    assert shape(parts)[2] == ("short", TRAIN, 0, 11)
+
+
+def test_clips_too_short_to_validate_on_are_an_error():
     with pytest.raises(InvalidArgumentError, match=r"--footage short: 11 frames .* at least 12") as caught:
         split([clip("short", 11)], [clip("t", 30)])
     assert caught.value.field == "--footage"

@@ -14,7 +14,7 @@ TAIL_SHARE = 0.2
 GAP_FRAMES = 5
 """Frames between training and validation that neither uses: neighbours look alike."""
 FEWEST_FRAMES = 12
-"""Of a clip that both trains and validates."""
+"""Of a clip that both trains and validates: shorter ones only train."""
 
 
 def split(
@@ -23,14 +23,17 @@ def split(
     """The dataset's clips, in the order given.
 
     From :data:`WHOLE_CLIPS_FROM` training clips on, every fifth is for validation. Below, the last
-    :data:`TAIL_SHARE` of each clip's frames is, after a gap.
+    :data:`TAIL_SHARE` of each clip's frames is, after a gap; a clip too short to be cut only trains.
 
     Raises:
-        InvalidArgumentError: a clip is too short to be cut; names it.
+        InvalidArgumentError: no clip is long enough to be cut; names the longest.
     """
+    few = len(training) < WHOLE_CLIPS_FROM
+    if few and max(clip.frame_count for clip in training) < FEWEST_FRAMES:
+        raise _too_short(max(training, key=lambda clip: clip.frame_count))
     parts: list[ingest_pb2.DatasetClip] = []
     for index, clip in enumerate(training):
-        if len(training) < WHOLE_CLIPS_FROM:
+        if few:
             parts += _cut(clip)
         else:
             validates = index % EVERY == EVERY - 1
@@ -53,17 +56,21 @@ def describe(
 def _cut(clip: ingest_pb2.Clip) -> list[ingest_pb2.DatasetClip]:
     frames = clip.frame_count
     if frames < FEWEST_FRAMES:
-        raise InvalidArgumentError(
-            "--footage",
-            f"--footage {clip.display_name}: {frames} frames are too few to train and to validate on; "
-            f"give clips of at least {FEWEST_FRAMES} frames, or at least {WHOLE_CLIPS_FROM} clips",
-        )
+        return [_part(clip, ingest_pb2.SPLIT_TRAIN, 0, frames)]
     validation = max(2, round(frames * TAIL_SHARE))
     first = frames - validation
     return [
         _part(clip, ingest_pb2.SPLIT_TRAIN, 0, first - GAP_FRAMES),
         _part(clip, ingest_pb2.SPLIT_VALIDATION, first, frames),
     ]
+
+
+def _too_short(clip: ingest_pb2.Clip) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        "--footage",
+        f"--footage {clip.display_name}: {clip.frame_count} frames are too few to train and to validate on; "
+        f"give clips of at least {FEWEST_FRAMES} frames, or at least {WHOLE_CLIPS_FROM} clips",
+    )
 
 
 def _part(
