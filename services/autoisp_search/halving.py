@@ -11,7 +11,7 @@ from autoisp_core.spec import Spec, canonical_hash
 from autoisp_search.domain import Search, SearchState, Trial, TrialState
 from autoisp_search.outcome import first_rung_failure
 from autoisp_search.pareto import pareto_front, ranked, succeeded
-from autoisp_search.plan import first_rung_over, fitted_rung
+from autoisp_search.plan import first_rung_over, fitted_plan
 from autoisp_search.strategies import SpaceExhaustedError, Strategy, rebuild
 
 _GIVEN_UP_PER_TRIAL, _GIVEN_UP_MORE = 2, 8
@@ -114,9 +114,10 @@ def _next_promoted(search: Search, known: Sequence[Trial], now: datetime) -> Tri
 
 def _candidates(search: Search, known: Sequence[Trial]) -> list[Trial]:
     """Best first: of the rung below, or of the next one down that had any success."""
+    below = [trial for trial in known if trial.rung < search.rung]
     for rung in range(search.rung - 1, -1, -1):
         if found := succeeded(known, rung):
-            return ranked(search, found)
+            return ranked(search, found, below)
     return []
 
 
@@ -128,15 +129,15 @@ def _rung_through(search: Search, known: Sequence[Trial], now: datetime) -> Sear
         return _fitted(search, known) if search.adaptive else search
     # Training goes on from rung to rung, so the highest rung with a success has the best networks.
     top = max(trial.rung for trial in succeeded(known))
-    return search.succeeded(ranked(search, succeeded(known, top))[0].trial_id, now)
+    return search.succeeded(ranked(search, succeeded(known, top), known)[0].trial_id, now)
 
 
 def _fitted(search: Search, known: Sequence[Trial]) -> Search:
     settings = search.settings
-    rung = fitted_rung(
+    plan = fitted_plan(
         search.rungs, search.rung, known, settings.max_duration_seconds, settings.max_parallel_trials
     )
-    return replace(search, rungs=(*search.rungs[: search.rung], rung, *search.rungs[search.rung + 1 :]))
+    return replace(search, rungs=plan)
 
 
 def _with_results(search: Search, known: Sequence[Trial]) -> Search:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 
 from autoisp_search.domain import Search, Trial, TrialState
 
@@ -16,24 +17,30 @@ def succeeded(trials: Iterable[Trial], rung: int | None = None) -> list[Trial]:
     ]
 
 
-def ranked(search: Search, trials: Iterable[Trial]) -> list[Trial]:
+def ranked(search: Search, trials: Sequence[Trial], measured: Iterable[Trial]) -> list[Trial]:
     """Best first: within the budget, then PSNR, then cost, then age.
 
-    The cost is that of the trained and exported network. It may lie a little above a budget in seconds that
-    its untrained twin kept at the gate, since timings scatter; such trials come last.
+    Args:
+        search: its limits.
+        trials: what to rank; all have a quality.
+        measured: trials whose timings count. A spec is as fast as the fastest of its trials was: what else
+            the machine had to do only ever adds time.
     """
-    return sorted(
-        trials,
-        key=lambda trial: (not within_budget(search, trial), -_psnr(trial), _cost(trial), trial.trial_id),
-    )
+    seconds: dict[str, float] = {}
+    for trial in (*measured, *trials):
+        if trial.cost is not None and trial.state is TrialState.SUCCEEDED:
+            known = seconds.get(trial.spec_hash, math.inf)
+            seconds[trial.spec_hash] = min(known, trial.cost.seconds_per_megapixel)
+
+    def key(trial: Trial) -> tuple[object, ...]:
+        fits = _within(search, trial, seconds.get(trial.spec_hash, math.inf))
+        return (not fits, -_psnr(trial), _cost(trial), trial.trial_id)
+
+    return sorted(trials, key=key)
 
 
-def within_budget(search: Search, trial: Trial) -> bool:
-    """Whether the measured cost keeps every limit."""
-    cost = trial.cost
-    if cost is None:
-        return search.macs_limit is None and search.seconds_limit is None
-    macs, seconds = cost.macs_per_pixel, cost.seconds_per_megapixel
+def _within(search: Search, trial: Trial, seconds: float) -> bool:
+    macs = trial.cost.macs_per_pixel if trial.cost else None
     if search.macs_limit is not None and (macs is None or macs > search.macs_limit):
         return False
     return search.seconds_limit is None or seconds <= search.seconds_limit

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from statistics import median
 
-from autoisp_search.domain import Rung, Trial
+from autoisp_search.domain import Rung, Trial, TrialState
 
 FIRST_SHARE = 0.4
 """Share of the time that the first rung gets; the last one gets as much."""
 MIDDLE_SHARE = 0.2
 
 OVERHEAD_SECONDS = 3.0
-"""What a trial takes beside its training: export, gate, validation, artifacts."""
+"""What a trial takes beside its training (export, gate, validation, artifacts) until it is measured."""
 
 _SHORTEST, _USUAL, _LONGEST, _LEAST = 6.0, 12.0, 60.0, 2.0
 _FEWEST_TRIALS, _WANTED_TRIALS, _MANY_TRIALS = 4, 16, 48
@@ -35,37 +35,49 @@ def default_plan(max_duration_seconds: float, workers: int) -> tuple[Rung, ...]:
     last_share = 1 - FIRST_SHARE
     middle: tuple[Rung, ...] = ()
     count = _middle_trials(first.trials, workers)
-    if 2 * count <= first.trials:
-        middle = (Rung(count, seconds=_seconds(MIDDLE_SHARE * total / count)),)
+    seconds = _seconds(MIDDLE_SHARE * total / count)
+    if 2 * count <= first.trials and seconds > (first.seconds or 0.0):
+        middle = (Rung(count, seconds=seconds),)
         last_share -= MIDDLE_SHARE
     finalists = _finalists(workers, last_share * max_duration_seconds, (middle or (first,))[-1].trials)
     rounds = -(-finalists // workers)
     return (first, *middle, Rung(finalists, seconds=_seconds(last_share * max_duration_seconds / rounds)))
 
 
-def fitted_rung(
+def fitted_plan(
     plan: tuple[Rung, ...], index: int, trials: Iterable[Trial], max_duration: float, workers: int
-) -> Rung:
-    """Rung ``index`` (from 1), fitted to the time that is left and the workers that were really there."""
+) -> tuple[Rung, ...]:
+    """The plan with rung ``index`` (from 1) fitted to what happened so far.
+
+    It gets the time that is really left, for the workers that were really there, less what trials really took
+    beside their training. A middle rung that would not look longer at fewer trials is left out.
+    """
     finished = [trial for trial in trials if trial.busy_seconds]
     elapsed = elapsed_seconds(finished)
     busy = sum(trial.busy_seconds for trial in finished)
     present = min(workers, max(1, round(busy / elapsed))) if elapsed else workers
-    left = max_duration - elapsed
-    if index == len(plan) - 1:
-        count = _finalists(present, left, plan[index].trials)
-    else:
-        count = min(plan[index].trials, _middle_trials(len(finished), present))
-        left *= MIDDLE_SHARE / (1 - FIRST_SHARE)
-    rounds = -(-count // present)
-    return replace(plan[index], trials=count, seconds=_seconds(left / rounds))
+    left, overhead = max_duration - elapsed, _overhead(finished)
+    candidates = sum(trial.rung == index - 1 and trial.state is TrialState.SUCCEEDED for trial in finished)
+
+    def fitted(count: int, seconds: float) -> Rung:
+        rounds = -(-count // present)
+        return Rung(count, seconds=_seconds(seconds / rounds, overhead))
+
+    if index < len(plan) - 1:
+        count = min(plan[index].trials, max(present, candidates // 2))
+        middle = fitted(count, left * MIDDLE_SHARE / (1 - FIRST_SHARE))
+        if count > plan[-1].trials and (middle.seconds or 0) >= (plan[0].seconds or 0):
+            return (*plan[:index], middle, *plan[index + 1 :])
+        plan = (*plan[:index], *plan[index + 1 :])
+    finalists = _finalists(present, left, max(1, min(plan[index].trials, candidates)))
+    return (*plan[:index], fitted(finalists, left))
 
 
 def first_rung_over(trials: Iterable[Trial], rung: Rung, max_duration: float) -> bool:
     """Whether one more trial would bring the first rung further from its share of the time."""
-    elapsed = elapsed_seconds(trials)
-    expected = (rung.seconds or 0.0) + OVERHEAD_SECONDS
-    return elapsed + expected / 2 > FIRST_SHARE * max_duration
+    finished = [trial for trial in trials if trial.busy_seconds]
+    expected = (rung.seconds or 0.0) + _overhead(finished)
+    return elapsed_seconds(finished) + expected / 2 > FIRST_SHARE * max_duration
 
 
 def elapsed_seconds(trials: Iterable[Trial]) -> float:
@@ -105,5 +117,15 @@ def _finalists(workers: int, seconds: float, candidates: int) -> int:
     return min(wanted, candidates)
 
 
-def _seconds(slot: float) -> float:
-    return round(max(_LEAST, slot - OVERHEAD_SECONDS), 1)
+def _overhead(finished: Iterable[Trial]) -> float:
+    """Seconds that a trial takes beside its training, on these workers."""
+    measured = [
+        trial.busy_seconds - trial.train_seconds
+        for trial in finished
+        if trial.state is TrialState.SUCCEEDED and trial.train_seconds
+    ]
+    return max(0.0, median(measured)) if measured else OVERHEAD_SECONDS
+
+
+def _seconds(slot: float, overhead: float = OVERHEAD_SECONDS) -> float:
+    return round(max(_LEAST, slot - overhead), 1)

@@ -181,7 +181,7 @@ def trial(ordinal: int, psnr: float, macs: float, **changes: object) -> Trial:
 def test_ties_go_to_the_cheaper_and_the_budget_goes_first() -> None:
     search = replace(running_search(), macs_limit=1000.0, seconds_limit=None)
     trials = [trial(1, 28.0, 900), trial(2, 28.0, 800), trial(3, 30.0, 1001), trial(4, 27.0, 100)]
-    assert [t.ordinal for t in ranked(search, trials)] == [2, 1, 4, 3]
+    assert [t.ordinal for t in ranked(search, trials, trials)] == [2, 1, 4, 3]
 
 
 def test_the_pareto_front_takes_the_highest_fidelity_of_a_spec() -> None:

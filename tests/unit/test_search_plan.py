@@ -1,18 +1,26 @@
 """The service's own plan."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from autoisp_search.domain import Trial
-from autoisp_search.plan import default_plan, elapsed_seconds, fitted_rung
+from autoisp_search.domain import Trial, TrialState
+from autoisp_search.plan import default_plan, elapsed_seconds, fitted_plan
 from search_fakes import START
 
 
-def span(ordinal: int, begin: float, end: float) -> Trial:
-    trial = Trial("s", 0, ordinal, "{}", str(ordinal), START)
-    return replace(
-        trial, start_time=START + timedelta(seconds=begin), end_time=START + timedelta(seconds=end)
+def span(ordinal: int, begin: float, end: float, rung: int = 0, train: float | None = None) -> Trial:
+    """A trial that kept a worker busy so long, a second of it beside the training if not told otherwise."""
+    return Trial(
+        "s",
+        rung,
+        ordinal,
+        "{}",
+        str(ordinal),
+        START,
+        state=TrialState.SUCCEEDED,
+        train_seconds=end - begin - 1 if train is None else train,
+        start_time=START + timedelta(seconds=begin),
+        end_time=START + timedelta(seconds=end),
     )
 
 
@@ -49,18 +57,33 @@ def test_elapsed_time_has_no_pauses_and_counts_overlaps_once() -> None:
 
 def test_the_last_rung_takes_what_is_left() -> None:
     plan = default_plan(300, 2)
-    trials = [span(n, 100 * (n // 2), 100 * (n // 2) + 100) for n in range(4)]
-    rung = fitted_rung(plan, 2, trials, 300, 2)
-    assert (rung.trials, rung.seconds) == (2, 97.0)
+    trials = [span(n, 100 * (n // 2), 100 * (n // 2) + 100, rung=1) for n in range(4)]
+    fitted = fitted_plan(plan, 2, trials, 300, 2)
+    assert fitted[:2] == plan[:2]
+    assert (fitted[2].trials, fitted[2].seconds) == (2, 99.0)
 
 
 def test_a_missing_worker_costs_a_finalist_not_the_deadline() -> None:
     plan = default_plan(300, 2)
-    trials = [span(n, 50 * n, 50 * n + 50) for n in range(4)]
-    rung = fitted_rung(plan, 2, trials, 300, 2)
-    assert (rung.trials, rung.seconds) == (1, 97.0)
+    trials = [span(n, 50 * n, 50 * n + 50, rung=1) for n in range(4)]
+    last = fitted_plan(plan, 2, trials, 300, 2)[2]
+    assert (last.trials, last.seconds) == (1, 99.0)
 
 
 def test_a_late_search_still_trains_its_last_rung() -> None:
-    rung = fitted_rung(default_plan(60, 1), 1, [span(1, 0, 500)], 60, 1)
-    assert rung.seconds == 2.0
+    assert fitted_plan(default_plan(60, 1), 1, [span(1, 0, 500)], 60, 1)[1].seconds == 2.0
+
+
+def test_a_middle_rung_looks_longer_at_fewer_or_is_left_out() -> None:
+    plan = default_plan(300, 2)
+    many = [span(n, 13 * (n // 2), 13 * (n // 2) + 13) for n in range(16)]
+    fitted = fitted_plan(plan, 1, many, 300, 2)
+    assert len(fitted) == 3
+    assert fitted[1].trials == 4
+    assert (fitted[1].seconds or 0) > 12
+    few = many[:4]
+    fitted = fitted_plan(plan, 1, few, 300, 2)
+    assert len(fitted) == 2
+    assert (fitted[1].trials, fitted[1].seconds) == (2, 300 - 26 - 1)
+    slow = [span(n, 30 * (n // 2), 30 * (n // 2) + 30, train=12.0) for n in range(16)]
+    assert len(fitted_plan(plan, 1, slow, 300, 2)) == 2

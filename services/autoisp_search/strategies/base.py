@@ -13,7 +13,7 @@ from autoisp_search.strategies.budgets import Budget
 from autoisp_search.strategies.sizes import PLAIN_BLOCK
 
 _ATTEMPTS = 60
-_MOST_ANCHORS = 6
+_MOST_ANCHORS, _MOST_TRIES = 6, 5
 
 
 class SpaceExhaustedError(Exception):
@@ -69,14 +69,14 @@ class BudgetedStrategy(ABC):
         self._seed = seed
         self._anchors = min(_MOST_ANCHORS, max(min(2, planned), round(planned / 4)))
         self._asked: set[str] = set()
-        self._plain = 0
+        self._plain = self._plain_asked = 0
 
     def ask(self, ordinal: int) -> Spec:
         """See :meth:`Strategy.ask`."""
         # Seeded by the ordinal: what a restarted service draws does not depend on what was drawn before.
         rng = random.Random(f"{self._seed}:{ordinal}")
         # A stack over the budget is worth nothing as an anchor: the next best takes its place.
-        anchors_due = self._plain < self._anchors and ordinal <= 3 * self._anchors
+        anchors_due = self._plain < self._anchors and self._plain_asked < _MOST_TRIES * self._anchors
         for spec in self.budget.anchors() if anchors_due else ():
             if self._accept(spec):
                 return spec
@@ -101,6 +101,7 @@ class BudgetedStrategy(ABC):
         """See :meth:`Strategy.remember`."""
         self._asked.add(spec_hash)
         self._plain += _is_plain(spec)
+        self._plain_asked += _is_plain(spec)
 
     @abstractmethod
     def propose(self, rng: random.Random) -> Spec:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import median
-
 from autoisp_core.spec import Spec, cost
 
 _MACS_PER_SECOND = 48e9
@@ -16,7 +14,8 @@ _LANES, _BLOCK, _UNBLOCKED = 16, 8, 1.5
 _CCM_MACS, _COLOURS = 9, 3
 _PIXELS = 1e6
 _WINDOW = 24
-_PRIOR_VOTES = (1.0, 1.0)  # the first odd measurement alone must not decide
+_PRIOR_VOTES = (1.0,)  # the first measurement alone does not decide: it may be a hiccup
+_QUANTILE = 0.6  # rather a little too slow: what is over the budget costs a second and gives nothing
 
 
 class LatencyModel:
@@ -27,7 +26,8 @@ class LatencyModel:
 
     def predict(self, spec: Spec) -> float:
         """Seconds per output megapixel at one thread."""
-        return median(self._factors[-_WINDOW:]) * reference_seconds(spec)
+        factors = sorted(self._factors[-_WINDOW:])
+        return factors[int(_QUANTILE * (len(factors) - 1))] * reference_seconds(spec)
 
     def measured(self, spec: Spec, seconds_per_megapixel: float) -> None:
         """Learn how fast this machine is."""
