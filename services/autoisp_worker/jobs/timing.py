@@ -1,8 +1,9 @@
 """Seconds per megapixel: always the same picture size, one thread, medians, subjects taking turns.
 
 Small pictures flatter (all fits into the cache), large ones cost seconds with a slow prototype; 480×272 is
-between. Medians and turns keep a neighbour on the machine from deciding a comparison: what slows one subject
-down slows the others in the same round.
+between. What is timed is the processor time of the one thread that does it all: on an idle core that is the
+wall time, and on a busy one it leaves out the time that others had the core. Medians and turns take care of
+the rest, such as shared caches: what slows one subject down slows the others in the same round.
 """
 
 from __future__ import annotations
@@ -78,8 +79,8 @@ def _timed_run(developer: Developer, frames: Sequence[Frames], sensor: SensorPro
     sample = clip.sample(0, developer.frames, sensor.evaluation_noises()[0])
 
     def run() -> float:
-        begun = time.perf_counter()
+        begun = time.thread_time()
         develop(developer, sample)
-        return time.perf_counter() - begun
+        return time.thread_time() - begun
 
     return run
