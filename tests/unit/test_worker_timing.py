@@ -14,14 +14,15 @@ FRAMES = [np.zeros((32, 48, 3), np.uint8)]
 SENSOR = sensors.builtin("phone")
 
 
-class Sleeper:
-    """Develops nothing, in a given time; notes when."""
+class Spinner:
+    """Develops nothing, in a given processor time, after a given time without the processor."""
 
     macs_per_pixel = None
     inputs = ("raw",)
 
-    def __init__(self, seconds: float, frames: int = 1) -> None:
+    def __init__(self, seconds: float, frames: int = 1, preempted: float = 0.0) -> None:
         self.seconds = seconds
+        self.preempted = preempted
         self.frames = frames
         self.shapes: set[tuple[int, ...]] = set()
         self.calls = 0
@@ -29,12 +30,15 @@ class Sleeper:
     def run(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> Array:
         self.shapes.add(raw.shape)
         self.calls += 1
-        time.sleep(self.seconds)
+        time.sleep(self.preempted)
+        until = time.thread_time() + self.seconds
+        while time.thread_time() < until:
+            pass
         return np.zeros((3, 2 * raw.shape[-2], 2 * raw.shape[-1]), np.float32)
 
 
 def test_is_per_output_megapixel_and_keeps_the_ratio() -> None:
-    slow, quick = Sleeper(0.04), Sleeper(0.004)
+    slow, quick = Spinner(0.04), Spinner(0.004)
 
     measured = timing.seconds_per_megapixel({"a": slow, "b": quick}, FRAMES, SENSOR, seconds=0.1)
 
@@ -42,8 +46,16 @@ def test_is_per_output_megapixel_and_keeps_the_ratio() -> None:
     assert measured["a"] / measured["b"] == pytest.approx(10, rel=0.4)
 
 
+def test_time_that_others_had_the_processor_does_not_count() -> None:
+    preempted = Spinner(0.01, preempted=0.04)
+
+    measured = timing.seconds_per_megapixel({"a": preempted}, FRAMES, SENSOR, seconds=0.1)
+
+    assert measured["a"] == pytest.approx(0.01 / MEGAPIXELS, rel=0.25)
+
+
 def test_every_subject_sees_the_same_picture_with_its_own_window() -> None:
-    one, three = Sleeper(0.0), Sleeper(0.0, frames=3)
+    one, three = Spinner(0.0), Spinner(0.0, frames=3)
 
     timing.seconds_per_megapixel({"a": one, "b": three}, FRAMES, SENSOR, seconds=0.0)
 
@@ -52,7 +64,7 @@ def test_every_subject_sees_the_same_picture_with_its_own_window() -> None:
 
 
 def test_a_slow_subject_is_not_run_often() -> None:
-    slow, quick = Sleeper(0.1), Sleeper(0.0)
+    slow, quick = Spinner(0.1), Spinner(0.0)
 
     timing.seconds_per_megapixel({"a": slow, "b": quick}, FRAMES, SENSOR, seconds=0.0)
 
@@ -61,7 +73,7 @@ def test_a_slow_subject_is_not_run_often() -> None:
 
 
 def test_the_gate_lets_the_quick_pass_and_stops_the_slow() -> None:
-    quick, slow = Sleeper(0.001), Sleeper(0.02)
+    quick, slow = Spinner(0.001), Spinner(0.02)
     limit = 0.01 / MEGAPIXELS
 
     assert timing.within_limit(quick, FRAMES, SENSOR, limit)[0]
