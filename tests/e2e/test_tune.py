@@ -13,7 +13,17 @@ from command import assert_nothing_left, autoisp, make_footage, press_ctrl_c, pr
 
 pytestmark = pytest.mark.timeout(300)
 
-SHORT = ("--reduction", 2, "--noise", "0.01,0.0005", "--rung", "2x5steps", "1x8steps", "--test-frames", 4)
+SHORT = (
+    "--budget-macs",
+    1200,
+    "--noise",
+    "0.01,0.0005",
+    "--rung",
+    "2x5steps",
+    "1x8steps",
+    "--test-frames",
+    4,
+)
 
 
 @pytest.fixture
@@ -78,7 +88,7 @@ def test_tune_ends_with_a_network_and_its_report(tmp_path, footage, state):
 
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path, footage, state):
     words = [
-        *("tune", "--footage", footage, "--test", "zebra", "--reduction", 2, "--noise", "0.01,0.0005"),
+        *("tune", "--footage", footage, "--test", "zebra", "--budget-macs", 1200, "--noise", "0.01,0.0005"),
         *("--rung", "3x8steps", "1x8steps", "--test-frames", 2, "--state", state, "--workers", 1, "--json"),
     ]
     process = start(*words, folder=tmp_path)
