@@ -1,4 +1,4 @@
-"""The whole system as real processes, parts of which are killed in mid-trial: no trial missing, none twice."""
+"""The whole system as real processes, parts of which get killed: no trial is missing, none recorded twice."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from autoisp_worker.jobs.timing import seconds_per_megapixel
 from autoisp_worker.jobs.validation import mean_quality
 from autoisp_worker.tools import Tools
 
-_TIMING_SECONDS = 6.0
+_TIMING_SECONDS = 4.0
 _CROP_EDGE, _ENLARGE = 144, 3
 
 

@@ -1,0 +1,108 @@
+"""Commands as the worker reads them, and what it refuses to read."""
+
+from datetime import UTC, datetime
+
+import pytest
+from autoisp.common.v1 import common_pb2
+from autoisp.events.v1 import commands_pb2, events_pb2
+from autoisp.ingest.v1 import ingest_pb2
+from autoisp.search.v1 import search_pb2
+from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.sensor import IDENTITY_CCM, Noise
+from autoisp_worker import wire
+from autoisp_worker.domain import Cost, Fidelity, Quality, Split, TrialResult, TrialState
+
+MANIFEST = common_pb2.Artifact(uri="blobs/00/0", sha256="0" * 64, size_bytes=1)
+
+
+def run_trial(**fields: object) -> commands_pb2.RunTrial:
+    command = commands_pb2.RunTrial(
+        trial="searches/s/trials/t", spec="{}", manifest=MANIFEST, fidelity=search_pb2.Rung(steps=20)
+    )
+    command.MergeFrom(commands_pb2.RunTrial(**fields))  # type: ignore[arg-type]
+    return command
+
+
+def test_what_is_not_set_does_not_bind() -> None:
+    job = wire.trial_job(run_trial())
+
+    assert (job.macs_per_pixel_limit, job.seconds_per_megapixel_limit) == (None, None)
+    assert job.initial_checkpoint is None
+    assert job.fidelity == Fidelity(steps=20)
+    assert wire.trial_job(run_trial(macs_per_pixel_limit=0.5)).macs_per_pixel_limit == 0.5
+
+
+def test_seconds_replace_steps() -> None:
+    assert wire.trial_job(run_trial(fidelity=search_pb2.Rung(seconds=2.5))).fidelity == Fidelity(seconds=2.5)
+
+
+@pytest.mark.parametrize("rung", [search_pb2.Rung(trials=1), search_pb2.Rung(steps=-1)])
+def test_a_trial_without_training_is_refused(rung: search_pb2.Rung) -> None:
+    command = run_trial()
+    command.fidelity.CopyFrom(rung)
+
+    with pytest.raises(InvalidArgumentError, match="steps or seconds"):
+        wire.trial_job(command)
+
+
+def test_a_sensor_is_built_from_its_parts() -> None:
+    sensor = common_pb2.Sensor(builtin="phone", test_noise=common_pb2.Noise(shot=0.01, read=0.0005))
+
+    assert wire.trial_job(run_trial(sensor=sensor)).sensor.test_noise == Noise(0.01, 0.0005)
+    assert wire.trial_job(run_trial(sensor=sensor)).sensor.ccm != IDENTITY_CCM
+    sensor.identity_ccm = True
+    assert wire.trial_job(run_trial(sensor=sensor)).sensor.ccm == IDENTITY_CCM
+    toml = common_pb2.Sensor(toml='name = "mine"\n[gains]\nred = 1.5')
+    assert wire.trial_job(run_trial(sensor=toml)).sensor.gains[0] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("command", "field"),
+    [
+        (run_trial(sensor=common_pb2.Sensor(builtin="nonesuch")), "sensor"),
+        (run_trial(sensor=common_pb2.Sensor(toml="name =")), "sensor"),
+        (run_trial(manifest=common_pb2.Artifact(sha256="x")), "manifest"),
+    ],
+)
+def test_nonsense_names_its_field(command: commands_pb2.RunTrial, field: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        wire.trial_job(command)
+
+    assert caught.value.field == field
+
+
+def test_a_prototype_must_come_from_somewhere() -> None:
+    with pytest.raises(InvalidArgumentError, match="set builtin or onnx"):
+        wire.profile_job(commands_pb2.ProfilePrototype(search="searches/s", manifest=MANIFEST))
+
+
+def test_a_manifest_is_its_clips() -> None:
+    clip = ingest_pb2.Clip(name="clips/a", frame_count=9, source_sha256="ab", frames_uri="clips/a/frames")
+    entry = ingest_pb2.DatasetManifest.Entry(clip=clip, split=ingest_pb2.SPLIT_VALIDATION, first_frame=3)
+
+    (read,) = wire.manifest(ingest_pb2.DatasetManifest(entries=[entry]).SerializeToString())
+
+    assert (read.clip, read.split, read.first_frame, read.end_frame) == ("clips/a", Split.VALIDATION, 3, 9)
+    assert read.frame_count == 6
+    with pytest.raises(InvalidArgumentError, match="create the dataset again"):
+        wire.manifest(b"\xff\xff")
+
+
+def test_an_opaque_cost_has_no_macs_on_the_wire() -> None:
+    now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    result = TrialResult(
+        "searches/s/trials/t",
+        TrialState.SUCCEEDED,
+        "w",
+        start_time=now,
+        end_time=now,
+        cost=Cost(None, 1, 2, 0.5),
+        quality=Quality(30.0, 0.9),
+    )
+
+    trial = events_pb2.TrialCompleted.FromString(wire.trial_completed(result)).trial
+
+    assert not trial.cost.HasField("macs_per_pixel")
+    assert trial.quality.psnr_db == 30.0
+    assert trial.end_time.ToDatetime(tzinfo=UTC) == now
+    assert not trial.HasField("failure")
