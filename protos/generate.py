@@ -1,9 +1,9 @@
-"""Generates the Python code of the wire contract, or checks that the committed code is what would be generated.
+"""Generates the Python code of the wire contract, or checks that the committed code is up to date.
 
 Usage: python protos/generate.py [--check]
 
-Generated code is committed and never edited by hand. Generator and runtime are pinned together in constraints.txt,
-since code from one generator release needs at least that release of protobuf and grpcio.
+Generated code is committed and never edited by hand. Generator and runtime are pinned together in
+constraints.txt, since code from one generator release needs at least that release of protobuf and grpcio.
 """
 
 import argparse

@@ -1,0 +1,39 @@
+"""What pyproject.toml promises about dependencies."""
+
+import re
+import tomllib
+from importlib.metadata import distributions
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def name_of(requirement: str) -> str:
+    match = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert match, requirement
+    return re.sub(r"[-_.]+", "-", match.group()).lower()
+
+
+def pinned() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return {name_of(line): line.partition("==")[2] for line in lines if line and not line.startswith("#")}
+
+
+def test_the_light_installation_is_a_subset_of_the_whole() -> None:
+    whole = {name_of(requirement) for requirement in PROJECT["project"]["dependencies"]}
+    control = {name_of(requirement) for requirement in PROJECT["dependency-groups"]["control"]}
+
+    assert control <= whole
+    assert not control & {"torch", "kornia", "opencv-python-headless", "onnxruntime"}
+
+
+def test_everything_installed_is_pinned() -> None:
+    unpinned = {name_of(found.name) for found in distributions() if found.name} - pinned().keys()
+
+    assert unpinned <= {"autoisp", "setuptools"}  # setuptools: what venv itself puts there
+
+
+def test_nothing_installed_drags_torchvision_in() -> None:
+    assert "torchvision" not in pinned()
+    assert pinned()["torch"] == "2.13.0"
