@@ -102,8 +102,8 @@ class Artifacts(Protocol):
         """The artifact with this digest; None if there is none. Its media type may be unknown."""
         ...
 
-    async def put_file(self, path: Path, media_type: str = ...) -> Artifact:
-        """Store a file's bytes under their digest.
+    async def put_file(self, path: Path, media_type: str = ..., *, sha256: str = ...) -> Artifact:
+        """Store a file's bytes under their digest, which the caller may know already.
 
         Raises:
             ResourceExhaustedError: the store is full.

@@ -34,6 +34,9 @@ class Payload:
         """The same bytes in pieces of :data:`CHUNK_BYTES`; only the last is shorter."""
         waiting = bytearray()
         for block in self.blocks():
+            if not waiting and len(block) == CHUNK_BYTES:
+                yield block
+                continue
             waiting += block
             while len(waiting) >= CHUNK_BYTES:
                 yield bytes(waiting[:CHUNK_BYTES])

@@ -68,15 +68,23 @@ class ArtifactStore:
                 obstore.put(self._store, artifact.uri, data)
         return artifact
 
-    def put_file(self, path: Path, media_type: str = "application/octet-stream") -> Artifact:
+    def put_file(
+        self, path: Path, media_type: str = "application/octet-stream", *, sha256: str = ""
+    ) -> Artifact:
         """As :meth:`put_bytes`, for a file that need not fit into memory.
+
+        Args:
+            path: of the file.
+            media_type: as everywhere.
+            sha256: the file's digest, from who has just computed it; computed here if empty.
 
         Raises:
             ResourceExhaustedError: the store is full; nothing was written.
             UnavailableError: the store can't be reached.
         """
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        if not sha256:
+            with path.open("rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         artifact = _artifact(sha256, path.stat().st_size, media_type)
         if not self._has(artifact.uri, artifact.size_bytes):
             with self._typed_errors(artifact.uri), path.open("rb") as file:

@@ -21,9 +21,11 @@ class AsyncArtifactStore:
         """See :meth:`ArtifactStore.put_bytes`."""
         return await asyncio.to_thread(self.blocking.put_bytes, data, media_type)
 
-    async def put_file(self, path: Path, media_type: str = "application/octet-stream") -> Artifact:
+    async def put_file(
+        self, path: Path, media_type: str = "application/octet-stream", *, sha256: str = ""
+    ) -> Artifact:
         """See :meth:`ArtifactStore.put_file`."""
-        return await asyncio.to_thread(self.blocking.put_file, path, media_type)
+        return await asyncio.to_thread(self.blocking.put_file, path, media_type, sha256=sha256)
 
     async def get_bytes(self, artifact: Artifact) -> bytes:
         """See :meth:`ArtifactStore.get_bytes`."""

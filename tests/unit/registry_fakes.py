@@ -122,7 +122,7 @@ class FakeArtifacts:
     async def find(self, sha256: str) -> Artifact | None:
         return self.stored.get(sha256)
 
-    async def put_file(self, path: Path, media_type: str = "") -> Artifact:
+    async def put_file(self, path: Path, media_type: str = "", *, sha256: str = "") -> Artifact:
         raise NotImplementedError("uploads are tested against the real store")
 
     async def stream(self, artifact: Artifact, chunk_bytes: int = 1 << 20) -> AsyncIterator[bytes]:

@@ -60,7 +60,7 @@ class Transfers:
             sha256=announced.sha256,
             quota_bytes=self._quota_bytes,
         ) as file:
-            return await self._artifacts.put_file(file.path, announced.media_type)
+            return await self._artifacts.put_file(file.path, announced.media_type, sha256=file.sha256)
 
     async def find_version(self, name: str) -> Artifact:
         """The ONNX file of ``models/{m}/versions/{v}``.
