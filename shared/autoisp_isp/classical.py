@@ -17,6 +17,8 @@ _PEDESTAL, _CODES = 0.25, 65535.0
 _TEMPLATE, _SEARCH = 7, 21
 # Where in linear light the noise's strength behind the curve is taken.
 _MID_GREY = 0.2
+# Best mean PSNR of a grid over four clips, four noise levels and two colour matrices.
+_LUMA, _CHROMA = 0.55, 1.0
 
 
 class ClassicalPrototype:
@@ -64,10 +66,7 @@ def filter_strengths(gains: Array, ccm: Array, noise: Array) -> tuple[float, flo
     mixed = float(np.mean(np.square(ccm.astype(np.float64)) @ np.asarray(variances)))
     slope = 1.055 / 2.4 * _MID_GREY ** (1.0 / 2.4 - 1.0)
     deviation = 255.0 * slope * math.sqrt(mixed)
-    return LUMA_FACTOR * deviation, CHROMA_FACTOR * deviation
-
-
-LUMA_FACTOR, CHROMA_FACTOR = 1.0, 1.0
+    return _LUMA * deviation, _CHROMA * deviation
 
 
 def plain_picture(frame: Array, gains: Array, ccm: Array) -> npt.NDArray[np.uint8]:
