@@ -79,9 +79,9 @@ class Recipe:
 def loss_of(picture: Tensor, truth: Tensor) -> Tensor:
     """Mean over the batch of the logarithm of each patch's mean squared error: what PSNR measures.
 
-    A plain mean squared error would be ruled by the few patches with hard edges; the logarithm weighs a dB in a
-    flat patch like a dB in a busy one, as a mean of PSNR does. Patches that are better than about 37 dB count
-    less, since what is left in them is the footage's own compression.
+    A plain mean squared error would be ruled by the few patches with hard edges; the logarithm weighs a dB in
+    a flat patch like a dB in a busy one, as a mean of PSNR does. Patches that are better than about 37 dB
+    count less, since what is left in them is the footage's own compression.
 
     Args:
         picture: (N, 3, H, W) sRGB.

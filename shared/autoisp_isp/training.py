@@ -137,7 +137,8 @@ class _Run:
         if init_from is not None:
             _load(network, init_from, "init_from")
         # Channels last saves the convolutions a tenth to a fifth of their time.
-        self._network = network.to(self._device, memory_format=torch.channels_last).train()
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+        self._network = network.to(self._device).train()
         self._parameters = dict(self._network.named_parameters())
         self.averages = copied(self._parameters)
         self._optimizer = Optimizer(self._parameters, recipe)
