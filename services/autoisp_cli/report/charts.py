@@ -144,5 +144,6 @@ def _dot(outcome: Outcome, trial: search_pb2.Trial, cx: float, cy: float, cost: 
         return dot
     ring = element("circle", cx=cx, cy=cy, r=11, class_="winner")
     side = {"text_anchor": "end"} if cx > WIDTH * 0.7 else {}
-    label = text(cx - 16 if side else cx + 16, cy + 4, "chosen", class_="note model-text", **side)
+    # Beside the ring and above the front's line.
+    label = text(cx - 15 if side else cx + 15, cy - 8, "chosen", class_="note model-text", **side)
     return ring + dot + label

@@ -23,7 +23,7 @@ def choices(options: TuneOptions, prepared: Prepared, workers: str) -> dict[str,
         "Budget": _budget(options),
         "Sensor": options.sensor,
         "Test noise": _noise(search, options),
-        "Training": _training(search),
+        "Training": _training(search, options),
         "Strategy": f"{search.strategy}, seed {search.seed}",
         "Workers": workers,
         "Search": search.name + (" (resumed)" if prepared.resumed else ""),
@@ -44,10 +44,11 @@ def _noise(search: search_pb2.Search, options: TuneOptions) -> str:
     return f"shot {search.sensor.test_noise.shot:g}, read {search.sensor.test_noise.read:g}"
 
 
-def _training(search: search_pb2.Search) -> str:
+def _training(search: search_pb2.Search, options: TuneOptions) -> str:
     total = duration(search.max_duration.ToMilliseconds() / 1000)
     rungs = [
         f"{rung.trials} × " + (f"{rung.steps:,} steps" if rung.steps else f"{rung.seconds:.3g} s")
         for rung in search.rungs
     ]
-    return f"{total}: {', then '.join(rungs)}" if rungs else total
+    planned = ", then ".join(rungs)
+    return planned if options.rungs else f"{total}: {planned}"

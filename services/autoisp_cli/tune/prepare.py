@@ -47,6 +47,7 @@ def prepare(
             f"{learnt[name].display_name} has the same bytes as a test clip and is left out of training"
         )
         del learnt[name]
+    view.stage("upload", f"{len(learnt) + len(seen)} clips")
     with in_options():
         parts = splits.split(list(learnt.values()), list(seen.values()))
         dataset = make_dataset(client, parts)
