@@ -55,18 +55,30 @@ class TrialWatch:
         if await self._cancelled.includes(search_id):
             stop.request(StopReason.CANCELLED)
         newest = [TrialProgress(0.0, 0, 0.0)]
-        watcher = asyncio.create_task(self._look(trial, search_id, stop, newest))
+        ended = asyncio.Event()
+        watcher = asyncio.create_task(self._look(trial, search_id, stop, newest, ended))
         try:
             yield newest.append
         finally:
-            watcher.cancel()
+            # Told rather than cancelled: a publication that is just being confirmed swallows a cancellation
+            # (asyncio.wait_for before Python 3.12), and then this would wait for ever.
+            ended.set()
             await asyncio.wait({watcher})
 
-    async def _look(self, trial: str, search_id: str, stop: StopRequest, newest: list[TrialProgress]) -> None:
+    async def _look(
+        self,
+        trial: str,
+        search_id: str,
+        stop: StopRequest,
+        newest: list[TrialProgress],
+        ended: asyncio.Event,
+    ) -> None:
         give_up_at = time.monotonic() + self._limit_s
-        while not stop:
+        while not stop and not ended.is_set():
             await self._report(trial, newest)
-            await asyncio.sleep(_LOOK_EVERY_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY_S):
+                    await ended.wait()
             if time.monotonic() > give_up_at:
                 stop.request(StopReason.TIME_LIMIT)
             elif await self._cancelled.includes(search_id):

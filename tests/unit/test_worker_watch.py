@@ -1,0 +1,86 @@
+"""What looks after a running trial: it reports, it stops the trial, and it always ends with it."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+from autoisp.events.v1 import events_pb2
+from autoisp_runtime.jetstream import Publisher
+from autoisp_worker import watch
+from autoisp_worker.compute import StopReason, StopRequest
+from autoisp_worker.domain import TrialProgress
+
+TRIAL = "searches/s/trials/r0-0001"
+
+
+class Cancelled:
+    def __init__(self, *searches: str) -> None:
+        self.searches = set(searches)
+
+    async def includes(self, search_id: str) -> bool:
+        return search_id in self.searches
+
+
+class SlowPublisher:
+    """Confirms after a while, and swallows a cancellation as asyncio.wait_for can."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.reports: list[events_pb2.TrialReported] = []
+
+    async def publish(self, subject: str, payload: bytes, event_id: str, **options: Any) -> bool:
+        self.reports.append(events_pb2.TrialReported.FromString(payload))
+        try:
+            await asyncio.sleep(self.seconds)
+        except asyncio.CancelledError:
+            return True
+        return True
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "_LOOK_EVERY_S", 0.01)
+
+
+def watching(publisher: SlowPublisher, *cancelled: str, limit_s: float = 60.0) -> watch.TrialWatch:
+    return watch.TrialWatch(Cancelled(*cancelled), cast(Publisher, publisher), "worker-1", limit_s)
+
+
+async def test_ends_with_the_trial_even_if_a_publication_swallows_its_cancellation() -> None:
+    publisher, stop = SlowPublisher(0.05), StopRequest()
+
+    async with asyncio.timeout(5), watching(publisher).over(TRIAL, stop):
+        await asyncio.sleep(0.08)  # ends in the middle of a publication
+
+    assert not stop
+
+
+async def test_reports_the_newest_progress() -> None:
+    publisher = SlowPublisher()
+
+    async with watching(publisher).over(TRIAL, StopRequest()) as on_progress:
+        on_progress(TrialProgress(0.25, 10, 0.2))
+        on_progress(TrialProgress(0.5, 20, 0.1))
+        await asyncio.sleep(0.05)
+
+    assert publisher.reports[-1].progress == 0.5
+    assert publisher.reports[-1].steps == 20
+    assert publisher.reports[-1].worker == "worker-1"
+
+
+async def test_stops_a_trial_of_a_cancelled_search_before_it_starts() -> None:
+    stop = StopRequest()
+
+    async with watching(SlowPublisher(), "s").over(TRIAL, stop):
+        pass
+
+    assert stop.reason is StopReason.CANCELLED
+
+
+async def test_stops_a_trial_that_takes_too_long() -> None:
+    stop = StopRequest()
+
+    async with watching(SlowPublisher(), limit_s=0.02).over(TRIAL, stop):
+        await asyncio.sleep(0.1)
+
+    assert stop.reason is StopReason.TIME_LIMIT
