@@ -84,11 +84,17 @@ async def _serve(runtime: Runtime[C], stop: asyncio.Event) -> int:
         _log.critical(f"{crashed.get_name()} ended", exc_info=reason)
     _log.info("stopping")
     await _stop(runtime, config.stop_grace_seconds)
-    for task in (*endless, *finite):
-        task.cancel()
-    await asyncio.gather(*endless, *finite, return_exceptions=True)
+    await _cancelled({*endless, *finite})
     _log.info("stopped")
     return 1 if crashed else 0
+
+
+async def _cancelled(tasks: set[asyncio.Task[Any]]) -> None:
+    """Waits for their end. Asks more than once: a call that is just ending can swallow a cancellation."""
+    while tasks:
+        for task in tasks:
+            task.cancel()
+        _, tasks = await asyncio.wait(tasks, timeout=1.0)
 
 
 async def _first_crash(
