@@ -7,10 +7,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
-from autoisp_core.spec import Spec, SpecError, canonical_hash
+from autoisp_core.spec import RESIDUAL_PAIR, RESIDUAL_SINGLE, Spec, SpecError, canonical_hash
 
 from autoisp_search.strategies.budgets import Budget
-from autoisp_search.strategies.sizes import PLAIN_BLOCK
 
 _ATTEMPTS = 60
 _MOST_ANCHORS, _MOST_TRIES = 6, 5
@@ -120,4 +119,4 @@ class BudgetedStrategy(ABC):
 
 
 def _is_plain(spec: Spec) -> bool:
-    return spec.block == PLAIN_BLOCK
+    return spec.block in (RESIDUAL_PAIR, RESIDUAL_SINGLE)

@@ -6,10 +6,10 @@ import random
 from functools import lru_cache
 from typing import Protocol
 
-from autoisp_core.spec import SearchSpace, Spec, SpecError, anchor_specs
+from autoisp_core.spec import SearchSpace, Spec, SpecError, anchor_preference, anchor_specs, plain_stacks
 
 from autoisp_search.strategies.latency import LatencyModel
-from autoisp_search.strategies.sizes import plain_stacks, sizes_of
+from autoisp_search.strategies.sizes import sizes_of
 
 _ATTEMPTS = 40
 # Predictions scatter by 15 %: what is predicted to take all of the budget passes the gate every other time.
@@ -94,7 +94,7 @@ class TimeBudget:
         for spec in plain_stacks(self._space):  # cheapest first: the last that fits is the largest
             if self._share(spec) <= _MOST_SHARE:
                 best[spec.frames, spec.packing] = spec
-        return tuple(sorted(best.values(), key=_preference))
+        return tuple(sorted(best.values(), key=anchor_preference))
 
     def sample(self, rng: random.Random) -> Spec:
         """See :meth:`Budget.sample`; the fastest of many if none seems to fit: predictions err."""
@@ -143,11 +143,6 @@ def budget_for(space: SearchSpace, *, macs: float | None, seconds: float | None)
     if seconds is not None:
         return TimeBudget(space, seconds)
     raise SpecError("budget", "the search has no limit yet; its prototype must be profiled first")
-
-
-def _preference(spec: Spec) -> tuple[int, int]:
-    # As anchor_specs has it: three frames, and a quarter of the resolution, do best.
-    return ((3, 5, 1).index(spec.frames), -spec.packing)
 
 
 # Going through all plain stacks takes longer than the rest of a decision, and few limits come up.

@@ -4,7 +4,13 @@ A :class:`Spec` is one BlockQNN-style block (Network Structure Code tuples) plus
 Nothing here knows torch or ONNX; ``autoisp_isp`` builds and exports what a spec says.
 """
 
-from autoisp_core.spec.anchors import anchor_specs
+from autoisp_core.spec.anchors import (
+    RESIDUAL_PAIR,
+    RESIDUAL_SINGLE,
+    anchor_preference,
+    anchor_specs,
+    plain_stacks,
+)
 from autoisp_core.spec.canonical import canonical_hash
 from autoisp_core.spec.cost import Cost, cost
 from autoisp_core.spec.layers import Layer, LayerType
@@ -14,17 +20,21 @@ from autoisp_core.spec.space import SearchSpace
 
 __all__ = [
     "MAX_INDEX",
+    "RESIDUAL_PAIR",
+    "RESIDUAL_SINGLE",
     "Cost",
     "Layer",
     "LayerType",
     "SearchSpace",
     "Spec",
     "SpecError",
+    "anchor_preference",
     "anchor_specs",
     "canonical_hash",
     "cost",
     "has_coarse",
     "is_valid",
     "loose_ends",
+    "plain_stacks",
     "validate",
 ]

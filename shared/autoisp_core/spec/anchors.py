@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import lru_cache
 from itertools import product
 
 from autoisp_core.spec import blocks
 from autoisp_core.spec.cost import cost
-from autoisp_core.spec.layers import LayerType
+from autoisp_core.spec.layers import Layer, LayerType
 from autoisp_core.spec.model import Spec
 from autoisp_core.spec.space import SearchSpace
 
-_PLAIN = blocks.chain([(LayerType.CONV, 3)])
+RESIDUAL_PAIR = blocks.chain([(LayerType.CONV, 3)] * 2)
+"""Two dense 3×3 convolutions per residual: 1 dB above as many residuals of one convolution."""
+
+RESIDUAL_SINGLE = blocks.chain([(LayerType.CONV, 3)])
 
 
 def anchor_specs(max_macs: float, space: SearchSpace | None = None) -> tuple[Spec, ...]:
@@ -23,25 +28,34 @@ def anchor_specs(max_macs: float, space: SearchSpace | None = None) -> tuple[Spe
     Returns:
         At most one spec per (frames, packing); empty if no plain stack of the space fits.
     """
-    space = space or SearchSpace()
     best: dict[tuple[int, int], Spec] = {}
-    numbers = product(
+    for block in (RESIDUAL_PAIR, RESIDUAL_SINGLE):
+        fitting: dict[tuple[int, int], Spec] = {}
+        for spec in plain_stacks(space or SearchSpace(), block):  # cheapest first: the last that fits stays
+            if cost(spec).macs_per_pixel <= max_macs:
+                fitting[spec.frames, spec.packing] = spec
+        best = fitting | best
+    return tuple(sorted(best.values(), key=anchor_preference))
+
+
+@lru_cache(maxsize=16)
+def plain_stacks(space: SearchSpace, block: tuple[Layer, ...] = RESIDUAL_PAIR) -> tuple[Spec, ...]:
+    """All specs of the space with this block, fewest MAC first, among equals the fewest repeats."""
+    specs = filter(space.contains, _with_every_number(space, block))
+    return tuple(sorted(specs, key=lambda spec: (cost(spec).macs_per_pixel, spec.repeats)))
+
+
+def anchor_preference(spec: Spec) -> tuple[int, int]:
+    """Sorting key for anchors, the best bet first.
+
+    Three frames average most of the noise away and move little. Features at half resolution keep up with
+    motion better than those at a quarter, which in turn are faster for the same arithmetic.
+    """
+    return ((3, 5, 1).index(spec.frames), spec.packing)
+
+
+def _with_every_number(space: SearchSpace, block: tuple[Layer, ...]) -> Iterator[Spec]:
+    for numbers in product(
         space.widths, space.repeats, space.packings, space.frames, space.stem_kernels, space.head_kernels
-    )
-    for values in numbers:
-        spec = Spec(_PLAIN, *values)
-        if not space.contains(spec) or cost(spec).macs_per_pixel > max_macs:
-            continue
-        kept = best.get((spec.frames, spec.packing))
-        if kept is None or _spending(spec) > _spending(kept):
-            best[spec.frames, spec.packing] = spec
-    return tuple(sorted(best.values(), key=_preference))
-
-
-def _spending(spec: Spec) -> tuple[float, int]:
-    return (cost(spec).macs_per_pixel, spec.repeats)
-
-
-def _preference(spec: Spec) -> tuple[int, int]:
-    # Three frames average most of the noise away and move little; a quarter of the resolution sees furthest.
-    return ((3, 5, 1).index(spec.frames), -spec.packing)
+    ):
+        yield Spec(block, *numbers)

@@ -11,6 +11,12 @@ from autoisp_core.spec.layers import BINARY, Layer, LayerType
 Choice = tuple[LayerType, int]
 """A layer's type and kernel."""
 
+_SHARES: dict[Choice, int] = {(LayerType.CONV, 3): 6, (LayerType.CONV, 1): 2, (LayerType.COARSE, 3): 2}
+"""Dense 3×3 convolutions carry the learning; other choices are drawn once for each of these times."""
+
+_FROM_LAYER_BEFORE = 0.65
+"""Depth pays: this share of first predecessors is simply the layer before."""
+
 
 def is_unary(kind: LayerType) -> bool:
     """Whether the type reads exactly one predecessor."""
@@ -24,7 +30,7 @@ def chain(choices: Sequence[Choice]) -> tuple[Layer, ...]:
 
 
 def random_block(choices: Sequence[Choice], max_layers: int, rng: random.Random) -> tuple[Layer, ...]:
-    """A block of 1 … ``max_layers`` layers; half of the predecessors are simply the layer before."""
+    """A block of 1 … ``max_layers`` layers, more often a chain than not."""
     layers: list[Layer] = []
     for index in range(1, rng.randint(1, max_layers) + 1):
         kind, kernel = rng.choice(_weighted(choices))
@@ -55,8 +61,8 @@ def mutated(
 
 
 def _weighted(choices: Sequence[Choice]) -> list[Choice]:
-    """Convolutions carry the learning, so they are drawn three times as often as the rest."""
-    return [choice for choice in choices for _ in range(3 if choice[0] == LayerType.CONV else 1)]
+    """Every choice as often as it deserves to be drawn."""
+    return [choice for choice in choices for _ in range(_SHARES.get(choice, 1))]
 
 
 def _terminated(layers: Sequence[Layer]) -> tuple[Layer, ...]:
@@ -65,7 +71,7 @@ def _terminated(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
 def _wired(layer: Layer, rng: random.Random) -> Layer:
     previous = layer.index - 1
-    first = previous if rng.random() < 0.5 else rng.randint(0, previous)
+    first = previous if rng.random() < _FROM_LAYER_BEFORE else rng.randint(0, previous)
     if is_unary(layer.type):
         return replace(layer, pred1=first, pred2=0)
     others = [index for index in range(layer.index) if index != first] or [first]
