@@ -168,7 +168,12 @@ def test_numbers_as_people_read_them():
 
 
 def test_ticks_lie_within_their_scale():
-    for scale in (Scale(0.3, 9.7, 0, 100), Scale(2, 90_000, 0, 100, log=True), Scale(28.1, 28.4, 0, 100)):
+    for scale in (
+        Scale(0.3, 9.7, 0, 100),
+        Scale(2, 90_000, 0, 100, log=True),
+        Scale(28.1, 28.4, 0, 100),
+        Scale(41, 66, 0, 9, log=True),
+    ):
         ticks = scale.ticks()
         assert 2 <= len(ticks) <= 12
         assert all(-1e-6 <= scale(tick) <= 100 + 1e-6 for tick in ticks)

@@ -13,6 +13,7 @@ from autoisp_cli.report.outcome import MODEL, PROTOTYPE, Outcome, macs, subject
 from autoisp_cli.report.svg import Scale, axes, element, padded, picture, text
 
 WIDTH, HEIGHT = 860.0, 420.0
+_BUDGET_LABEL_WIDTH = 110.0
 RUNG_COLOURS = 5
 """How many rungs the style sheet has a colour for; later ones share the last."""
 
@@ -109,7 +110,7 @@ def _milliseconds(cost: common_pb2.Cost) -> float | None:
 def _budget(x: Scale, y: Scale, limit: float) -> Sequence[str]:
     at = x(limit)
     shade = {"x": at, "y": y.end, "width": x.end - at, "height": y.start - y.end}
-    left = at > (x.start + x.end) / 2
+    left = x.end - at < _BUDGET_LABEL_WIDTH
     label = text(
         at - 8 if left else at + 8,
         y.end + 14,

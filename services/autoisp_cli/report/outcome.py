@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,9 +81,9 @@ class Outcome:
         """One line: what was found, and whether it is good enough."""
         ratio = self.mac_ratio
         if ratio is not None:
-            cost = f"at 1/{ratio:,.0f} of the prototype's arithmetic"
+            cost = f"at 1/{whole(ratio)} of the prototype's arithmetic"
         elif self.latency_ratio is not None:
-            cost = f"{self.latency_ratio:,.0f}× faster than the prototype"
+            cost = f"{whole(self.latency_ratio)}× faster than the prototype"
         else:
             cost = "within the budget"
         count = len(self.evaluation.clips)
@@ -90,6 +91,11 @@ class Outcome:
         if self.passed:
             return f"Found a network {cost}, {where}"
         return f"No network passed every check; the best is {cost}, {where}"
+
+
+def whole(ratio: float) -> str:
+    """A ratio without decimals, rounded down: 99.6 is not yet 100."""
+    return f"{math.floor(ratio):,}" if ratio >= 10 else f"{math.floor(ratio * 10) / 10:g}"
 
 
 def subject(results: Sequence[evaluation_pb2.SubjectResult], label: str) -> evaluation_pb2.SubjectResult:

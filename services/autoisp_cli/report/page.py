@@ -13,7 +13,7 @@ from autoisp_core.spec import Spec, SpecError
 
 from autoisp_cli.report import block, charts
 from autoisp_cli.report.figures import Row, comparison, duration
-from autoisp_cli.report.outcome import MODEL, PROTOTYPE, Outcome, subject
+from autoisp_cli.report.outcome import MODEL, PROTOTYPE, Outcome, subject, whole
 from autoisp_cli.report.result import trial_states
 from autoisp_cli.report.snippet import snippet
 
@@ -65,6 +65,7 @@ def render(outcome: Outcome) -> str:
     rows: list[Row] = comparison(outcome)
     return environment.from_string(source).render(
         style=style,
+        whole=whole,
         outcome=outcome,
         verdict=outcome.verdict(),
         checks=list(outcome.version.gate.checks),

@@ -51,7 +51,9 @@ class Scale:
         if self.log:
             steps = [m * 10.0**e for e in range(-9, 12) for m in (1, 2, 5)]
             inside = [step for step in steps if self.low <= step <= self.high]
-            return inside if len(inside) <= count + 2 else inside[:: math.ceil(len(inside) / count)]
+            if len(inside) > 2:
+                return inside if len(inside) <= count + 2 else inside[:: math.ceil(len(inside) / count)]
+            # Less than a decade: even steps are rounder.
         step = _round_step((self.high - self.low) / count)
         first = math.ceil(self.low / step - 1e-9)
         return [index * step for index in range(first, math.floor(self.high / step + 1e-9) + 1)]
