@@ -76,7 +76,8 @@ def tune_command(
 
     The same command again goes on with an unfinished search, or shows a finished one.
     """
-    count = workers or default_workers()
+    # How many workers a server has, only the server knows: 0 leaves the choice to it.
+    count = workers or (0 if server else default_workers())
     options = TuneOptions(
         footage=footage,
         out=out,
