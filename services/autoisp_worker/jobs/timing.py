@@ -1,14 +1,14 @@
-"""Seconds per megapixel: always the same picture size, one thread, medians, subjects taking turns.
+"""Seconds per megapixel: always the same picture size, one thread, the fastest of many turns.
 
 Small pictures flatter (all fits into the cache), large ones cost seconds with a slow prototype; 480×272 is
 between. What is timed is the processor time of the one thread that does it all: on an idle core that is the
-wall time, and on a busy one it leaves out the time that others had the core. Medians and turns take care of
-the rest, such as shared caches: what slows one subject down slows the others in the same round.
+wall time, and on a busy one it leaves out the time that others had the core. Neighbours can still slow a run
+down, through shared caches, but never speed one up; so the fastest run tells most of the program and least of
+them.
 """
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -30,7 +30,7 @@ _GATE_ATTEMPTS = 3
 def seconds_per_megapixel(
     developers: Mapping[str, Developer], frames: Sequence[Frames], sensor: SensorProfile, *, seconds: float
 ) -> dict[str, float]:
-    """Median seconds per output megapixel of each developer, timed in turns.
+    """Least seconds per output megapixel of each developer, timed in turns.
 
     Args:
         developers: by label.
@@ -52,7 +52,7 @@ def seconds_per_megapixel(
             break
         for label, run in runs.items():
             times[label] += [run() for _ in range(repeats[label])]
-    return {label: statistics.median(taken) / _MEGAPIXELS for label, taken in times.items()}
+    return {label: min(taken) / _MEGAPIXELS for label, taken in times.items()}
 
 
 def within_limit(

@@ -127,7 +127,9 @@ class Cost(_message.Message):
     size_bytes: _builtins.int
     """Size of the ONNX file."""
     seconds_per_megapixel: _builtins.float
-    """Median wall time per output megapixel at one thread in ONNX Runtime (or of the prototype's own code)."""
+    """Processor time per output megapixel on one thread, in ONNX Runtime or in the prototype's own code: the fastest of
+    several runs.
+    """
     def __init__(
         self,
         *,
