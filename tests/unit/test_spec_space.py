@@ -4,6 +4,8 @@ import random
 
 import pytest
 from autoisp_core.spec import (
+    RESIDUAL_PAIR,
+    RESIDUAL_SINGLE,
     LayerType,
     SearchSpace,
     Spec,
@@ -11,6 +13,7 @@ from autoisp_core.spec import (
     anchor_specs,
     canonical_hash,
     cost,
+    plain_stacks,
     validate,
 )
 
@@ -99,6 +102,18 @@ def test_anchors_obey_a_narrower_space() -> None:
     space = SearchSpace(frames=(1,), packings=(2,))
     assert {(spec.frames, spec.packing) for spec in anchor_specs(2000, space)} == {(1, 2)}
     assert anchor_specs(1.0) == ()
+
+
+def test_anchors_are_residual_pairs_and_singles_where_pairs_do_not_fit() -> None:
+    assert {spec.block for spec in anchor_specs(3500)} == {RESIDUAL_PAIR}
+    assert {spec.block for spec in anchor_specs(3500, SearchSpace(max_layers=1))} == {RESIDUAL_SINGLE}
+
+
+def test_plain_stacks_come_cheapest_first() -> None:
+    stacks = plain_stacks(SPACE)
+    costs = [cost(spec).macs_per_pixel for spec in stacks]
+    assert costs == sorted(costs)
+    assert len(set(stacks)) == len(stacks)
 
 
 def test_json_round_trips() -> None:

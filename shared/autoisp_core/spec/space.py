@@ -96,10 +96,11 @@ class SearchSpace:
 
     def contains(self, spec: Spec) -> bool:
         """Whether the spec is valid and made of this space's choices only."""
+        choices = frozenset(self.choices())
         return (
             is_valid(spec)
             and len(spec.block) - 1 <= self.max_layers
-            and all((layer.type, layer.kernel) in self.choices() for layer in spec.block[:-1])
+            and all((layer.type, layer.kernel) in choices for layer in spec.block[:-1])
             and all(getattr(spec, name) in values for name, values in self._numbers().items())
         )
 
@@ -217,6 +218,9 @@ class SearchSpace:
 
     def _fit(self, spec: Spec, rng: random.Random, max_macs: float) -> Spec | None:
         """The same block with a width and repeats that nearly spend the budget, or None."""
+        smallest = replace(spec, width=min(self.widths), repeats=min(self.repeats))
+        if cost(smallest).macs_per_pixel > max_macs:
+            return None
         sizes = [
             replace(spec, width=width, repeats=repeats) for width in self.widths for repeats in self.repeats
         ]
