@@ -120,8 +120,6 @@ async def _stop(runtime: Runtime[C], grace_s: float) -> None:
     await asyncio.gather(
         runtime.server.stop(grace_s), *(consumer.stop(grace_s) for consumer in runtime.consumers)
     )
-    for callback in runtime.stop_callbacks:
-        await callback()
     if runtime.has_outbox:
         try:
             async with asyncio.timeout(_FLUSH_S):

@@ -79,7 +79,6 @@ class Runtime(Generic[C]):
         self.consumers: list[Consumer] = []
         self.tasks: list[tuple[str, Coroutine[Any, Any, object]]] = []
         self.stopping_callbacks: list[Callable[[], None]] = []
-        self.stop_callbacks: list[Callable[[], Awaitable[None]]] = []
         self._database = database
         self._outbox = outbox
 
@@ -167,10 +166,6 @@ class Runtime(Generic[C]):
     def on_stopping(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` when the stop begins: to end streams that would go on until the grace is over."""
         self.stopping_callbacks.append(callback)
-
-    def on_stop(self, callback: Callable[[], Awaitable[None]]) -> None:
-        """Call ``callback`` while stopping, after the last message and before the connections close."""
-        self.stop_callbacks.append(callback)
 
     async def close(self) -> None:
         """Close the connections."""
