@@ -34,6 +34,9 @@ ServerOption = Annotated[
 StateOption = Annotated[
     Path, typer.Option("--state", metavar="DIR", help="Folder of the local services' data.")
 ]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Trials at once; by default one per core.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="Show at most so many.")]
 

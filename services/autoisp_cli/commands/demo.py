@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from autoisp_core.errors import FailedPreconditionError
 
-from autoisp_cli.commands.common import DEFAULT_STATE, JsonOption, StateOption
+from autoisp_cli.commands.common import DEFAULT_STATE, JsonOption, StateOption, WorkersOption
 from autoisp_cli.commands.tune import run
 from autoisp_cli.local import default_workers
 from autoisp_cli.tune.options import TuneOptions
@@ -29,9 +29,7 @@ def demo_command(
     ] = Path("demo"),
     seed: Annotated[int, typer.Option("--seed", help="Of everything random.")] = 0,
     minutes: Annotated[float, typer.Option("--minutes", metavar="M", help="Training time in all.")] = MINUTES,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Trials at once; by default one per core.")
-    ] = None,
+    workers: WorkersOption = None,
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autoisp_cli.commands.common import DEFAULT_STATE, JsonOption, ServerOption, StateOption
+from autoisp_cli.commands.common import DEFAULT_STATE, JsonOption, ServerOption, StateOption, WorkersOption
 from autoisp_cli.local import default_workers
 from autoisp_cli.tune.job import tune
 from autoisp_cli.tune.options import TuneOptions
@@ -58,9 +58,7 @@ def tune_command(
         ),
     ] = [],  # noqa: B006 - typer copies it
     strategy: Annotated[str, typer.Option("--strategy", help="evolution or random.")] = "evolution",
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Trials at once; by default one per core.")
-    ] = None,
+    workers: WorkersOption = None,
     state: StateOption = DEFAULT_STATE,
     server: ServerOption = None,
     model: Annotated[

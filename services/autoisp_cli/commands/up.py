@@ -6,18 +6,13 @@ import json as json_module
 import sys
 import time
 from dataclasses import asdict
-from typing import Annotated
 
-import typer
 from rich.console import Console
 from rich.table import Table
 
-from autoisp_cli.commands.common import DEFAULT_STATE, JsonOption, StateOption
+from autoisp_cli.commands.common import DEFAULT_STATE, JsonOption, StateOption, WorkersOption
 from autoisp_cli.local import LocalStack, default_workers
 
-WorkersOption = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Trials at once; by default one per core.")
-]
 _POLL_SECONDS = 0.2
 
 
