@@ -43,6 +43,9 @@ class FakeStore:
 
     def __init__(self) -> None:
         self.clips: dict[str, Clip] = {}
+        self.adding = asyncio.Event()
+        self.commit_seconds = 0.0
+        self.away = False
         self.unowned: dict[str, tuple[str, datetime]] = {}
         self.datasets: dict[str, Dataset] = {}
         self.published: set[str] = set()
@@ -57,11 +60,17 @@ class FakeStore:
         return [uri for uri, (who, at) in self.unowned.items() if who == owner or at < before]
 
     async def add_clip(self, clip: Clip) -> Clip:
+        self.adding.set()
+        await asyncio.sleep(self.commit_seconds)
+        if self.away:
+            raise UnavailableError("nobody knows whether that was committed")
         if clip.id not in self.clips:
             self.unowned.pop(clip.frames_uri, None)
         return self.clips.setdefault(clip.id, clip)
 
     async def get_clip(self, clip_id: str) -> Clip | None:
+        if self.away and self.adding.is_set():
+            raise UnavailableError("away")
         return self.clips.get(clip_id)
 
     async def find_clips(self, clip_ids: Sequence[str]) -> dict[str, Clip]:
@@ -254,6 +263,27 @@ async def test_a_cancelled_upload_waits_for_its_thread_and_leaves_nothing(parts:
     parts.decoder.go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await task
+    assert parts.nothing_is_kept()
+
+
+async def test_a_clip_keeps_its_frames_when_its_client_leaves_in_mid_commit(parts: Parts) -> None:
+    parts.store.commit_seconds = 0.05
+    task = asyncio.create_task(parts.uploaded())
+    await parts.store.adding.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    (clip,) = parts.store.clips.values()
+    assert parts.frames.kept == {clip.frames_uri: 5}
+
+
+async def test_frames_stay_noted_when_nobody_knows_whether_their_clip_was_committed(parts: Parts) -> None:
+    parts.store.away = True
+    with pytest.raises(UnavailableError):
+        await parts.uploaded()
+    assert parts.frames.kept.keys() == parts.store.unowned.keys()
+    parts.store.away = False
+    await parts.leftovers.recover()
     assert parts.nothing_is_kept()
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 import structlog
-from autoisp_core.errors import AlreadyExistsError, CancelledError
+from autoisp_core.errors import AlreadyExistsError, AutoISPError, CancelledError
 
 from autoisp_ingest.domain import Clip, Frame, UploadHeader, check_enough_frames, clip_id_of
 from autoisp_ingest.usecases.leftovers import Leftovers
@@ -101,7 +101,7 @@ class UploadClip:
         kept = False
         try:
             decoded = await self._decode(path, header, uri)
-            clip = await self._store.add_clip(
+            clip = await self._add(
                 Clip(
                     id=clip_id,
                     display_name=header.title,
@@ -119,13 +119,32 @@ class UploadClip:
             kept = clip.frames_uri == uri
         finally:
             if not kept:
-                await self._leftovers.discard(uri)
+                await self._discard_unless_kept(clip_id, uri)
         if clip.source_sha256 != header.sha256:
             raise AlreadyExistsError(
                 clip.name, f"{clip.name} is another clip with the same id; delete it first"
             )
         _log.info("clip ingested", clip=clip.name, frames=clip.frame_count, codec=clip.codec, new=kept)
         return clip
+
+    async def _add(self, clip: Clip) -> Clip:
+        adding = asyncio.ensure_future(self._store.add_clip(clip))
+        try:
+            return await asyncio.shield(adding)
+        except asyncio.CancelledError:
+            # The client is gone, but a commit under way can't be called back: wait for how it ends.
+            adding.add_done_callback(lambda done: done.cancelled() or done.exception())
+            await asyncio.wait({adding})
+            raise
+
+    async def _discard_unless_kept(self, clip_id: str, uri: str) -> None:
+        """Deletes frames that no clip holds. Whoever was cut off can't know: the store is asked."""
+        try:
+            stored = await self._store.get_clip(clip_id)
+        except AutoISPError:
+            return  # the frames stay noted as unowned; the next start clears them up
+        if stored is None or stored.frames_uri != uri:
+            await self._leftovers.discard(uri)
 
     async def _decode(self, path: Path, header: UploadHeader, uri: str) -> _Decoded:
         stop = threading.Event()
