@@ -49,9 +49,13 @@ def file_payload(path: Path, field: str = "path") -> Payload:
     """One file as it is.
 
     Raises:
-        InvalidArgumentError: there is no such file, or it is empty.
+        InvalidArgumentError: there is no such file, it can't be read, or it is empty.
     """
-    if not path.is_file():
+    try:
+        found = path.is_file()
+    except OSError as error:
+        raise _unreadable(path, field, error) from error
+    if not found:
         raise InvalidArgumentError(field, f"there is no file {path}; check the path")
     return _measured(path.name, lambda: _read(path), field, path)
 
@@ -63,19 +67,31 @@ def clip_payload(path: Path, field: str = "path") -> Payload:
     or owners, so that the same frames give the same digest wherever they lie.
 
     Raises:
-        InvalidArgumentError: there is no such path, the file is empty, or the folder has no PNG files.
+        InvalidArgumentError: there is no such path, it can't be read, the file is empty, or the folder has
+            no PNG files.
     """
-    if not path.is_dir():
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:
+        raise _unreadable(path, field, error) from error
+    if not is_folder:
         return file_payload(path, field)
-    frames = png_frames(path)
+    frames = png_frames(path, field)
     if not frames:
         raise InvalidArgumentError(field, f"the folder {path} has no .png files; give a folder of PNG frames")
     return _measured(f"{path.resolve().name}.tar", lambda: _tar(frames), field, path)
 
 
-def png_frames(folder: Path) -> list[Path]:
-    """The PNG files of a folder in the order people expect: ``frame2.png`` before ``frame10.png``."""
-    files = [path for path in folder.iterdir() if path.suffix.lower() == ".png" and path.is_file()]
+def png_frames(folder: Path, field: str = "path") -> list[Path]:
+    """The PNG files of a folder in the order people expect: ``frame2.png`` before ``frame10.png``.
+
+    Raises:
+        InvalidArgumentError: the folder can't be read.
+    """
+    try:
+        files = [path for path in folder.iterdir() if path.suffix.lower() == ".png" and path.is_file()]
+    except OSError as error:
+        raise _unreadable(folder, field, error) from error
     return sorted(files, key=lambda path: natural_key(path.name))
 
 
@@ -91,12 +107,14 @@ def _measured(filename: str, blocks: Callable[[], Iterator[bytes]], field: str, 
             digest.update(block)
             size += len(block)
     except OSError as error:
-        raise InvalidArgumentError(
-            field, f"can't read {path}: {error.strerror}; check its permissions"
-        ) from error
+        raise _unreadable(path, field, error) from error
     if size == 0:
         raise InvalidArgumentError(field, f"the file {path} is empty; give one with content")
     return Payload(filename, size, digest.hexdigest(), blocks)
+
+
+def _unreadable(path: Path, field: str, error: OSError) -> InvalidArgumentError:
+    return InvalidArgumentError(field, f"can't read {path}: {error.strerror}; check its permissions")
 
 
 def _read(path: Path) -> Iterator[bytes]:

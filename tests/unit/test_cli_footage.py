@@ -86,6 +86,29 @@ def test_nothing_to_judge_on_or_to_train_on(clips, word, test, message):
     assert caught.value.field == "--test"
 
 
+@pytest.mark.parametrize("inside", ["", "walk"])
+def test_a_folder_that_cannot_be_read_names_option_and_fix(clips, monkeypatch, inside):
+    iterdir = type(clips).iterdir
+
+    def guarded(path):
+        if path == clips / inside:
+            raise PermissionError(13, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(type(clips), "iterdir", guarded)
+    with pytest.raises(InvalidArgumentError, match="Permission denied; check its permissions") as caught:
+        find_clips([str(clips)], "--footage")
+    assert caught.value.field == "--footage"
+    assert str(clips / inside) in caught.value.message
+
+
+def test_a_path_that_cannot_be_looked_up_names_option_and_fix(clips):
+    for word, test in (("a" * 5000, []), (str(clips), ["b" * 5000])):
+        with pytest.raises(InvalidArgumentError, match="check the path") as caught:
+            separate(find_clips([word], "--footage"), test)
+        assert caught.value.field == ("--test" if test else "--footage")
+
+
 def clip(name, frames):
     return ingest_pb2.Clip(name=f"clips/{name}", display_name=name, frame_count=frames)
 
@@ -120,3 +143,9 @@ def test_clips_too_short_to_validate_on_are_an_error():
     with pytest.raises(InvalidArgumentError, match=r"--footage short: 11 frames .* at least 12") as caught:
         split([clip("short", 11)], [clip("t", 30)])
     assert caught.value.field == "--footage"
+
+
+def test_test_clips_that_are_all_of_the_training_clips_are_an_error():
+    with pytest.raises(InvalidArgumentError, match=r"the same bytes as a test clip.* --footage") as caught:
+        split([], [clip("t", 30)])
+    assert caught.value.field == "--test"

@@ -60,3 +60,18 @@ def test_what_is_not_there_is_named(tmp_path):
         with pytest.raises(InvalidArgumentError, match=message) as caught:
             clip_payload(tmp_path / name)
         assert name in caught.value.message
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(type(tmp_path), "iterdir", denied)
+    with pytest.raises(InvalidArgumentError, match="Permission denied; check its permissions") as caught:
+        clip_payload(tmp_path)
+    assert str(tmp_path) in caught.value.message
+
+
+def test_a_path_that_cannot_be_looked_up_is_an_input_error(tmp_path):
+    with pytest.raises(InvalidArgumentError, match="can't read"):
+        clip_payload(tmp_path / ("a" * 5000))

@@ -10,6 +10,8 @@ from pathlib import Path
 from autoisp_client.payload import natural_key, png_frames
 from autoisp_core.errors import InvalidArgumentError
 
+from autoisp_cli.tune.faults import in_options
+
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".ogv", ".y4m"}
 )
@@ -34,7 +36,7 @@ def find_clips(words: Sequence[str], option: str) -> list[Source]:
     A folder with ``.png`` files is one clip; any other stands for the video files and PNG folders in it.
 
     Raises:
-        InvalidArgumentError: something is not there, or nothing is in it; names ``option``.
+        InvalidArgumentError: something is not there or can't be read, or nothing is in it; names ``option``.
     """
     paths = [path for word in words for path in _expand(word, option)]
     if not paths:
@@ -45,6 +47,17 @@ def find_clips(words: Sequence[str], option: str) -> list[Source]:
 
 
 def _expand(word: str, option: str) -> list[Path]:
+    try:
+        return _looked_up(word, option)
+    except OSError as error:
+        raise InvalidArgumentError(
+            option,
+            f"{option} {error.filename or word}: can't look there: {error.strerror}; check the path and its "
+            "permissions",
+        ) from error
+
+
+def _looked_up(word: str, option: str) -> list[Path]:
     path = Path(word).expanduser()
     if path.is_dir():
         return _in_folder(path, option)
@@ -61,13 +74,14 @@ def _expand(word: str, option: str) -> list[Path]:
 
 
 def _in_folder(folder: Path, option: str) -> list[Path]:
-    if png_frames(folder):
+    if _frames(folder, option):
         return [folder]
     inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     clips = [
         path
         for path in inside
-        if (path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES) or (path.is_dir() and png_frames(path))
+        if (path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES)
+        or (path.is_dir() and _frames(path, option))
     ]
     if not clips:
         raise InvalidArgumentError(
@@ -76,6 +90,11 @@ def _in_folder(folder: Path, option: str) -> list[Path]:
             "frames in it",
         )
     return clips
+
+
+def _frames(folder: Path, option: str) -> list[Path]:
+    with in_options(option):
+        return png_frames(folder)
 
 
 def _named(paths: Sequence[Path]) -> list[Source]:
@@ -123,10 +142,18 @@ def _test_clips(word: str, footage: Sequence[Source]) -> list[Source]:
     named = [source for source in footage if source.answers_to(word)]
     if named:
         return named
-    if not Path(word).expanduser().exists() and not glob.has_magic(word):
+    if not _is_there(word) and not glob.has_magic(word):
         known = ", ".join(source.name for source in footage)
         raise InvalidArgumentError(
             "--test",
             f"--test {word}: no such path, and no clip of that name in --footage; the clips are {known}",
         )
     return find_clips([word], "--test")
+
+
+def _is_there(word: str) -> bool:
+    try:
+        return Path(word).expanduser().exists()
+    except OSError:
+        # Something is; what is wrong with it comes out when it is looked into.
+        return True

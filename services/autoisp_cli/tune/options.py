@@ -18,9 +18,14 @@ from autoisp_core.sensor import builtin as builtin_sensor
 
 STRATEGIES = ("evolution", "random")
 SHORTEST_MINUTES = 5 / 60
+LONGEST_MINUTES = 30 * 24 * 60.0
+MOST = 2**31 - 1
+"""Of whatever is counted: the messages have 32 bits for it."""
+LARGEST_SEED = 2**63 - 1
 T = TypeVar("T")
 
-_RUNG = re.compile(r"(\d+)x(\d+(?:\.\d+)?)(s|steps)")
+_RUNG = re.compile(r"([0-9]+)x([0-9]+(?:\.[0-9]+)?)(s|steps)")
+_MOST_DIGITS = 10
 
 
 @dataclass(frozen=True)
@@ -67,19 +72,33 @@ class TuneOptions:
             raise InvalidArgumentError(
                 "--minutes", f"--minutes {self.minutes:g} is too short; give at least {SHORTEST_MINUTES:.2g}"
             )
+        if self.minutes > LONGEST_MINUTES:
+            raise InvalidArgumentError(
+                "--minutes", f"--minutes {self.minutes:g} is too long; give at most {LONGEST_MINUTES:,.0f}"
+            )
         if self.strategy not in STRATEGIES:
             raise InvalidArgumentError(
                 "--strategy", f"--strategy {self.strategy} is unknown; use {' or '.join(STRATEGIES)}"
             )
         if self.seed < 0:
             raise InvalidArgumentError("--seed", f"--seed {self.seed} is negative; give 0 or more")
+        if self.seed > LARGEST_SEED:
+            raise InvalidArgumentError("--seed", f"--seed {self.seed} is too large; give at most 2^63 - 1")
         if self.trials is not None and self.trials < 1:
             raise InvalidArgumentError("--trials", f"--trials {self.trials}: give at least 1")
+        if self.trials is not None and self.trials > MOST:
+            raise InvalidArgumentError(
+                "--trials", f"--trials {self.trials} is too many; give at most {MOST:,}"
+            )
+        if self.max_parallel_trials > MOST:
+            raise InvalidArgumentError(
+                "--workers", f"--workers {self.max_parallel_trials} is too many; give at most {MOST:,}"
+            )
         if self.trials is not None and self.rungs:
             raise InvalidArgumentError("--trials", "--rung says how many trials run; leave out --trials")
         if self.model is not None:
             validate_user_id(self.model, "--model")
-        if self.out.exists() and not self.out.is_dir():
+        if _looked_at("--out", self.out, Path.exists) and not self.out.is_dir():
             raise InvalidArgumentError("--out", f"--out {self.out} is a file; give a folder")
         # Each is read once more when the messages are made; here it only has to be right.
         self.prototype_source()
@@ -97,7 +116,7 @@ class TuneOptions:
                 "--prototype", f"--prototype {self.prototype} is none; write builtin:classical or onnx:FILE"
             )
         path = Path(what).expanduser()
-        if not path.is_file():
+        if not _looked_at("--prototype", path, Path.is_file):
             raise InvalidArgumentError(
                 "--prototype", f"--prototype {self.prototype}: no such file; check the path"
             )
@@ -123,16 +142,21 @@ class TuneOptions:
         rungs = []
         for text in self.rungs:
             match = _RUNG.fullmatch(text.replace(" ", ""))
-            if match is None or int(match[1]) < 1 or (match[3] == "steps" and "." in match[2]):
+            if match is None or not match[1].strip("0") or (match[3] == "steps" and "." in match[2]):
                 raise InvalidArgumentError(
                     "--rung",
                     f"--rung {text} is none; write TRIALSxSECONDSs or TRIALSxSTEPSsteps, such as 8x20s",
                 )
-            rung = search_pb2.Rung(trials=int(match[1]))
+            rung = search_pb2.Rung(trials=_count("--rung", text, "trials", match[1]))
             if match[3] == "s":
                 rung.seconds = float(match[2])
+                if rung.seconds > LONGEST_MINUTES * 60:
+                    raise InvalidArgumentError(
+                        "--rung",
+                        f"--rung {text}: that is too long; give at most {LONGEST_MINUTES * 60:,.0f} seconds",
+                    )
             else:
-                rung.steps = int(match[2])
+                rung.steps = _count("--rung", text, "steps", match[2])
             rungs.append(rung)
         return rungs
 
@@ -142,15 +166,16 @@ class TuneOptions:
             return None
         if self.test_frames == "all":
             return 0
-        if not self.test_frames.isdigit() or int(self.test_frames) < 1:
+        text = self.test_frames
+        if not (text.isascii() and text.isdigit() and text.strip("0")):
             raise InvalidArgumentError(
                 "--test-frames", f"--test-frames {self.test_frames}: give a number of frames per clip, or all"
             )
-        return int(self.test_frames)
+        return _count("--test-frames", text, "frames", text)
 
     def _sensor_text(self) -> str:
         path = Path(self.sensor).expanduser()
-        if not path.is_file():
+        if not _looked_at("--sensor", path, Path.is_file):
             raise InvalidArgumentError(
                 "--sensor",
                 f"--sensor {self.sensor}: no such file; write builtin:phone or the path of a TOML file",
@@ -161,6 +186,24 @@ class TuneOptions:
             raise InvalidArgumentError("--sensor", f"--sensor {self.sensor} is no readable text") from error
         _as_option("--sensor", lambda: SensorProfile.from_toml(text))
         return text
+
+
+def _count(option: str, text: str, what: str, digits: str) -> int:
+    # Python itself refuses to read thousands of digits.
+    shortened = digits.lstrip("0") or "0"
+    count = int(shortened) if len(shortened) <= _MOST_DIGITS else MOST + 1
+    if count > MOST:
+        raise InvalidArgumentError(option, f"{option} {text}: that is too many {what}; give at most {MOST:,}")
+    return count
+
+
+def _looked_at(option: str, path: Path, look: Callable[[Path], bool]) -> bool:
+    try:
+        return look(path)
+    except OSError as error:
+        raise InvalidArgumentError(
+            option, f"{option} {path}: can't look there: {error.strerror}; check the path and its permissions"
+        ) from error
 
 
 def _as_option(option: str, read: Callable[[], T]) -> T:

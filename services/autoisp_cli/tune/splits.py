@@ -26,8 +26,15 @@ def split(
     :data:`TAIL_SHARE` of each clip's frames is, after a gap; a clip too short to be cut only trains.
 
     Raises:
-        InvalidArgumentError: no clip is long enough to be cut; names the longest.
+        InvalidArgumentError: nothing is left to train on, or no clip is long enough to be cut; names the
+            longest.
     """
+    if not training:
+        raise InvalidArgumentError(
+            "--test",
+            "--test: every training clip has the same bytes as a test clip, so none is left to train on; "
+            "give other clips in --footage or --test",
+        )
     few = len(training) < WHOLE_CLIPS_FROM
     if few and max(clip.frame_count for clip in training) < FEWEST_FRAMES:
         raise _too_short(max(training, key=lambda clip: clip.frame_count))
