@@ -11,7 +11,6 @@ from autoisp.registry.v1 import registry_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_client import Client
 from autoisp_core.errors import AutoISPError, InternalError
-from autoisp_core.names import evaluation_name, id_of
 
 from autoisp_cli.report.write import NETWORK
 from autoisp_cli.tune.follow import await_result, follow
@@ -23,6 +22,15 @@ APPEARS_WITHIN_SECONDS = 60.0
 Check = Callable[[], None]
 
 
+def find_evaluation(client: Client, search: search_pb2.Search) -> evaluation_pb2.Evaluation | None:
+    """The evaluation that followed the search by itself, without frames and pictures; None before it begins.
+
+    It is looked up by its search and trial: its usual name may be taken by a person's evaluation.
+    """
+    found = client.list_evaluations(search=search.name)
+    return next((evaluation for evaluation in found if evaluation.trial == search.best_trial), None)
+
+
 def evaluation_of(
     client: Client, search: search_pb2.Search, view: View, check: Check
 ) -> evaluation_pb2.Evaluation:
@@ -31,20 +39,23 @@ def evaluation_of(
     Raises:
         InternalError: it failed.
     """
-    name = evaluation_name(id_of(search.name))
     evaluation = await_result(
-        f"{name} (the judgement of {search.name})",
-        lambda: client.get_evaluation(name),
+        f"the evaluation of {search.name}",
+        lambda: find_evaluation(client, search),
         check,
         APPEARS_WITHIN_SECONDS,
     )
-    for update in follow(client.watch_evaluation(name), check):
+    for update in follow(client.watch_evaluation(evaluation.name), check):
         if update is not None:
             evaluation = update
             view.evaluation(evaluation)
     if evaluation.state != evaluation_pb2.EVALUATION_STATE_SUCCEEDED:
         failure = evaluation.failure
-        raise InternalError(f"{name} failed with {failure.reason}: {failure.message}", reason=failure.reason)
+        raise InternalError(
+            f"{evaluation.name} failed with {failure.reason}: {failure.message}; "
+            "run the command again to search once more",
+            reason=failure.reason,
+        )
     return evaluation
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.ingest.v1 import ingest_pb2
 from autoisp.prototype.v1 import prototype_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_client import Client, search_ended
 from autoisp_core.errors import AlreadyExistsError, NotFoundError
 
-from autoisp_cli.tune import identity, splits
+from autoisp_cli.tune import collect, identity, splits
 from autoisp_cli.tune.faults import in_options
 from autoisp_cli.tune.footage import Source
 from autoisp_cli.tune.options import TuneOptions
@@ -108,7 +109,7 @@ def start_search(
 ) -> tuple[search_pb2.Search, bool]:
     """The search for these inputs, and whether an earlier run began it.
 
-    One that failed or was cancelled stays as it is, and another attempt begins.
+    One that failed or was cancelled, or whose evaluation failed, stays as it is, and another attempt begins.
     """
     for attempt in range(1, _MOST_ATTEMPTS):
         identifier = identity.search_id(wanted, options.trials, attempt)
@@ -116,13 +117,21 @@ def start_search(
             found = client.get_search(f"searches/{identifier}")
         except NotFoundError:
             break
-        if not search_ended(found) or found.state == search_pb2.SEARCH_STATE_SUCCEEDED:
+        if not _is_spent(client, found):
             return found, True
     # Checked first: its defaults are needed, and a wrong field is found before anything is kept.
     checked = client.validate_search(wanted, search_id=identifier)
     if options.trials is not None:
         wanted.rungs.extend(scaled_rungs(checked.rungs, options.trials))
     return client.create_search(wanted, search_id=identifier, request_id=identifier), False
+
+
+def _is_spent(client: Client, search: search_pb2.Search) -> bool:
+    """Whether nothing can come of the search any more."""
+    if search.state != search_pb2.SEARCH_STATE_SUCCEEDED:
+        return search_ended(search)
+    evaluation = collect.find_evaluation(client, search)
+    return evaluation is not None and evaluation.state == evaluation_pb2.EVALUATION_STATE_FAILED
 
 
 def scaled_rungs(planned: Sequence[search_pb2.Rung], trials: int) -> list[search_pb2.Rung]:
