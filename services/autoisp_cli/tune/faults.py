@@ -33,7 +33,10 @@ _OPTIONS = (
     ("search.dataset", "--footage"),
     ("clips", "--footage"),
 )
-_OUR_FAULT = frozenset({"INTERNAL", "UNKNOWN", "WORKER_CRASHED", "OUT_OF_MEMORY", "ALL_TRIALS_FAILED"})
+_OUR_FAULT = frozenset(
+    {"INTERNAL", "UNKNOWN", "WORKER_CRASHED", "OUT_OF_MEMORY", "ALL_TRIALS_FAILED", "DELIVERIES_EXHAUSTED"}
+)
+_FOOTAGE = frozenset({"CLIP_MISSING", "CLIP_UNREADABLE", "EMPTY_SPLIT"})
 _INPUT = frozenset({"BUDGET_UNREACHABLE", "SPACE_EXHAUSTED"})
 
 
@@ -67,7 +70,8 @@ def search_failure(name: str, failure: common_pb2.Failure, *, before_trials: boo
         return InvalidArgumentError("--reduction", f"--reduction: {failure.message}", reason=failure.reason)
     if before_trials and failure.reason not in _OUR_FAULT:
         # Nothing but the prototype and the footage was touched so far.
-        return InvalidArgumentError("--prototype", f"--prototype: {failure.message}", reason=failure.reason)
+        option = "--footage" if failure.reason in _FOOTAGE else "--prototype"
+        return InvalidArgumentError(option, f"{option}: {failure.message}", reason=failure.reason)
     return InternalError(f"{name} failed with {failure.reason}: {failure.message}", reason=failure.reason)
 
 
