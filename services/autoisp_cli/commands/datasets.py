@@ -97,11 +97,16 @@ def upload_command(
 
 @app.command("delete")
 def delete_command(
-    name: NameArgument, server: ServerOption = None, state: StateOption = DEFAULT_STATE
+    name: NameArgument,
+    server: ServerOption = None,
+    state: StateOption = DEFAULT_STATE,
+    json: JsonOption = False,
 ) -> None:
     """Delete a dataset; its clips stay."""
     with client_for(server, state) as client:
-        client.delete_dataset(full_name("datasets", name))
+        dataset = ingest_pb2.Dataset(name=full_name("datasets", name))
+        client.delete_dataset(dataset.name)
+        show_one(dataset, [("deleted", dataset.name)], as_json=json)
 
 
 def _count(dataset: ingest_pb2.Dataset, use: ingest_pb2.Split.ValueType) -> int:

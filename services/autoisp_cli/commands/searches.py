@@ -59,13 +59,17 @@ def show_command(
     with client_for(server, state) as client:
         search = client.get_search(full_name("searches", name))
         counts, profile = search.trial_counts, search.prototype_profile
+        profiled = search.HasField("prototype_profile")
         rows = [
             ("name", search.name),
             ("state", _state(search)),
             ("failure", search.failure.message),
             ("dataset", search.dataset),
-            ("prototype", f"{profile.quality.psnr_db:.2f} dB, {cost_text(profile.cost)}"),
-            ("budget", budget_text(search)),
+            (
+                "prototype",
+                f"{profile.quality.psnr_db:.2f} dB, {cost_text(profile.cost)}" if profiled else "",
+            ),
+            ("budget", budget_text(search) if profiled else ""),
             ("trials", f"{counts.succeeded} done, {counts.running} running, {counts.pruned} pruned"),
             ("best", search.best_trial),
             ("model", search.model),
