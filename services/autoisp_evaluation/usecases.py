@@ -223,8 +223,9 @@ class Evaluations:
                     return
                 if self._changes.closed:
                     raise UnavailableError(f"the server stops; watch {name} again when it is back")
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(changed.wait(), WATCH_POLL_S)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(WATCH_POLL_S):
+                        await changed.wait()
 
     def stop_watches(self) -> None:
         """End every :meth:`watch` with ``UnavailableError``, now and from now on."""

@@ -4,6 +4,7 @@ from autoisp_runtime.jetstream.topology import WORKER_FIRST, WORKER_TRIALS
 from autoisp_runtime.lifecycle import run_service
 from autoisp_runtime.runtime import Runtime
 
+from autoisp_worker.attempts import Attempts
 from autoisp_worker.bus import CommandBus, EventBus
 from autoisp_worker.cancellations import Cancellations
 from autoisp_worker.compute import ComputeThread, StopRequest
@@ -25,10 +26,10 @@ async def build(runtime: Runtime[WorkerConfig]) -> None:
         Cancellations(runtime.nats), runtime.publisher, config.worker_id, config.trial_limit_seconds
     )
     settlement = Settlement(Results(runtime.store), EventBus(runtime.publisher))
-    bus = CommandBus(
-        settlement, jobs, compute, tools.checkpoints, watch, config.worker_id, config.max_deliver
-    )
-    runtime.consume((WORKER_FIRST, WORKER_TRIALS), bus.handle, on_dead_letter=bus.bury)
+    attempts = Attempts(runtime.store, config.max_deliver)
+    bus = CommandBus(settlement, jobs, compute, tools.checkpoints, watch, config.worker_id, attempts)
+    # Patient: an outage or a full store must not turn hours of training into a failure.
+    runtime.consume((WORKER_FIRST, WORKER_TRIALS), bus.handle, patient=True, on_dead_letter=bus.bury)
     runtime.spawn("warm-up", compute.run(jobs.warm_up, StopRequest()))
 
 

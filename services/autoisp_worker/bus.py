@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import structlog
 from autoisp.events.v1 import commands_pb2
@@ -13,6 +14,7 @@ from autoisp_core.errors import AutoISPError
 from autoisp_runtime.jetstream import Command, Envelope, Publisher
 
 from autoisp_worker import wire
+from autoisp_worker.attempts import Attempts
 from autoisp_worker.compute import ComputeThread, StopRequest
 from autoisp_worker.domain import ClipResult, Failure, TrialResult, TrialState
 from autoisp_worker.results import Checkpoints
@@ -26,6 +28,7 @@ _log = structlog.get_logger(__name__)
 _PUBLISH_FOR_S = 60.0
 
 Work = Callable[[], Awaitable[bytes]]
+T = TypeVar("T")
 
 
 class EventBus:
@@ -48,7 +51,7 @@ class CommandBus:
         checkpoints: of trials; deleted once a trial is settled.
         watch: looks after a running trial.
         worker_id: this worker's name in results.
-        max_deliver: deliveries after which a command is given up.
+        attempts: counts what kills its workers, so that it is given up.
     """
 
     def __init__(
@@ -59,7 +62,7 @@ class CommandBus:
         checkpoints: Checkpoints,
         watch: TrialWatch,
         worker_id: str,
-        max_deliver: int,
+        attempts: Attempts,
     ) -> None:
         self._settlement = settlement
         self._jobs = jobs
@@ -67,7 +70,7 @@ class CommandBus:
         self._checkpoints = checkpoints
         self._watch = watch
         self._worker_id = worker_id
-        self._max_deliver = max_deliver
+        self._attempts = attempts
 
     async def handle(self, envelope: Envelope) -> None:
         """Do what one command says; safe to repeat.
@@ -78,17 +81,11 @@ class CommandBus:
         """
         ticket, work = self._work(envelope)
         await self._settlement.settle(ticket, work)
-        await self._clean_up(envelope)
+        await self._forget_checkpoint(envelope)
 
     async def bury(self, envelope: Envelope, error: AutoISPError) -> None:
         """Record and announce that a command failed for good, before it goes to the dead letters."""
         failure = Failure(error.reason, str(error))
-        if envelope.deliveries > self._max_deliver:
-            failure = Failure(
-                "WORKER_CRASHED",
-                f"every worker that took it up died, {envelope.deliveries - 1} times in all; look for "
-                "lack of memory in the workers' logs",
-            )
         try:
             ticket, payload = self._failed(envelope, failure)
         except AutoISPError as unnamed:
@@ -99,7 +96,8 @@ class CommandBus:
             return payload
 
         await self._settlement.settle(ticket, failed)
-        await self._clean_up(envelope)
+        await asyncio.to_thread(self._attempts.forget, ticket.key)
+        await self._forget_checkpoint(envelope)
 
     def _work(self, envelope: Envelope) -> tuple[Ticket, Work]:
         match envelope.kind:
@@ -112,34 +110,40 @@ class CommandBus:
 
     def _profile(self, envelope: Envelope) -> tuple[Ticket, Work]:
         job = wire.profile_job(envelope.decode(commands_pb2.ProfilePrototype))
+        ticket = profile_ticket(job.search)
 
         async def work() -> bytes:
             stop = StopRequest()
-            outcome = await self._compute.run(lambda: self._jobs.profile(job, stop), stop)
+            outcome = await self._attempt(ticket, lambda: self._jobs.profile(job, stop), stop)
             return wire.profiled(job.search, outcome)
 
-        return profile_ticket(job.search), work
+        return ticket, work
 
     def _trial(self, envelope: Envelope) -> tuple[Ticket, Work]:
         job = wire.trial_job(envelope.decode(commands_pb2.RunTrial))
+        ticket = trial_ticket(job.trial)
 
         async def work() -> bytes:
             stop = StopRequest()
             async with self._watch.over(job.trial, stop) as on_progress:
-                result = await self._compute.run(lambda: self._jobs.trial(job, stop, on_progress), stop)
+                result = await self._attempt(ticket, lambda: self._jobs.trial(job, stop, on_progress), stop)
             return wire.trial_completed(result)
 
-        return trial_ticket(job.trial), work
+        return ticket, work
 
     def _evaluation(self, envelope: Envelope) -> tuple[Ticket, Work]:
         job = wire.evaluation_job(envelope.decode(commands_pb2.RunEvaluation))
+        ticket = clip_ticket(job.evaluation, job.clip.clip)
 
         async def work() -> bytes:
             stop = StopRequest()
-            result = await self._compute.run(lambda: self._jobs.judge(job, stop), stop)
+            result = await self._attempt(ticket, lambda: self._jobs.judge(job, stop), stop)
             return wire.clip_judged(job.evaluation, result)
 
-        return clip_ticket(job.evaluation, job.clip.clip), work
+        return ticket, work
+
+    async def _attempt(self, ticket: Ticket, job: Callable[[], T], stop: StopRequest) -> T:
+        return await self._compute.run(lambda: self._attempts.run(ticket.key, job), stop)
 
     def _failed(self, envelope: Envelope, failure: Failure) -> tuple[Ticket, bytes]:
         match envelope.kind:
@@ -158,7 +162,7 @@ class CommandBus:
                     message.evaluation, judged
                 )
 
-    async def _clean_up(self, envelope: Envelope) -> None:
+    async def _forget_checkpoint(self, envelope: Envelope) -> None:
         if envelope.kind == Command.TRIAL_RUN:
             trial = envelope.decode(commands_pb2.RunTrial).trial
             # A checkpoint left behind costs space, nothing else.

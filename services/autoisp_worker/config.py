@@ -30,6 +30,7 @@ class WorkerConfig(ServiceConfig):
     worker_id: str = Field(default_factory=_default_worker_id, description="this worker's name in results")
     frame_cache_bytes: int = Field(2 << 30, ge=1 << 20, description="decoded frames kept in memory, at most")
     checkpoint_seconds: float = Field(5.0, gt=0, description="how much training a killed worker may cost")
+    max_deliver: int = Field(5, ge=1, description="a job fails once so many attempts killed their worker")
     trial_limit_seconds: float = Field(6 * 3600.0, gt=0, description="a trial that takes longer fails")
     profile_seconds: float = Field(20.0, gt=0, description="about how long a prototype is measured")
     # A trial in work loses nothing when it is interrupted, and whoever stops a worker waits for it.

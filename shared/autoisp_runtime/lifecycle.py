@@ -153,8 +153,9 @@ async def _unless(stop: asyncio.Event, opening: Awaitable[Runtime[C]]) -> Runtim
     stopping.cancel()
     if task.done():
         return task.result()
-    task.cancel()
-    await asyncio.wait({task})
+    await _cancelled({task})
+    if not task.cancelled() and task.exception() is None:
+        await task.result().close()  # it was just opened
     return None
 
 

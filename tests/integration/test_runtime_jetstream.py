@@ -236,6 +236,36 @@ async def test_a_failing_dead_letter_handler_is_asked_again(
     assert asked == 2
 
 
+@pytest.mark.parametrize(
+    ("failure", "asked"),
+    [(UnavailableError("the store is full"), 3 * QUICK.max_deliver), (KeyError("bug"), None)],
+    ids=["an outage", "a bug"],
+)
+async def test_only_a_bug_makes_a_dead_letter_untold(
+    nats_connection: NatsConnection, publisher: Publisher, failure: Exception, asked: int | None
+) -> None:
+    deliveries: list[int] = []
+
+    async def on_dead_letter(envelope: Envelope, error: AutoISPError) -> None:
+        assert await dead_letters(nats_connection) == []
+        deliveries.append(envelope.deliveries)
+        if asked is None or len(deliveries) < asked:
+            raise failure
+
+    await send_trials(publisher, "t")
+    consumer = Consumer(
+        nats_connection, t.WORKER_TRIALS, refuse_it, policy=QUICK, on_dead_letter=on_dead_letter
+    )
+
+    async def gone() -> bool:
+        return await messages_in(nats_connection, t.COMMAND_STREAM) == 0
+
+    async with running(consumer):
+        await until(gone)
+    assert len(deliveries) == (asked or 2 * QUICK.max_deliver + 1)
+    assert len(await dead_letters(nats_connection)) == 1
+
+
 async def test_long_work_is_not_given_to_others(
     nats_connection: NatsConnection, publisher: Publisher
 ) -> None:

@@ -15,6 +15,7 @@ import grpc
 import pytest
 from autoisp_runtime.jetstream import Event, NatsConnection, Publisher, ensure_topology, event_subject
 from autoisp_runtime.jetstream.topology import EVENT_STREAM
+from autoisp_runtime.lifecycle import _unless
 from autoisp_testing.nats import NatsServer
 from autoisp_testing.processes import ServiceProcess
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -152,6 +153,34 @@ def test_it_can_be_stopped_while_it_waits(folder: Path) -> None:
     with service:
         until(lambda: "waiting for NATS" in service.log)
         assert service.stop(timeout_s=5) == 0
+
+
+class Opened:
+    def __init__(self) -> None:
+        self.closed = False
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize("opens", [True, False])
+async def test_a_swallowed_cancellation_does_not_keep_it_from_stopping(opens: bool) -> None:
+    runtime = Opened()
+
+    async def opening() -> Opened:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            if opens:
+                return runtime
+        await asyncio.sleep(60)
+        raise AssertionError("nobody asked again")
+
+    stop = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.05, stop.set)
+    async with asyncio.timeout(10):
+        assert await _unless(stop, opening()) is None  # type: ignore[arg-type]
+    assert runtime.closed == opens
 
 
 def test_it_outlives_a_broker_that_comes_back_empty(

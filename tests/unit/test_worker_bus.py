@@ -1,6 +1,8 @@
 """Commands in, events out, with the arithmetic replaced by hand."""
 
 import asyncio
+import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,9 +13,16 @@ import pytest
 from autoisp.events.v1 import commands_pb2, events_pb2
 from autoisp.ingest.v1 import ingest_pb2
 from autoisp.search.v1 import search_pb2
-from autoisp_core.errors import AutoISPError, InternalError, InvalidArgumentError, UnavailableError
+from autoisp_core.errors import (
+    FailedPreconditionError,
+    InternalError,
+    InvalidArgumentError,
+    ResourceExhaustedError,
+    UnavailableError,
+)
 from autoisp_runtime.artifacts import ArtifactStore
 from autoisp_runtime.jetstream import Command, Envelope, command_subject
+from autoisp_worker.attempts import Attempts
 from autoisp_worker.bus import CommandBus
 from autoisp_worker.compute import ComputeThread, StopRequest
 from autoisp_worker.domain import (
@@ -27,9 +36,10 @@ from autoisp_worker.domain import (
     TrialState,
 )
 from autoisp_worker.results import Checkpoints, Results
+from autoisp_worker.tickets import trial_ticket
 from autoisp_worker.usecases import OnProgress, Settlement
 
-MAX_DELIVER = 3
+LIMIT = 3
 TRIAL = "searches/s/trials/r0-0000"
 SHA = "0" * 64
 
@@ -39,7 +49,7 @@ class FakeJobs:
 
     def __init__(self) -> None:
         self.calls = 0
-        self.error: AutoISPError | None = None
+        self.error: BaseException | None = None
 
     def profile(self, job: ProfileJob, stop: StopRequest) -> PrototypeProfile | Failure:
         self._call()
@@ -80,6 +90,7 @@ class NoWatch:
 class Bench:
     def __init__(self, folder: Path) -> None:
         store = ArtifactStore(str(folder))
+        self.store = store
         self.jobs = FakeJobs()
         self.announcements = FakeAnnouncements()
         self.checkpoints = Checkpoints(store)
@@ -90,8 +101,14 @@ class Bench:
             self.checkpoints,
             NoWatch(),
             "w",
-            MAX_DELIVER,
+            Attempts(store, LIMIT),
         )
+
+    def kill_workers(self, count: int) -> None:
+        self.store.put_result(f"attempts/{trial_ticket(TRIAL).key}", b"%d" % count, overwrite=True)
+
+    def open_attempts(self) -> bytes | None:
+        return self.store.get_result(f"attempts/{trial_ticket(TRIAL).key}")
 
 
 @pytest.fixture
@@ -174,12 +191,116 @@ async def test_an_error_of_the_surroundings_leaves_the_trial_to_the_next_deliver
     assert bench.announcements.trial().state == search_pb2.TRIAL_STATE_SUCCEEDED
 
 
-async def test_a_job_that_killed_its_workers_is_recorded_as_crashed(bench: Bench) -> None:
-    await bench.bus.bury(trial_envelope(deliveries=MAX_DELIVER + 1), InternalError("exhausted"))
+async def test_a_job_that_killed_its_workers_is_given_up_as_crashed(bench: Bench) -> None:
+    bench.kill_workers(LIMIT)
+    with pytest.raises(FailedPreconditionError) as caught:
+        await bench.bus.handle(trial_envelope())
+    assert bench.jobs.calls == 0
+
+    await bench.bus.bury(trial_envelope(), caught.value)
 
     trial = bench.announcements.trial()
     assert (trial.state, trial.failure.reason) == (search_pb2.TRIAL_STATE_FAILED, "WORKER_CRASHED")
-    assert f"{MAX_DELIVER} times" in trial.failure.message
+    assert f"{LIMIT} times" in trial.failure.message
+    assert bench.open_attempts() is None
+
+
+async def test_a_running_job_counts_as_an_attempt_until_it_ends(bench: Bench) -> None:
+    counts: list[bytes | None] = []
+    work = bench.jobs.trial
+
+    def trial(job: TrialJob, stop: StopRequest, on_progress: OnProgress) -> TrialResult:
+        counts.append(bench.open_attempts())
+        return work(job, stop, on_progress)
+
+    bench.jobs.trial = trial  # type: ignore[method-assign]
+    bench.kill_workers(LIMIT - 1)
+
+    await bench.bus.handle(trial_envelope(deliveries=100))
+
+    assert counts == [b"%d" % LIMIT]
+    assert bench.open_attempts() is None
+    assert bench.announcements.trial().state == search_pb2.TRIAL_STATE_SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    "error",
+    [UnavailableError("the store is away"), ResourceExhaustedError("the store is full"), ValueError("a bug")],
+)
+@pytest.mark.parametrize("killed", [0, 1])
+async def test_failures_use_up_no_attempts(bench: Bench, error: Exception, killed: int) -> None:
+    bench.kill_workers(killed)
+    bench.jobs.error = error
+    for deliveries in range(1, 3 * LIMIT):
+        with pytest.raises(type(error)):
+            await bench.bus.handle(trial_envelope(deliveries))
+        assert int(bench.open_attempts() or 0) == killed
+
+    bench.jobs.error = None
+    await bench.bus.handle(trial_envelope(3 * LIMIT))
+    assert bench.announcements.trial().state == search_pb2.TRIAL_STATE_SUCCEEDED
+
+
+async def test_hand_backs_use_up_no_attempts(bench: Bench) -> None:
+    started = threading.Event()
+
+    def until_stopped(job: TrialJob, stop: StopRequest, on_progress: OnProgress) -> TrialResult:
+        started.set()
+        while not stop:
+            time.sleep(0.001)
+        raise UnavailableError("stopped")
+
+    bench.jobs.trial = until_stopped  # type: ignore[method-assign]
+    for _ in range(2 * LIMIT):
+        started.clear()
+        handling = asyncio.create_task(bench.bus.handle(trial_envelope()))
+        await asyncio.to_thread(started.wait, 10)
+        handling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await handling
+        assert bench.open_attempts() is None
+
+
+async def test_lack_of_memory_is_tried_a_limited_number_of_times(bench: Bench) -> None:
+    bench.jobs.error = ResourceExhaustedError("not enough memory", reason="OUT_OF_MEMORY")
+    for _ in range(LIMIT - 1):
+        with pytest.raises(ResourceExhaustedError):
+            await bench.bus.handle(trial_envelope())
+    with pytest.raises(FailedPreconditionError) as caught:
+        await bench.bus.handle(trial_envelope())
+
+    await bench.bus.bury(trial_envelope(), caught.value)
+
+    assert bench.jobs.calls == LIMIT
+    failure = bench.announcements.trial().failure
+    assert (failure.reason, failure.message) == ("OUT_OF_MEMORY", "not enough memory")
+
+
+async def test_a_store_that_takes_nothing_costs_no_work(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(key: str, data: bytes, *, overwrite: bool = False) -> bool:
+        raise ResourceExhaustedError("the disk is full")
+
+    monkeypatch.setattr(bench.store, "put_result", full)
+
+    with pytest.raises(ResourceExhaustedError):
+        await bench.bus.handle(trial_envelope())
+
+    assert bench.jobs.calls == 0
+
+
+async def test_attempts_that_cannot_be_ended_do_not_hide_the_result(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(key: str) -> None:
+        raise UnavailableError("the store is away")
+
+    monkeypatch.setattr(bench.store, "delete_result", away)
+
+    await bench.bus.handle(trial_envelope())
+
+    assert bench.announcements.trial().state == search_pb2.TRIAL_STATE_SUCCEEDED
 
 
 async def test_a_command_that_is_wrong_is_recorded_with_its_error(bench: Bench) -> None:
@@ -209,7 +330,7 @@ async def test_every_kind_of_command_can_be_buried(bench: Bench, envelope: Envel
 async def test_burying_what_is_recorded_announces_the_record(bench: Bench) -> None:
     await bench.bus.handle(trial_envelope())
 
-    await bench.bus.bury(trial_envelope(deliveries=MAX_DELIVER + 1), InternalError("exhausted"))
+    await bench.bus.bury(trial_envelope(), InternalError("exhausted"))
 
     assert bench.announcements.trial().state == search_pb2.TRIAL_STATE_SUCCEEDED
 

@@ -50,7 +50,8 @@ async def watch(store: SearchStore, changes: Changes, search_id: str) -> AsyncIt
             if changes.closed:
                 raise UnavailableError(f"the server stops; watch {view.search.name} again when it is back")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), _POLL_SECONDS)
+                async with asyncio.timeout(_POLL_SECONDS):
+                    await changed.wait()
 
 
 def _differ(view: SearchView, shown: SearchView) -> bool:

@@ -58,12 +58,13 @@ class DeliveryPolicy:
 
     Args:
         ack_wait_s: as given to ``ensure_topology``; signs of life go out at a third of it.
-        max_deliver: a message that was delivered more often is poison.
+        max_deliver: a message that was delivered more often is poison, unless ``patient``.
         backoff_s: waits before the second, third, … delivery; the last one repeats.
         batch: how many messages to take at a time; 1 for heavy work.
         linger_s: how long one fetch waits for something to come.
-        patient: try again for ever while something is unavailable or full; for quick handlers whose message
-            must outlive any outage of a database or store. Only what looks like a bug is poison then.
+        patient: try again for ever while something is unavailable or full, for messages that must outlive any
+            outage of a database or store. Only what looks like a bug is poison then; a handler that may kill
+            its process has to count that itself.
     """
 
     ack_wait_s: float = 30.0
@@ -202,15 +203,25 @@ class Consumer:
         self._log.error("dead letter", subject=envelope.subject, reason=error.reason, error=str(error))
         try:
             async with _signs_of_life(msg, self._policy.ack_wait_s / 3):
-                # A broken on_dead_letter must not keep poison in the queue for ever.
-                if self._on_dead_letter is not None and envelope.deliveries <= 2 * self._policy.max_deliver:
-                    await self._on_dead_letter(envelope, error)
+                await self._tell(envelope, error)
                 await publish_dead_letter(self._connection, source.spec, envelope, error)
         except Exception as failure:
             self._log.error("could not be put away; will be tried again", exc_info=failure)
             await self._settle(msg.nak(delay=self._policy.delay(envelope.deliveries)), "nak")
         else:
             await self._settle(msg.term(), "term")
+
+    async def _tell(self, envelope: Envelope, error: AutoISPError) -> None:
+        if self._on_dead_letter is None:
+            return
+        try:
+            await self._on_dead_letter(envelope, error)
+        except Exception as failure:
+            # Untold, the message's sender would wait for ever, so no outage ends the asking; but what looks
+            # like a bug must not keep poison in the queue for ever.
+            if _transient(failure) or envelope.deliveries <= 2 * self._policy.max_deliver:
+                raise
+            self._log.error("nobody could be told of a dead letter", exc_info=failure)
 
     async def _settle(self, answer: Awaitable[object], what: str) -> None:
         try:
