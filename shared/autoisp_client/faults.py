@@ -16,6 +16,13 @@ CHANNEL_OPTIONS: list[tuple[str, int]] = [
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2000),
+    # A watch is silent for minutes, and a server whose machine is gone closes nothing: only pings tell. Our
+    # servers allow one every ten seconds.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    # Of gRPC's own pings, which hold back those above: a minute otherwise.
+    ("grpc.http2.ping_timeout_ms", 10_000),
 ]
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 

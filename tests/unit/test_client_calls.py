@@ -1,7 +1,10 @@
 """Both clients against a real gRPC server with hand-written services."""
 
+import contextlib
 import hashlib
 import inspect
+import socket
+import threading
 from concurrent import futures
 
 import grpc
@@ -10,8 +13,10 @@ from autoisp.common.v1 import common_pb2
 from autoisp.ingest.v1 import ingest_pb2, ingest_pb2_grpc
 from autoisp.registry.v1 import registry_pb2, registry_pb2_grpc
 from autoisp.search.v1 import search_pb2, search_pb2_grpc
-from autoisp_client import AsyncClient, Client
+from autoisp_client import AsyncClient, Client, aio_connection, connection
+from autoisp_client.faults import CHANNEL_OPTIONS
 from autoisp_core.errors import DataLossError, InvalidArgumentError, UnavailableError
+from autoisp_runtime import grpc_server
 
 BLOB = b"network" * 100_000
 DIGEST = hashlib.sha256(BLOB).hexdigest()
@@ -49,11 +54,14 @@ class Search(search_pb2_grpc.SearchServiceServicer):
 
     def __init__(self):
         self.watches = 0
+        self.end = threading.Event()
 
     def WatchSearch(self, request, context):  # noqa: N802 - gRPC calls it so
         self.watches += 1
         running = search_pb2.Search(name=request.name, state=search_pb2.SEARCH_STATE_RUNNING)
         yield search_pb2.SearchUpdate(search=running)
+        if request.name == "searches/silent":
+            self.end.wait(60)
         if self.watches == 1:
             context.abort(grpc.StatusCode.UNAVAILABLE, "going down")
         running.state = search_pb2.SEARCH_STATE_SUCCEEDED
@@ -81,6 +89,7 @@ def services():
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     yield f"127.0.0.1:{port}", ingest, search
+    search.end.set()
     server.stop(0).wait()
 
 
@@ -167,3 +176,66 @@ def test_the_disk_is_full(services):
     address, _, _ = services
     with Client(address) as client, pytest.raises(Exception, match=r"/dev/full|can't write"):
         client.download("/dev/full/m.onnx", model_version="models/m/versions/1")
+
+
+@pytest.fixture
+def line(services):
+    """The address of a way to the services, and what cuts it: nothing arrives then, nothing is closed."""
+    cut = threading.Event()
+
+    def pump(source, sink):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if not cut.is_set():
+                    sink.sendall(data)
+
+    def accept():
+        with contextlib.suppress(OSError):
+            while True:
+                near = listener.accept()[0]
+                far = socket.create_connection(services[0].split(":"))
+                sockets.extend((near, far))
+                for ends in ((near, far), (far, near)):
+                    threading.Thread(target=pump, args=ends, daemon=True).start()
+
+    sockets = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}", cut
+    for end in sockets:
+        end.close()
+
+
+@pytest.fixture
+def quick_pings(monkeypatch):
+    quick = ("grpc.keepalive_time_ms", "grpc.keepalive_timeout_ms", "grpc.http2.ping_timeout_ms")
+    options = [(name, 500 if name in quick else value) for name, value in CHANNEL_OPTIONS]
+    for module in (connection, aio_connection):
+        monkeypatch.setattr(module, "CHANNEL_OPTIONS", options)
+
+
+@pytest.mark.timeout(30)
+def test_a_watch_of_a_server_that_vanished_ends(line, quick_pings):
+    address, cut = line
+    with Client(address, patience=0.0) as client:
+        updates = client.watch_search("searches/silent")
+        next(updates)
+        cut.set()
+        with pytest.raises(UnavailableError):
+            next(updates)
+
+
+@pytest.mark.timeout(30)
+async def test_a_watch_of_a_server_that_vanished_ends_in_asyncio(line, quick_pings):
+    address, cut = line
+    async with AsyncClient(address, patience=0.0) as client:
+        updates = client.watch_search("searches/silent")
+        await anext(updates)
+        cut.set()
+        with pytest.raises(UnavailableError):
+            await anext(updates)
+
+
+def test_servers_allow_the_pings_of_clients():
+    allowed = dict(grpc_server._OPTIONS)["grpc.http2.min_ping_interval_without_data_ms"]
+    assert dict(CHANNEL_OPTIONS)["grpc.keepalive_time_ms"] >= 2 * allowed
