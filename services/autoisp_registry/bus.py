@@ -68,6 +68,10 @@ def evaluated_network(event: events_pb2.EvaluationCompleted) -> EvaluatedNetwork
         ),
         measured=totals[_MODEL],
         prototype=totals.get(_PROTOTYPE),
+        clips=gate.Clips(
+            sum(clip.state == evaluation_pb2.EVALUATION_STATE_SUCCEEDED for clip in evaluation.clips),
+            len(evaluation.clips),
+        ),
         limits=gate.Limits(
             event.macs_per_pixel_limit if event.HasField("macs_per_pixel_limit") else None,
             event.latency_ratio_goal if event.HasField("latency_ratio_goal") else None,

@@ -27,6 +27,14 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Clips:
+    """How many clips were to be judged, and how many were, by every subject: the totals are of those."""
+
+    judged: int
+    wanted: int
+
+
+@dataclass(frozen=True)
 class Limits:
     """What the search was asked to keep to; None does not bind."""
 
@@ -56,13 +64,14 @@ def metrics_of(model: Measured, prototype: Measured | None) -> dict[str, float]:
     return finite(metrics)
 
 
-def check(metrics: Mapping[str, float], limits: Limits) -> GateResult:
+def check(metrics: Mapping[str, float], clips: Clips, limits: Limits) -> GateResult:
     """Compare the metrics of :func:`metrics_of` with what was asked; what is unknown does not pass."""
     checks = [_at_least(metrics, "psnr_model", metrics.get("psnr_prototype"), "psnr_prototype", " dB")]
     if limits.macs_per_pixel is not None:
         checks.append(_at_most(metrics, "macs_per_pixel", limits.macs_per_pixel, "limit"))
     if limits.latency_ratio is not None:
         checks.append(_at_least(metrics, "latency_ratio", limits.latency_ratio, "goal", "×"))
+    checks.append(_all_judged(clips))
     return GateResult(all(passed for passed, _ in checks), tuple(line for _, line in checks))
 
 
@@ -87,6 +96,12 @@ def _at_most(metrics: Mapping[str, float], name: str, bound: float, bound_name: 
     passed = value <= bound
     sign = "<=" if passed else ">"
     return passed, f"{name}: {_verdict(passed)}, {value:.1f} {sign} {bound:.1f} ({bound_name})"
+
+
+def _all_judged(clips: Clips) -> tuple[bool, str]:
+    # A network that breaks on one clip must not pass on the others.
+    passed = 0 < clips.wanted == clips.judged
+    return passed, f"clips_judged: {_verdict(passed)}, {clips.judged} of {clips.wanted}"
 
 
 def _verdict(passed: bool) -> str:

@@ -66,6 +66,7 @@ async def test_a_completed_search_becomes_one_version(
     assert list(version.gate.checks) == [
         "psnr_model: passed, 25.50 dB >= 20.50 dB (psnr_prototype), by +5.00 dB",
         "latency_ratio: passed, 200.00× >= 100.00× (goal), by +100.00×",
+        "clips_judged: passed, 2 of 2",
     ]
     assert dict(version.metrics) == pytest.approx(
         {

@@ -13,7 +13,7 @@ from autoisp_core.artifact import Artifact
 from autoisp_core.errors import AlreadyExistsError
 from autoisp_core.pagination import Page, PageRequest
 from autoisp_registry.domain import Content, Lineage, Model, ModelVersion, Prototype
-from autoisp_registry.gate import Limits, Measured
+from autoisp_registry.gate import Clips, Limits, Measured
 from autoisp_registry.ports import Message
 from autoisp_registry.usecases import EvaluatedNetwork, Models
 
@@ -42,6 +42,7 @@ def network(**changes: Any) -> EvaluatedNetwork:
         ),
         "measured": measured(),
         "prototype": measured(25.0, seconds=1.5, macs=None),
+        "clips": Clips(2, 2),
         "limits": Limits(latency_ratio=100.0),
     }
     return EvaluatedNetwork(**{**fields, **changes})

@@ -129,7 +129,9 @@ def _trials():
 
 
 def _judged(slow, fast, shift):
-    clip = evaluation_pb2.ClipResult(clip="clips/c1", display_name="carphone")
+    clip = evaluation_pb2.ClipResult(
+        clip="clips/c1", display_name="carphone", state=evaluation_pb2.EVALUATION_STATE_SUCCEEDED
+    )
     for label, cost, base in (("prototype", slow, 28.4), ("model", fast, 29.86 + shift)):
         frames = [
             evaluation_pb2.FrameResult(

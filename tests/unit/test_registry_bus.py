@@ -14,7 +14,7 @@ from autoisp_core.errors import InvalidArgumentError
 from autoisp_registry import wire
 from autoisp_registry.bus import RegistryBus, encode, evaluated_network
 from autoisp_registry.domain import GateResult, Lineage, Model, ModelVersion, Prototype
-from autoisp_registry.gate import Limits
+from autoisp_registry.gate import Clips, Limits
 from autoisp_registry.ports import VersionPromoted, VersionRegistered
 from autoisp_runtime.jetstream import Envelope
 from registry_fakes import NOW, World, artifact, content
@@ -28,6 +28,10 @@ def total(label: str, psnr: float, seconds: float, macs: float | None) -> evalua
             macs_per_pixel=macs, parameters=10, size_bytes=20, seconds_per_megapixel=seconds
         ),
     )
+
+
+def clip(name: str) -> evaluation_pb2.ClipResult:
+    return evaluation_pb2.ClipResult(clip=f"clips/{name}", state=evaluation_pb2.EVALUATION_STATE_SUCCEEDED)
 
 
 def completed() -> events_pb2.EvaluationCompleted:
@@ -44,6 +48,7 @@ def completed() -> events_pb2.EvaluationCompleted:
                 ),
                 evaluation_pb2.Subject(label="model", onnx=wire.artifact_to(artifact(1))),
             ],
+            clips=[clip("a"), clip("b")],
             totals=[total("prototype", 25, 1.5, None), total("model", 30, 0.01, 250)],
         ),
         model="models/m",
@@ -64,6 +69,7 @@ def test_a_completed_evaluation_is_read() -> None:
         "datasets/d", "searches/s", "searches/s/trials/t", "evaluations/s", Prototype("classical")
     )
     assert network.limits == Limits(None, 100)
+    assert network.clips == Clips(2, 2)
     assert network.prototype is not None
     assert network.prototype.macs_per_pixel is None
     assert (network.measured.psnr_db, network.measured.macs_per_pixel) == (30, 250)
@@ -96,6 +102,16 @@ async def test_the_same_event_registers_once() -> None:
     for _ in range(3):
         await RegistryBus(world.models).on_evaluation_completed(envelope(completed()))
     assert world.store.models["models/m"].latest_version == 1
+
+
+async def test_a_network_that_some_clip_did_not_judge_is_no_champion() -> None:
+    event, world = completed(), World()
+    event.evaluation.clips[1].state = evaluation_pb2.EVALUATION_STATE_FAILED
+    await RegistryBus(world.models).on_evaluation_completed(envelope(event))
+    assert world.store.models["models/m"].aliases == {"candidate": 1}
+    gate = world.store.versions["models/m", 1].content.gate
+    assert gate is not None
+    assert gate.checks[-1] == "clips_judged: failed, 1 of 2"
 
 
 async def test_an_event_that_is_wrong_is_refused_for_good() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 import pytest
-from autoisp_registry.gate import Limits, check, metrics_of
+from autoisp_registry.gate import Clips, Limits, check, metrics_of
 from registry_fakes import measured
+
+ALL = Clips(2, 2)
 
 
 def test_metrics_have_the_agreed_names() -> None:
@@ -47,21 +49,30 @@ def test_what_is_not_a_number_is_left_out() -> None:
     ],
 )
 def test_the_gate(model: object, prototype: object, limits: Limits, passed: bool) -> None:
-    result = check(metrics_of(model, prototype), limits)  # type: ignore[arg-type]
+    result = check(metrics_of(model, prototype), ALL, limits)  # type: ignore[arg-type]
     assert result.passed is passed
-    assert len(result.checks) == 1 + (limits.macs_per_pixel is not None) + (limits.latency_ratio is not None)
+    assert len(result.checks) == 2 + (limits.macs_per_pixel is not None) + (limits.latency_ratio is not None)
     assert any(": failed" in line for line in result.checks) is not passed
 
 
 def test_the_checks_can_be_read() -> None:
     result = check(
         metrics_of(measured(29.414, 0.02, 250), measured(28.637, 1.5)),
+        ALL,
         Limits(macs_per_pixel=200, latency_ratio=100),
     )
     assert result.checks == (
         "psnr_model: passed, 29.41 dB >= 28.64 dB (psnr_prototype), by +0.78 dB",
         "macs_per_pixel: failed, 250.0 > 200.0 (limit)",
         "latency_ratio: failed, 75.00× < 100.00× (goal), by -25.00×",
+        "clips_judged: passed, 2 of 2",
     )
-    (line,) = check(metrics_of(measured(), None), Limits()).checks
+    line = check(metrics_of(measured(), None), ALL, Limits()).checks[0]
     assert line == "psnr_model: failed, psnr_prototype was not measured"
+
+
+@pytest.mark.parametrize("clips", [Clips(1, 2), Clips(0, 2), Clips(0, 0)])
+def test_a_clip_that_was_not_judged_fails_the_gate(clips: Clips) -> None:
+    result = check(metrics_of(measured(30.0), measured(25.0)), clips, Limits())
+    assert not result.passed
+    assert result.checks[-1] == f"clips_judged: failed, {clips.judged} of {clips.wanted}"

@@ -9,6 +9,8 @@ from html.parser import HTMLParser
 
 import onnx
 import pytest
+from autoisp.common.v1 import common_pb2
+from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp_cli.report import write_report
 from autoisp_cli.report.block import draw
 from autoisp_cli.report.figures import duration, number
@@ -16,6 +18,7 @@ from autoisp_cli.report.page import render
 from autoisp_cli.report.result import result
 from autoisp_cli.report.snippet import snippet
 from autoisp_cli.report.svg import Scale
+from autoisp_cli.views.words import result_lines
 from autoisp_core.errors import ResourceExhaustedError
 from autoisp_core.spec import Spec, anchor_specs
 from report_outcome import SPEC, make_outcome
@@ -87,6 +90,23 @@ def test_what_did_not_pass_says_so():
     assert result(outcome)["passed"] is False
     assert outcome.verdict().startswith("No network passed every check")
     assert "not passed" in text_of(render(outcome))
+
+
+def test_a_clip_that_was_not_judged_says_why_and_does_not_count():
+    outcome = make_outcome(passed=False)
+    failure = common_pb2.Failure(reason="CLIP_UNREADABLE", message="frame 7 is damaged")
+    state = evaluation_pb2.EVALUATION_STATE_FAILED
+    outcome.evaluation.clips.add(clip="clips/c2", display_name="bridge", state=state, failure=failure)
+    figures = result(outcome)
+    assert figures["test_clips"] == ["carphone"]
+    assert figures["verdict"].endswith("on 1 unseen clip")
+    good, bad = figures["clips"]
+    assert (good["failure"], bad["failure"]) == (None, "CLIP_UNREADABLE: frame 7 is damaged")
+    assert (bad["frames"], bad["psnr_model"]) == (0, None)
+    page = render(outcome)
+    assert "not judged, CLIP_UNREADABLE: frame 7 is damaged" in text_of(page)
+    assert ">0.00<" not in page
+    assert "not judged: bridge, CLIP_UNREADABLE: frame 7 is damaged" in result_lines(figures)
 
 
 def test_user_text_is_escaped():

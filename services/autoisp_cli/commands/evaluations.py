@@ -66,7 +66,7 @@ def show_command(
             rows.append((result.label, f"{_quality(result)}, {cost_text(result.cost)}"))
         for clip in evaluation.clips:
             results = "; ".join(f"{result.label} {_quality(result)}" for result in clip.subjects)
-            rows.append((clip.display_name or clip.clip, results or clip.failure.message))
+            rows.append((clip.display_name or clip.clip, clip.failure.message or results))
         show_one(evaluation, [row for row in rows if row[1]], as_json=json)
 
 

@@ -48,6 +48,11 @@ class Outcome:
         return subject(self.evaluation.totals, label)
 
     @property
+    def judged_clips(self) -> list[evaluation_pb2.ClipResult]:
+        """The test clips that every subject was judged on: the totals are of those."""
+        return [clip for clip in self.evaluation.clips if is_judged(clip)]
+
+    @property
     def best_trial(self) -> search_pb2.Trial:
         """The trial whose network was evaluated and registered."""
         found = (trial for trial in self.trials if trial.name == self.search.best_trial)
@@ -86,11 +91,24 @@ class Outcome:
             cost = f"{whole(self.latency_ratio)}× faster than the prototype"
         else:
             cost = "within the budget"
-        count = len(self.evaluation.clips)
+        count = len(self.judged_clips)
         where = f"{self.psnr_gain:+.1f} dB on {count} unseen clip{'s' if count != 1 else ''}"
         if self.passed:
             return f"Found a network {cost}, {where}"
         return f"No network passed every check; the best is {cost}, {where}"
+
+
+def is_judged(clip: evaluation_pb2.ClipResult) -> bool:
+    """Whether the clip's figures are there and count."""
+    return clip.state == evaluation_pb2.EVALUATION_STATE_SUCCEEDED
+
+
+def failure_text(clip: evaluation_pb2.ClipResult) -> str | None:
+    """Why a clip was not judged; None if it was."""
+    if is_judged(clip):
+        return None
+    reason = clip.failure.reason or "UNKNOWN"
+    return f"{reason}: {clip.failure.message}" if clip.failure.message else reason
 
 
 def whole(ratio: float) -> str:

@@ -13,7 +13,7 @@ from autoisp_core.spec import Spec, SpecError
 
 from autoisp_cli.report import block, charts
 from autoisp_cli.report.figures import Row, comparison, duration
-from autoisp_cli.report.outcome import MODEL, PROTOTYPE, Outcome, subject, whole
+from autoisp_cli.report.outcome import MODEL, PROTOTYPE, Outcome, failure_text, subject, whole
 from autoisp_cli.report.result import trial_states
 from autoisp_cli.report.snippet import snippet
 
@@ -42,13 +42,14 @@ class Strip:
 
 @dataclass(frozen=True)
 class ClipRow:
-    """One test clip in the table."""
+    """One test clip in the table; ``failure`` says why there are no figures."""
 
     name: str
     frames: int
     prototype: evaluation_pb2.SubjectResult
     model: evaluation_pb2.SubjectResult
     plot: str
+    failure: str | None = None
 
     @property
     def gain(self) -> float:
@@ -119,13 +120,14 @@ def _frame_psnr(clip: evaluation_pb2.ClipResult, kind: str, frame: int) -> str:
 
 
 def _clip_row(clip: evaluation_pb2.ClipResult) -> ClipRow:
-    model = subject(clip.subjects, MODEL)
+    model, failure = subject(clip.subjects, MODEL), failure_text(clip)
     return ClipRow(
         clip.display_name or clip.clip,
         len(model.frames),
         subject(clip.subjects, PROTOTYPE),
         model,
-        charts.frames(clip),
+        charts.frames(clip) if failure is None else "",
+        failure,
     )
 
 

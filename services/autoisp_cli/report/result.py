@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.search.v1 import search_pb2
 
-from autoisp_cli.report.outcome import MODEL, PROTOTYPE, Outcome, macs, subject
+from autoisp_cli.report.outcome import MODEL, PROTOTYPE, Outcome, failure_text, is_judged, macs, subject
 
 
 def result(outcome: Outcome) -> dict[str, Any]:
@@ -38,19 +39,8 @@ def result(outcome: Outcome) -> dict[str, Any]:
             "macs_per_pixel_limit": _optional(search, "macs_per_pixel_limit"),
             "seconds_per_megapixel_limit": _optional(search, "seconds_per_megapixel_limit"),
         },
-        "test_clips": [clip.display_name or clip.clip for clip in outcome.evaluation.clips],
-        "clips": [
-            {
-                "clip": clip.clip,
-                "display_name": clip.display_name,
-                "frames": len(subject(clip.subjects, MODEL).frames),
-                "psnr_prototype": subject(clip.subjects, PROTOTYPE).quality.psnr_db,
-                "psnr_model": subject(clip.subjects, MODEL).quality.psnr_db,
-                "ssim_prototype": subject(clip.subjects, PROTOTYPE).quality.ssim,
-                "ssim_model": subject(clip.subjects, MODEL).quality.ssim,
-            }
-            for clip in outcome.evaluation.clips
-        ],
+        "test_clips": [clip.display_name or clip.clip for clip in outcome.judged_clips],
+        "clips": [_clip(clip) for clip in outcome.evaluation.clips],
         "trials": len(outcome.trials),
         "trial_states": trial_states(outcome.trials),
         "search": search.name,
@@ -74,6 +64,21 @@ def trial_states(trials: Any) -> dict[str, int]:
         name = search_pb2.TrialState.Name(trial.state).removeprefix("TRIAL_STATE_").lower()
         counts[name] = counts.get(name, 0) + 1
     return dict(sorted(counts.items()))
+
+
+def _clip(clip: evaluation_pb2.ClipResult) -> dict[str, Any]:
+    prototype, model = subject(clip.subjects, PROTOTYPE), subject(clip.subjects, MODEL)
+    judged = is_judged(clip)
+    return {
+        "clip": clip.clip,
+        "display_name": clip.display_name,
+        "frames": len(model.frames) if judged else 0,
+        "psnr_prototype": prototype.quality.psnr_db if judged else None,
+        "psnr_model": model.quality.psnr_db if judged else None,
+        "ssim_prototype": prototype.quality.ssim if judged else None,
+        "ssim_model": model.quality.ssim if judged else None,
+        "failure": failure_text(clip),
+    }
 
 
 def _optional(search: search_pb2.Search, field: str) -> float | None:

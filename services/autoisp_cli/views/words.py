@@ -67,6 +67,11 @@ def result_lines(figures: Mapping[str, Any]) -> list[str]:
             f"{number(slow * 1e3)} → {number(fast * 1e3)} ms per megapixel on one thread, "
             f"{figures['latency_ratio']:,.1f}× faster"
         )
+    lines += [
+        f"not judged: {clip['display_name'] or clip['clip']}, {clip['failure']}"
+        for clip in figures["clips"]
+        if clip["failure"]
+    ]
     if not figures["passed"]:
         lines += [f"check: {check}" for check in figures["checks"]]
     return lines

@@ -28,6 +28,7 @@ class EvaluatedNetwork:
     Args:
         model: ``models/{m}``, where it is to be registered.
         measured, prototype: totals of both; no prototype means that it was not judged.
+        clips: what the totals are of.
         limits: what the gate checks.
     """
 
@@ -37,6 +38,7 @@ class EvaluatedNetwork:
     lineage: Lineage
     measured: gate.Measured
     prototype: gate.Measured | None
+    clips: gate.Clips
     limits: gate.Limits
 
 
@@ -93,7 +95,7 @@ class Models:
             return existing
         await self._stored(network.onnx, "evaluation.subjects.onnx")
         metrics = gate.metrics_of(network.measured, network.prototype)
-        result = gate.check(metrics, network.limits)
+        result = gate.check(metrics, network.clips, network.limits)
         content = Content(network.onnx, metrics, network.lineage, network.spec, result)
         return await self._add(network.model, content, key, promote=True)
 
