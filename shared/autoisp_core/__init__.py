@@ -1,1 +1,1 @@
-"""Pure Python that every part shares: errors, names, ids, states, pagination, and architectures as data."""
+"""Pure Python that every part shares: errors, names, ids, pagination, and architectures as data."""

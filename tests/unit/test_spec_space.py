@@ -52,7 +52,7 @@ def test_the_same_seed_draws_the_same_specs() -> None:
     def draw(seed: int) -> list[Spec]:
         rng = random.Random(seed)
         first = SPACE.sample_within(rng, 1000)
-        return [first, SPACE.mutate_within(first, rng, 1000), SPACE.crossover(first, PLAIN, rng)]
+        return [first, SPACE.mutate_within(first, rng, 1000)]
 
     assert draw(5) == draw(5)
     assert draw(5) != draw(6)
@@ -67,12 +67,6 @@ def test_mutation_changes_little_and_stays_inside() -> None:
         assert SPACE.contains(child)
         assert abs(len(child.block) - len(spec.block)) <= 2
         spec = child
-
-
-def test_crossover_stays_inside() -> None:
-    rng = random.Random(4)
-    for _ in range(50):
-        assert SPACE.contains(SPACE.crossover(SPACE.sample(rng), SPACE.sample(rng), rng))
 
 
 def test_nothing_is_cheaper_than_the_cheapest() -> None:

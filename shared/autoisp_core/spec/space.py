@@ -1,4 +1,4 @@
-"""The space a search walks in: which specs exist, and how to draw, change and combine them."""
+"""The space a search walks in: which specs exist, and how to draw and change them."""
 
 from __future__ import annotations
 
@@ -164,12 +164,6 @@ class SearchSpace:
             if fitted is not None and fitted != spec:
                 return fitted
         return self.sample_within(rng, max_macs)
-
-    def crossover(self, first: Spec, second: Spec, rng: random.Random) -> Spec:
-        """A member with the block of one parent and each number from either."""
-        block = rng.choice((first, second)).block
-        numbers = {name: getattr(rng.choice((first, second)), name) for name in self._numbers()}
-        return _with(replace(first, block=block), numbers)
 
     def to_json(self) -> str:
         """One line of JSON with a fixed key order; types are their codes."""
