@@ -8,11 +8,11 @@ from autoisp.search.v1 import search_pb2
 from autoisp_core import ids, names
 from autoisp_core.errors import AutoISPError, NotFoundError
 from autoisp_runtime.jetstream import Command, Envelope, Event, command_subject, event_subject
+from autoisp_runtime.outbox import OutgoingMessage
 
 from autoisp_evaluation import wire
 from autoisp_evaluation.domain import ClipResult, Failure, Registration, State
 from autoisp_evaluation.ports import EvaluationEnded, JudgeClip, Message
-from autoisp_evaluation.store import OutgoingMessage
 from autoisp_evaluation.usecases import CompletedSearch, Evaluations
 
 DEFAULT_TEST_FRAMES = 24

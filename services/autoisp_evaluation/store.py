@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp_core.errors import AlreadyExistsError, InvalidArgumentError
 from autoisp_core.pagination import Page, PageRequest
 from autoisp_runtime.database import Database
-from autoisp_runtime.outbox import Outbox
+from autoisp_runtime.outbox import Outbox, OutgoingMessage
 from sqlalchemy import Row, Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,15 +21,6 @@ from autoisp_evaluation.domain import ClipResult, Evaluation, Registration
 from autoisp_evaluation.tables import clips, evaluations
 
 M_contra = TypeVar("M_contra", contravariant=True)
-
-
-@dataclass(frozen=True)
-class OutgoingMessage:
-    """What goes into the outbox."""
-
-    subject: str
-    payload: bytes
-    event_id: str
 
 
 class SqlStore(Generic[M_contra]):

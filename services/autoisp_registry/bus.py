@@ -7,11 +7,11 @@ from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.events.v1 import events_pb2
 from autoisp_core import ids, names
 from autoisp_runtime.jetstream import Envelope, Event, event_subject
+from autoisp_runtime.outbox import OutgoingMessage
 
 from autoisp_registry import gate, wire
 from autoisp_registry.domain import Lineage
 from autoisp_registry.ports import Message, VersionPromoted, VersionRegistered
-from autoisp_registry.store import OutgoingMessage
 from autoisp_registry.usecases import EvaluatedNetwork, Models
 
 _log = structlog.get_logger(__name__)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -13,7 +12,7 @@ from autoisp_core import names
 from autoisp_core.errors import AlreadyExistsError, InvalidArgumentError
 from autoisp_core.pagination import Page, PageRequest
 from autoisp_runtime.database import Database
-from autoisp_runtime.outbox import Outbox
+from autoisp_runtime.outbox import Outbox, OutgoingMessage
 from sqlalchemy import Row, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,15 +24,6 @@ from autoisp_registry.tables import models, versions
 M_contra = TypeVar("M_contra", contravariant=True)
 
 _MAX_NUMBER = 2**31 - 1  # of a 32-bit column
-
-
-@dataclass(frozen=True)
-class OutgoingMessage:
-    """What goes into the outbox."""
-
-    subject: str
-    payload: bytes
-    event_id: str
 
 
 class SqlStore(Generic[M_contra]):

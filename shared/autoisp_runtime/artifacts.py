@@ -40,6 +40,11 @@ _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 _FULL = re.compile(r"os error (28|122|27)\b|No space left|StorageFull|QuotaExceeded|EntityTooLarge")
 
 
+def says_full(error: BaseException) -> bool:
+    """Whether a store's own exception means that no space is left."""
+    return _FULL.search(str(error)) is not None
+
+
 class ArtifactStore:
     """Stores and finds bytes; safe to use from several threads and processes at once.
 
@@ -260,7 +265,7 @@ class ArtifactStore:
                 path, f"the artifact store {self.url} has no {path}", reason="NO_ARTIFACT"
             ) from error
         except (BaseError, OSError) as error:
-            if _FULL.search(str(error)):
+            if says_full(error):
                 raise ResourceExhaustedError(
                     f"the artifact store {self.url} is full; free space there or point AUTOISP_STORE_URL "
                     "elsewhere (nothing was half-written)",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -41,6 +42,15 @@ _log = structlog.get_logger(__name__)
 _BATCH = 100
 _POLL_S = 1.0
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.2, 3.0
+
+
+@dataclass(frozen=True)
+class OutgoingMessage:
+    """What goes into the outbox."""
+
+    subject: str
+    payload: bytes
+    event_id: str
 
 
 class EventPublisher(Protocol):

@@ -25,10 +25,10 @@ from autoisp_evaluation.domain import (
     Subject,
     SubjectResult,
 )
-from autoisp_evaluation.store import OutgoingMessage, SqlStore
+from autoisp_evaluation.store import SqlStore
 from autoisp_runtime.database import Database
 from autoisp_runtime.migrations import differences, migrate
-from autoisp_runtime.outbox import Outbox
+from autoisp_runtime.outbox import Outbox, OutgoingMessage
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 ALL = PageRequest(1000, None)

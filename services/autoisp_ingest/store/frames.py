@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -10,14 +9,13 @@ from itertools import islice
 import numpy as np
 import zarr
 from autoisp_core.errors import AutoISPError, ResourceExhaustedError, UnavailableError
-from autoisp_runtime.artifacts import ArtifactStore
+from autoisp_runtime.artifacts import ArtifactStore, says_full
 from obstore.exceptions import BaseError
 from zarr.codecs import ZstdCodec
 
 from autoisp_ingest.domain import Frame
 
 _BATCH_BYTES = 24 << 20
-_FULL = re.compile(r"os error (28|122|27)\b|No space left|StorageFull|QuotaExceeded|EntityTooLarge")
 
 
 class ZarrFrameStore:
@@ -63,7 +61,7 @@ def _typed_errors(url: str) -> Iterator[None]:
     except AutoISPError:
         raise
     except (BaseError, OSError) as error:
-        if _FULL.search(str(error)):
+        if says_full(error):
             raise ResourceExhaustedError(
                 f"the artifact store {url} is full; free space there or point AUTOISP_STORE_URL elsewhere "
                 "(nothing of the clip is kept)",
