@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import product
 from typing import Any
 
 from autoisp_core.spec import blocks
 from autoisp_core.spec.cost import cost
-from autoisp_core.spec.layers import KERNELS, RESERVED, LayerType
+from autoisp_core.spec.layers import KERNELS, RESERVED, Layer, LayerType
 from autoisp_core.spec.model import Spec, SpecError
 from autoisp_core.spec.rules import END_KERNELS, FRAMES, MAX_INDEX, MIN_WIDTH, PACKINGS, is_valid
 
@@ -164,6 +166,12 @@ class SearchSpace:
             if fitted is not None and fitted != spec:
                 return fitted
         return self.sample_within(rng, max_macs)
+
+    def sizes(self, block: tuple[Layer, ...]) -> Iterator[Spec]:
+        """The block with every combination of the space's numbers around it."""
+        numbers = self._numbers()
+        for values in product(*numbers.values()):
+            yield _with(Spec(block=block, width=self.widths[0]), dict(zip(numbers, values, strict=True)))
 
     def to_json(self) -> str:
         """One line of JSON with a fixed key order; types are their codes."""
