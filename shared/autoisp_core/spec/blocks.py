@@ -30,10 +30,13 @@ def chain(choices: Sequence[Choice]) -> tuple[Layer, ...]:
 
 
 def random_block(choices: Sequence[Choice], max_layers: int, rng: random.Random) -> tuple[Layer, ...]:
-    """A block of 1 … ``max_layers`` layers, more often a chain than not."""
+    """A block of 1 … ``max_layers`` layers, more often a chain than not.
+
+    Where two predecessors are needed, they differ; so the first layer, which has but one to read, is unary.
+    """
     layers: list[Layer] = []
     for index in range(1, rng.randint(1, max_layers) + 1):
-        kind, kernel = rng.choice(_weighted(choices))
+        kind, kernel = rng.choice(_weighted(choices if index > 1 else _unary(choices)))
         layers.append(_wired(Layer(index, kind, kernel), rng))
     return _terminated(layers)
 
@@ -63,6 +66,10 @@ def mutated(
 def _weighted(choices: Sequence[Choice]) -> list[Choice]:
     """Every choice as often as it deserves to be drawn."""
     return [choice for choice in choices for _ in range(_SHARES.get(choice, 1))]
+
+
+def _unary(choices: Sequence[Choice]) -> list[Choice]:
+    return [choice for choice in choices if is_unary(choice[0])]
 
 
 def _terminated(layers: Sequence[Layer]) -> tuple[Layer, ...]:

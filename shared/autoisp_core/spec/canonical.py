@@ -18,7 +18,8 @@ def canonical_hash(spec: Spec) -> str:
     Different networks get different hashes but for rare pairs that such refinement can't tell apart.
     """
     numbers = (spec.width, spec.repeats, spec.packing, spec.frames, spec.stem_kernel, spec.head_kernel)
-    return _digest("spec", *map(str, numbers), *sorted(_colours(spec.block)))
+    extensions = [f"{name}={value}" for name, value in spec.extensions.items()]
+    return _digest("spec", *map(str, numbers), *extensions, *sorted(_colours(spec.block)))
 
 
 def _colours(block: tuple[Layer, ...]) -> list[str]:

@@ -26,10 +26,15 @@ class Spec:
         width: channels between stem and head.
         repeats: how many times the block follows itself, each time with its own weights.
         packing: output pixels per feature pixel along one axis. 2: features live at half resolution, as
-            packed Bayer planes do; 4: at a quarter, by a further space-to-depth.
+            packed Bayer planes do; 4: at a quarter, 8: at an eighth, by a further space-to-depth.
         frames: raw frames the network sees, oldest first, the current one last.
         stem_kernel: kernel of the first convolution, in feature pixels.
         head_kernel: kernel of the last convolution, in feature pixels.
+        recurrent: 1: the stem's features are fused with those of the frames before, which are carried from
+            frame to frame as the network's state; 0: no state.
+        residual: 1: what the head gives is added to a fixed demosaic of the newest frame; 0: it is all.
+        head: 0: the head gives the picture's pixels; 1: it gives each pixel a 3 × 3 kernel, which is applied
+            to a fixed demosaic of the newest frame.
 
     A spec can be built invalid; :func:`autoisp_core.spec.validate` says so.
     """
@@ -41,6 +46,9 @@ class Spec:
     frames: int = 3
     stem_kernel: int = 3
     head_kernel: int = 3
+    recurrent: int = 0
+    residual: int = 0
+    head: int = 0
 
     @staticmethod
     def code(*tuples: Iterable[int]) -> tuple[Layer, ...]:
@@ -56,10 +64,19 @@ class Spec:
         return tuple(_layer(position, list(values)) for position, values in enumerate(tuples))
 
     def to_json(self) -> str:
-        """One line of JSON with a fixed key order: equal specs give equal text."""
+        """One line of JSON with a fixed key order: equal specs give equal text.
+
+        Extensions that are off are left out, so that a spec without them reads as it did before they were.
+        """
         document: dict[str, Any] = {"block": [list(layer.as_tuple()) for layer in self.block]}
-        document |= {name: getattr(self, name) for name in _NUMBERS}
+        document |= {name: getattr(self, name) for name in _NUMBERS if name not in EXTENSIONS}
+        document |= self.extensions
         return json.dumps(document, separators=(",", ":"))
+
+    @property
+    def extensions(self) -> dict[str, int]:
+        """What is on of :data:`EXTENSIONS`."""
+        return {name: getattr(self, name) for name in EXTENSIONS if getattr(self, name)}
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Spec:
@@ -91,6 +108,9 @@ class Spec:
                 raise SpecError(f"spec.block[{position}]", f"{values!r} is no list of five integers")
         return cls(block=cls.code(*document["block"]), **numbers)
 
+
+EXTENSIONS = ("recurrent", "residual", "head")
+"""Fields that specs did not always have: at 0, neither the JSON nor the canonical hash knows them."""
 
 _NUMBERS = tuple(field.name for field in fields(Spec) if field.name != "block")
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from autoisp_core.spec.layers import BINARY, KERNELS, RESERVED, Layer, LayerType
-from autoisp_core.spec.model import Spec, SpecError
+from autoisp_core.spec.model import EXTENSIONS, Spec, SpecError
 
 MAX_INDEX = 23
 """Largest layer index of BlockQNN's code, the terminal's included."""
 
-PACKINGS = (2, 4)
+PACKINGS = (2, 4, 8)
 FRAMES = (1, 3, 5)
 END_KERNELS = (1, 3, 5)
+SWITCHES = (0, 1)
+"""Values of ``recurrent``, ``residual`` and ``head``."""
 MIN_WIDTH = 4
 """A narrower network could not even pass the four Bayer planes on."""
 
@@ -25,6 +27,8 @@ def validate(spec: Spec, *, max_index: int = MAX_INDEX) -> None:
     _one_of("frames", spec.frames, FRAMES)
     _one_of("stem_kernel", spec.stem_kernel, END_KERNELS)
     _one_of("head_kernel", spec.head_kernel, END_KERNELS)
+    for name in EXTENSIONS:
+        _one_of(name, getattr(spec, name), SWITCHES)
     _at_least("width", spec.width, MIN_WIDTH)
     _at_least("repeats", spec.repeats, 1)
     _validate_block(spec.block, max_index)
@@ -45,6 +49,11 @@ def loose_ends(block: tuple[Layer, ...]) -> tuple[int, ...]:
     return tuple(
         layer.index for layer in block if layer.type != LayerType.TERMINAL and layer.index not in used
     )
+
+
+def reads_twice(layer: Layer) -> bool:
+    """Whether both predecessors are the same: BlockQNN's code allows it, search spaces don't."""
+    return layer.type in BINARY and layer.pred1 == layer.pred2
 
 
 def has_coarse(block: tuple[Layer, ...]) -> bool:

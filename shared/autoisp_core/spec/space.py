@@ -13,7 +13,16 @@ from autoisp_core.spec import blocks
 from autoisp_core.spec.cost import cost
 from autoisp_core.spec.layers import KERNELS, RESERVED, Layer, LayerType
 from autoisp_core.spec.model import Spec, SpecError
-from autoisp_core.spec.rules import END_KERNELS, FRAMES, MAX_INDEX, MIN_WIDTH, PACKINGS, is_valid
+from autoisp_core.spec.rules import (
+    END_KERNELS,
+    FRAMES,
+    MAX_INDEX,
+    MIN_WIDTH,
+    PACKINGS,
+    SWITCHES,
+    is_valid,
+    reads_twice,
+)
 
 _ATTEMPTS = 200
 _LEAST_SHARE = 0.35
@@ -35,6 +44,12 @@ class SearchSpace:
         frames: see :class:`Spec`.
         stem_kernels: see :class:`Spec`.
         head_kernels: see :class:`Spec`.
+        recurrent: see :class:`Spec`; (0, 1) lets the search decide.
+        residual: see :class:`Spec`.
+        heads: see :class:`Spec`.
+
+    A layer that reads the same predecessor twice is in no space: such a sum only scales what a convolution
+    scales anyway.
 
     Raises:
         SpecError: on construction, for an empty or impossible choice.
@@ -59,6 +74,9 @@ class SearchSpace:
     frames: tuple[int, ...] = (1, 3, 5)
     stem_kernels: tuple[int, ...] = (1, 3)
     head_kernels: tuple[int, ...] = (1, 3)
+    recurrent: tuple[int, ...] = (0,)
+    residual: tuple[int, ...] = (0,)
+    heads: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -70,6 +88,9 @@ class SearchSpace:
             ("frames", FRAMES),
             ("stem_kernels", END_KERNELS),
             ("head_kernels", END_KERNELS),
+            ("recurrent", SWITCHES),
+            ("residual", SWITCHES),
+            ("heads", SWITCHES),
         ):
             wrong = [value for value in getattr(self, name) if value not in allowed]
             if wrong:
@@ -84,6 +105,10 @@ class SearchSpace:
             raise SpecError("space.max_layers", f"max_layers must be 1 … {MAX_INDEX - 1}")
         if not self.choices():
             raise SpecError("space.kernels", "no type in 'types' allows any of 'kernels'; add 3")
+        if not any(blocks.is_unary(kind) for kind, _ in self.choices()):
+            raise SpecError(
+                "space.types", "no type with one predecessor, which every block begins with; add CONV"
+            )
 
     def choices(self) -> tuple[tuple[LayerType, int], ...]:
         """All (type, kernel) pairs that one layer may take. Pools and identity with kernel 1 appear once."""
@@ -103,6 +128,7 @@ class SearchSpace:
             is_valid(spec)
             and len(spec.block) - 1 <= self.max_layers
             and all((layer.type, layer.kernel) in choices for layer in spec.block[:-1])
+            and not any(map(reads_twice, spec.block))
             and all(getattr(spec, name) in values for name, values in self._numbers().items())
         )
 
@@ -111,25 +137,29 @@ class SearchSpace:
         specs = [
             Spec(
                 block=blocks.chain((choice,)),
-                width=min(self.widths),
+                width=width,
                 repeats=min(self.repeats),
                 packing=packing,
                 frames=min(self.frames),
                 stem_kernel=min(self.stem_kernels),
                 head_kernel=min(self.head_kernels),
+                recurrent=min(self.recurrent),
+                residual=min(self.residual),
+                head=head,
             )
             for choice in self.choices()
+            for width in self.widths
             for packing in self.packings
+            for head in self.heads
             if blocks.is_unary(choice[0])
         ]
-        if not specs:
-            raise SpecError("space.types", "no type with one predecessor; add CONV")
         return min(specs, key=lambda spec: (cost(spec).macs_per_pixel, cost(spec).bytes_per_pixel))
 
     def sample(self, rng: random.Random) -> Spec:
         """A random member of the space."""
         spec = Spec(block=blocks.random_block(self.choices(), self.max_layers, rng), width=self.widths[0])
-        return _with(spec, {name: rng.choice(values) for name, values in self._numbers().items()})
+        fixed = {name: values[0] for name, values in self._numbers().items()}
+        return _with(spec, fixed | {name: rng.choice(values) for name, values in self._free().items()})
 
     def sample_within(self, rng: random.Random, max_macs: float) -> Spec:
         """A random member of at most ``max_macs`` MAC per output pixel and, where it can, nearly that.
@@ -210,18 +240,26 @@ class SearchSpace:
             "frames": self.frames,
             "stem_kernel": self.stem_kernels,
             "head_kernel": self.head_kernels,
+            "recurrent": self.recurrent,
+            "residual": self.residual,
+            "head": self.heads,
         }
 
+    def _free(self) -> dict[str, tuple[int, ...]]:
+        """The numbers that leave a choice: a draw for another would be wasted."""
+        return {name: values for name, values in self._numbers().items() if len(values) > 1}
+
     def _mutated_once(self, spec: Spec, rng: random.Random) -> Spec:
-        if rng.random() < 0.6:
+        free = self._free()
+        if not free or rng.random() < 0.6:
             return replace(spec, block=blocks.mutated(spec.block, self.choices(), self.max_layers, rng))
-        name, values = rng.choice(list(self._numbers().items()))
+        name, values = rng.choice(list(free.items()))
         return _with(spec, {name: rng.choice(values)})
 
     def _fit(self, spec: Spec, rng: random.Random, max_macs: float) -> Spec | None:
         """The same block with a width and repeats that nearly spend the budget, or None."""
-        smallest = replace(spec, width=min(self.widths), repeats=min(self.repeats))
-        if cost(smallest).macs_per_pixel > max_macs:
+        smallest = [replace(spec, width=width, repeats=min(self.repeats)) for width in self.widths]
+        if min(cost(size).macs_per_pixel for size in smallest) > max_macs:
             return None
         sizes = [
             replace(spec, width=width, repeats=repeats) for width in self.widths for repeats in self.repeats
