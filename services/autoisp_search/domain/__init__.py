@@ -8,6 +8,7 @@ from autoisp_search.domain.messages import (
     SearchCompleted,
     SearchView,
 )
+from autoisp_search.domain.objectives import Objective
 from autoisp_search.domain.search import Search
 from autoisp_search.domain.seeds import trial_seed, validation_seed
 from autoisp_search.domain.settings import BUILTIN_PROTOTYPES, Budget, Prototype, Rung, SearchSettings, Sensor
@@ -20,6 +21,7 @@ __all__ = [
     "Budget",
     "Failure",
     "MeasuredCost",
+    "Objective",
     "Outgoing",
     "ProfilePrototype",
     "Prototype",

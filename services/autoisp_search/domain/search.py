@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from autoisp_core.artifact import Artifact
@@ -24,12 +24,13 @@ class Search:
     Attributes:
         manifest: the dataset as workers see it, at the time of creation.
         rungs: the plan in force; follows the clock while ``adaptive``.
-        adaptive: whether the service made the plan and may adapt it.
+        adaptive: whether the plan follows the clock.
         request_id: of the create request; empty if it had none.
-        rung: 0-based rung in progress.
+        rung: 0-based, the highest that any trial has reached.
         told: how many trials have ended with a result.
         revision: counts the changes of the search and its trials.
         pareto_trials, best_trial: trial ids.
+        strategy_figures: what the strategy tells of itself, and how well latency was predicted.
     """
 
     search_id: str
@@ -49,6 +50,7 @@ class Search:
     revision: int = 1
     pareto_trials: tuple[str, ...] = ()
     best_trial: str = ""
+    strategy_figures: dict[str, float] = field(default_factory=dict)
     start_time: datetime | None = None
     end_time: datetime | None = None
 

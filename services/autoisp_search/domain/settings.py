@@ -8,6 +8,8 @@ from autoisp_core.artifact import Artifact
 from autoisp_core.sensor import Noise
 from autoisp_core.spec import SearchSpace
 
+from autoisp_search.domain.objectives import Objective
+
 BUILTIN_PROTOTYPES = ("classical",)
 """Prototypes that every worker has."""
 
@@ -57,10 +59,13 @@ class SearchSettings:
     """All that a user decides.
 
     Attributes:
-        rungs: empty when the service makes the plan, from ``max_duration_seconds`` and
+        rungs: empty when the service makes the plan, from ``max_duration_seconds`` or ``max_trials``, and
             ``max_parallel_trials``.
-        max_duration_seconds: aim for the whole of the training.
+        max_duration_seconds: aim for the whole of the training; None when ``max_trials`` takes its place.
+        max_trials: of the first rung, at most; None for as many as the plan has.
+        warm_start: ids of ended searches whose trials the strategy learns from.
         model: ``models/{m}`` where the result is registered.
+        objectives: quality alone for the one best network within the budget; with a cost, a front of both.
         test_frames_per_clip: 0 means all.
     """
 
@@ -71,10 +76,13 @@ class SearchSettings:
     display_name: str = ""
     sensor: Sensor = Sensor(builtin="phone")
     strategy: str = "evolution"
+    objectives: tuple[Objective, ...] = (Objective.QUALITY,)
     seed: int = 0
     rungs: tuple[Rung, ...] = ()
     max_parallel_trials: int = 2
-    max_duration_seconds: float = 300.0
+    max_duration_seconds: float | None = 300.0
+    max_trials: int | None = None
+    warm_start: tuple[str, ...] = ()
     space: SearchSpace = field(default_factory=SearchSpace)
     validation_frames_per_clip: int = 8
     test_frames_per_clip: int = 24

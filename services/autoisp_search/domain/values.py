@@ -25,12 +25,14 @@ class MeasuredCost:
         parameters: learned weights and biases.
         size_bytes: size of the ONNX file.
         seconds_per_megapixel: wall time per output megapixel at one thread.
+        state_bytes_per_pixel: carried from frame to frame; 0 without recurrence.
     """
 
     macs_per_pixel: float | None = None
     parameters: int = 0
     size_bytes: int = 0
     seconds_per_megapixel: float = 0.0
+    state_bytes_per_pixel: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61utoisp/common/v1/common.proto\x12\x11\x61utoisp.common.v1\"O\n\x08\x41rtifact\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x12\n\nmedia_type\x18\x04 \x01(\t\"#\n\x05Noise\x12\x0c\n\x04shot\x18\x01 \x01(\x01\x12\x0c\n\x04read\x18\x02 \x01(\x01\"z\n\x06Sensor\x12\x11\n\x07\x62uiltin\x18\x01 \x01(\tH\x00\x12\x0e\n\x04toml\x18\x02 \x01(\tH\x00\x12,\n\ntest_noise\x18\x03 \x01(\x0b\x32\x18.autoisp.common.v1.Noise\x12\x14\n\x0cidentity_ccm\x18\x04 \x01(\x08\x42\t\n\x07profile\"}\n\x04\x43ost\x12\x1b\n\x0emacs_per_pixel\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nparameters\x18\x02 \x01(\x03\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x1d\n\x15seconds_per_megapixel\x18\x04 \x01(\x01\x42\x11\n\x0f_macs_per_pixel\"(\n\x07Quality\x12\x0f\n\x07psnr_db\x18\x01 \x01(\x01\x12\x0c\n\x04ssim\x18\x02 \x01(\x01\"*\n\x07\x46\x61ilure\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61utoisp/common/v1/common.proto\x12\x11\x61utoisp.common.v1\"O\n\x08\x41rtifact\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x12\n\nmedia_type\x18\x04 \x01(\t\"#\n\x05Noise\x12\x0c\n\x04shot\x18\x01 \x01(\x01\x12\x0c\n\x04read\x18\x02 \x01(\x01\"z\n\x06Sensor\x12\x11\n\x07\x62uiltin\x18\x01 \x01(\tH\x00\x12\x0e\n\x04toml\x18\x02 \x01(\tH\x00\x12,\n\ntest_noise\x18\x03 \x01(\x0b\x32\x18.autoisp.common.v1.Noise\x12\x14\n\x0cidentity_ccm\x18\x04 \x01(\x08\x42\t\n\x07profile\"\x9c\x01\n\x04\x43ost\x12\x1b\n\x0emacs_per_pixel\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nparameters\x18\x02 \x01(\x03\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x1d\n\x15seconds_per_megapixel\x18\x04 \x01(\x01\x12\x1d\n\x15state_bytes_per_pixel\x18\x05 \x01(\x01\x42\x11\n\x0f_macs_per_pixel\"(\n\x07Quality\x12\x0f\n\x07psnr_db\x18\x01 \x01(\x01\x12\x0c\n\x04ssim\x18\x02 \x01(\x01\"*\n\x07\x46\x61ilure\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,10 +37,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NOISE']._serialized_end=169
   _globals['_SENSOR']._serialized_start=171
   _globals['_SENSOR']._serialized_end=293
-  _globals['_COST']._serialized_start=295
-  _globals['_COST']._serialized_end=420
-  _globals['_QUALITY']._serialized_start=422
-  _globals['_QUALITY']._serialized_end=462
-  _globals['_FAILURE']._serialized_start=464
-  _globals['_FAILURE']._serialized_end=506
+  _globals['_COST']._serialized_start=296
+  _globals['_COST']._serialized_end=452
+  _globals['_QUALITY']._serialized_start=454
+  _globals['_QUALITY']._serialized_end=494
+  _globals['_FAILURE']._serialized_start=496
+  _globals['_FAILURE']._serialized_end=538
 # @@protoc_insertion_point(module_scope)

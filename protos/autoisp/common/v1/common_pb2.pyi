@@ -121,6 +121,7 @@ class Cost(_message.Message):
     PARAMETERS_FIELD_NUMBER: _builtins.int
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     SECONDS_PER_MEGAPIXEL_FIELD_NUMBER: _builtins.int
+    STATE_BYTES_PER_PIXEL_FIELD_NUMBER: _builtins.int
     macs_per_pixel: _builtins.float
     """Unset for an opaque prototype whose arithmetic can't be counted."""
     parameters: _builtins.int
@@ -130,6 +131,8 @@ class Cost(_message.Message):
     """Processor time per output megapixel on one thread, in ONNX Runtime or in the prototype's own code: the fastest of
     several runs.
     """
+    state_bytes_per_pixel: _builtins.float
+    """State carried from frame to frame, per output pixel; 0 without any."""
     def __init__(
         self,
         *,
@@ -137,10 +140,11 @@ class Cost(_message.Message):
         parameters: _builtins.int = ...,
         size_bytes: _builtins.int = ...,
         seconds_per_megapixel: _builtins.float = ...,
+        state_bytes_per_pixel: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel", b"_macs_per_pixel", "macs_per_pixel", b"macs_per_pixel"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel", b"_macs_per_pixel", "macs_per_pixel", b"macs_per_pixel", "parameters", b"parameters", "seconds_per_megapixel", b"seconds_per_megapixel", "size_bytes", b"size_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel", b"_macs_per_pixel", "macs_per_pixel", b"macs_per_pixel", "parameters", b"parameters", "seconds_per_megapixel", b"seconds_per_megapixel", "size_bytes", b"size_bytes", "state_bytes_per_pixel", b"state_bytes_per_pixel"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__macs_per_pixel: _TypeAlias = _typing.Literal["macs_per_pixel"]  # noqa: Y015
     _WhichOneofArgType__macs_per_pixel: _TypeAlias = _typing.Literal["_macs_per_pixel", b"_macs_per_pixel"]  # noqa: Y015

@@ -148,8 +148,16 @@ class SearchSpace(_message.Message):
     REPEATS_FIELD_NUMBER: _builtins.int
     PACKINGS_FIELD_NUMBER: _builtins.int
     FRAMES_FIELD_NUMBER: _builtins.int
+    STEM_KERNELS_FIELD_NUMBER: _builtins.int
+    HEAD_KERNELS_FIELD_NUMBER: _builtins.int
+    RECURRENT_FIELD_NUMBER: _builtins.int
+    RESIDUAL_FIELD_NUMBER: _builtins.int
+    HEADS_FIELD_NUMBER: _builtins.int
+    MAX_INDEX_FIELD_NUMBER: _builtins.int
     max_layers: _builtins.int
     """Layers of a block, 1 to 23."""
+    max_index: _builtins.int
+    """Highest index of a layer, the terminal's included, 2 to 23. 0 means the default."""
     @_builtins.property
     def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Layer types of the Network Structure Code."""
@@ -164,6 +172,22 @@ class SearchSpace(_message.Message):
     def packings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
     def frames(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def stem_kernels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def head_kernels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def recurrent(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """0: no state is carried from frame to frame; 1: it is."""
+
+    @_builtins.property
+    def residual(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """0: the network makes the whole picture; 1: it corrects a cheap fixed demosaic."""
+
+    @_builtins.property
+    def heads(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """0: shuffle; 1: kernel-predicting."""
+
     def __init__(
         self,
         *,
@@ -174,10 +198,16 @@ class SearchSpace(_message.Message):
         repeats: _abc.Iterable[_builtins.int] | None = ...,
         packings: _abc.Iterable[_builtins.int] | None = ...,
         frames: _abc.Iterable[_builtins.int] | None = ...,
+        stem_kernels: _abc.Iterable[_builtins.int] | None = ...,
+        head_kernels: _abc.Iterable[_builtins.int] | None = ...,
+        recurrent: _abc.Iterable[_builtins.int] | None = ...,
+        residual: _abc.Iterable[_builtins.int] | None = ...,
+        heads: _abc.Iterable[_builtins.int] | None = ...,
+        max_index: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "kernels", b"kernels", "max_layers", b"max_layers", "packings", b"packings", "repeats", b"repeats", "types", b"types", "widths", b"widths"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "head_kernels", b"head_kernels", "heads", b"heads", "kernels", b"kernels", "max_index", b"max_index", "max_layers", b"max_layers", "packings", b"packings", "recurrent", b"recurrent", "repeats", b"repeats", "residual", b"residual", "stem_kernels", b"stem_kernels", "types", b"types", "widths", b"widths"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -186,6 +216,26 @@ Global___SearchSpace: _TypeAlias = SearchSpace  # noqa: Y015
 @_typing.final
 class Search(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class StrategyFiguresEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     NAME_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
@@ -202,6 +252,9 @@ class Search(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     VALIDATION_FRAMES_PER_CLIP_FIELD_NUMBER: _builtins.int
     TEST_FRAMES_PER_CLIP_FIELD_NUMBER: _builtins.int
+    OBJECTIVES_FIELD_NUMBER: _builtins.int
+    MAX_TRIALS_FIELD_NUMBER: _builtins.int
+    WARM_START_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     PROTOTYPE_PROFILE_FIELD_NUMBER: _builtins.int
@@ -215,6 +268,7 @@ class Search(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     RUNG_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIGURES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """searches/{s}"""
     display_name: _builtins.str
@@ -231,6 +285,8 @@ class Search(_message.Message):
     """Frames per clip that validation looks at, evenly spread. Default 8."""
     test_frames_per_clip: _builtins.int
     """Frames per clip that the test evaluation looks at, evenly spread; 0 means all. Default 24."""
+    max_trials: _builtins.int
+    """Trials of the first rung, at most. Without max_duration it replaces the clock: rungs follow from this number."""
     state: Global___SearchState.ValueType
     """Output only from here on."""
     macs_per_pixel_limit: _builtins.float
@@ -239,7 +295,7 @@ class Search(_message.Message):
     best_trial: _builtins.str
     """The trial whose network is evaluated on the test split and registered."""
     rung: _builtins.int
-    """0-based rung in progress."""
+    """0-based, the highest rung that any trial has reached."""
     etag: _builtins.str
     @_builtins.property
     def prototype(self) -> _prototype_pb2.Prototype: ...
@@ -249,14 +305,28 @@ class Search(_message.Message):
     def sensor(self) -> _common_pb2.Sensor: ...
     @_builtins.property
     def rungs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rung]:
-        """Successive halving, cheapest rung first; planned from max_duration and max_parallel_trials if empty."""
+        """Asynchronous successive halving, cheapest rung first; planned from max_duration or max_trials, and
+        max_parallel_trials, if empty.
+        """
 
     @_builtins.property
     def max_duration(self) -> _duration_pb2.Duration:
-        """Aim for the whole of the training. Default 5 minutes."""
+        """Aim for the whole of the training. Default 5 minutes, unless max_trials is given."""
 
     @_builtins.property
     def space(self) -> Global___SearchSpace: ...
+    @_builtins.property
+    def objectives(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What a network is judged by: "quality" (always), "macs" and "latency". Default "quality" alone: the one best
+        network within the budget. With a cost, trials go up a rung by non-dominated rank and crowding distance.
+        """
+
+    @_builtins.property
+    def warm_start(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """searches/{s}: ended searches over the same footage and sensor; the strategy learns from their trials before it
+        chooses its first. Weights are not reused.
+        """
+
     @_builtins.property
     def failure(self) -> _common_pb2.Failure: ...
     @_builtins.property
@@ -265,7 +335,9 @@ class Search(_message.Message):
     def trial_counts(self) -> Global___TrialCounts: ...
     @_builtins.property
     def pareto_trials(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Trials that no other beats in both quality and MAC per pixel, cheapest first."""
+        """Trials that no other beats in all objectives (MAC per pixel stands beside quality alone), cheapest first; a spec
+        counts with its highest rung.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp: ...
@@ -273,6 +345,12 @@ class Search(_message.Message):
     def start_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def strategy_figures(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """What the strategy tells of itself, and "latency_error_percent": the median error of predictions made before each
+        measurement.
+        """
+
     def __init__(
         self,
         *,
@@ -291,6 +369,9 @@ class Search(_message.Message):
         model: _builtins.str = ...,
         validation_frames_per_clip: _builtins.int = ...,
         test_frames_per_clip: _builtins.int | None = ...,
+        objectives: _abc.Iterable[_builtins.str] | None = ...,
+        max_trials: _builtins.int = ...,
+        warm_start: _abc.Iterable[_builtins.str] | None = ...,
         state: Global___SearchState.ValueType = ...,
         failure: _common_pb2.Failure | None = ...,
         prototype_profile: _prototype_pb2.PrototypeProfile | None = ...,
@@ -304,10 +385,11 @@ class Search(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         rung: _builtins.int = ...,
         etag: _builtins.str = ...,
+        strategy_figures: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel_limit", b"_macs_per_pixel_limit", "_seconds_per_megapixel_limit", b"_seconds_per_megapixel_limit", "_test_frames_per_clip", b"_test_frames_per_clip", "budget", b"budget", "create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "macs_per_pixel_limit", b"macs_per_pixel_limit", "max_duration", b"max_duration", "prototype", b"prototype", "prototype_profile", b"prototype_profile", "seconds_per_megapixel_limit", b"seconds_per_megapixel_limit", "sensor", b"sensor", "space", b"space", "start_time", b"start_time", "test_frames_per_clip", b"test_frames_per_clip", "trial_counts", b"trial_counts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel_limit", b"_macs_per_pixel_limit", "_seconds_per_megapixel_limit", b"_seconds_per_megapixel_limit", "_test_frames_per_clip", b"_test_frames_per_clip", "best_trial", b"best_trial", "budget", b"budget", "create_time", b"create_time", "dataset", b"dataset", "display_name", b"display_name", "end_time", b"end_time", "etag", b"etag", "failure", b"failure", "macs_per_pixel_limit", b"macs_per_pixel_limit", "max_duration", b"max_duration", "max_parallel_trials", b"max_parallel_trials", "model", b"model", "name", b"name", "pareto_trials", b"pareto_trials", "prototype", b"prototype", "prototype_profile", b"prototype_profile", "rung", b"rung", "rungs", b"rungs", "seconds_per_megapixel_limit", b"seconds_per_megapixel_limit", "seed", b"seed", "sensor", b"sensor", "space", b"space", "start_time", b"start_time", "state", b"state", "strategy", b"strategy", "test_frames_per_clip", b"test_frames_per_clip", "trial_counts", b"trial_counts", "validation_frames_per_clip", b"validation_frames_per_clip"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel_limit", b"_macs_per_pixel_limit", "_seconds_per_megapixel_limit", b"_seconds_per_megapixel_limit", "_test_frames_per_clip", b"_test_frames_per_clip", "best_trial", b"best_trial", "budget", b"budget", "create_time", b"create_time", "dataset", b"dataset", "display_name", b"display_name", "end_time", b"end_time", "etag", b"etag", "failure", b"failure", "macs_per_pixel_limit", b"macs_per_pixel_limit", "max_duration", b"max_duration", "max_parallel_trials", b"max_parallel_trials", "max_trials", b"max_trials", "model", b"model", "name", b"name", "objectives", b"objectives", "pareto_trials", b"pareto_trials", "prototype", b"prototype", "prototype_profile", b"prototype_profile", "rung", b"rung", "rungs", b"rungs", "seconds_per_megapixel_limit", b"seconds_per_megapixel_limit", "seed", b"seed", "sensor", b"sensor", "space", b"space", "start_time", b"start_time", "state", b"state", "strategy", b"strategy", "strategy_figures", b"strategy_figures", "test_frames_per_clip", b"test_frames_per_clip", "trial_counts", b"trial_counts", "validation_frames_per_clip", b"validation_frames_per_clip", "warm_start", b"warm_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__macs_per_pixel_limit: _TypeAlias = _typing.Literal["macs_per_pixel_limit"]  # noqa: Y015
     _WhichOneofArgType__macs_per_pixel_limit: _TypeAlias = _typing.Literal["_macs_per_pixel_limit", b"_macs_per_pixel_limit"]  # noqa: Y015
@@ -384,6 +466,7 @@ class Trial(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    PREDICTED_SECONDS_PER_MEGAPIXEL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """searches/{s}/trials/{t}"""
     state: Global___TrialState.ValueType
@@ -399,6 +482,8 @@ class Trial(_message.Message):
     steps: _builtins.int
     train_seconds: _builtins.float
     worker: _builtins.str
+    predicted_seconds_per_megapixel: _builtins.float
+    """What the spec was expected to take before anything was measured of it."""
     @_builtins.property
     def cost(self) -> _common_pb2.Cost: ...
     @_builtins.property
@@ -442,12 +527,15 @@ class Trial(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        predicted_seconds_per_megapixel: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "onnx", b"onnx", "quality", b"quality", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_predicted_seconds_per_megapixel", b"_predicted_seconds_per_megapixel", "checkpoint", b"checkpoint", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "onnx", b"onnx", "predicted_seconds_per_megapixel", b"predicted_seconds_per_megapixel", "quality", b"quality", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "name", b"name", "onnx", b"onnx", "parent", b"parent", "progress", b"progress", "quality", b"quality", "rung", b"rung", "spec", b"spec", "spec_hash", b"spec_hash", "start_time", b"start_time", "state", b"state", "steps", b"steps", "train_seconds", b"train_seconds", "worker", b"worker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_predicted_seconds_per_megapixel", b"_predicted_seconds_per_megapixel", "checkpoint", b"checkpoint", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "name", b"name", "onnx", b"onnx", "parent", b"parent", "predicted_seconds_per_megapixel", b"predicted_seconds_per_megapixel", "progress", b"progress", "quality", b"quality", "rung", b"rung", "spec", b"spec", "spec_hash", b"spec_hash", "start_time", b"start_time", "state", b"state", "steps", b"steps", "train_seconds", b"train_seconds", "worker", b"worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__predicted_seconds_per_megapixel: _TypeAlias = _typing.Literal["predicted_seconds_per_megapixel"]  # noqa: Y015
+    _WhichOneofArgType__predicted_seconds_per_megapixel: _TypeAlias = _typing.Literal["_predicted_seconds_per_megapixel", b"_predicted_seconds_per_megapixel"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__predicted_seconds_per_megapixel) -> _WhichOneofReturnType__predicted_seconds_per_megapixel | None: ...
 
 Global___Trial: _TypeAlias = Trial  # noqa: Y015
 

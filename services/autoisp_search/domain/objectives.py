@@ -1,0 +1,16 @@
+"""What a search wants of its networks."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Objective(str, Enum):
+    """Something to get more of (quality) or less of (the costs)."""
+
+    QUALITY = "quality"
+    """PSNR, in dB."""
+    MACS = "macs"
+    """Multiply-accumulates per output pixel."""
+    LATENCY = "latency"
+    """Seconds per output megapixel, as measured."""
