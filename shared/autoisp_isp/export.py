@@ -8,7 +8,8 @@ import onnx
 from autoisp_core.spec import Layer, LayerType, Spec, has_coarse, loose_ends
 from torch import nn
 
-from autoisp_isp.export_graph import GraphWriter, Stabiliser
+from autoisp_isp.export_graph import Dimensions, GraphWriter, Stabiliser, convolution
+from autoisp_isp.export_state import fuse, state_inputs, state_outputs
 from autoisp_isp.network import PixelNetwork
 from autoisp_isp.network.block import FUSE, Block, has_activation, layer_name
 
@@ -27,32 +28,35 @@ def export_onnx(network: PixelNetwork, metadata: Mapping[str, str] | None = None
 
     Returns:
         The serialised model: inputs ``raw``, ``gains``, ``ccm``, ``noise``, output ``srgb``; N, h and w are
-        dynamic.
+        dynamic. A recurrent network has the inputs and outputs of :mod:`autoisp_isp.export_state` besides.
     """
     spec, graph = network.spec, GraphWriter()
     frames: list[int | str] = [] if spec.frames == 1 else [spec.frames]
     stabiliser = Stabiliser(graph, "noise")
     planes = _planes(graph, spec)
-    if has_coarse(spec.block):
+    if has_coarse(spec.block) and not spec.recurrent:
         planes = _padded(graph, planes, spec.packing)
     z = stabiliser.stabilise(planes, "gains", spec.frames)
     features = graph.node("Relu", [_stem(graph, network.stem, z)])
+    if network.fusion is not None:
+        features = fuse(graph, network.fusion, features)
+        features = _padded(graph, features, 2) if has_coarse(spec.block) else features
     for index, block in enumerate(network.blocks):
         assert isinstance(block, Block)
         features = _block(graph, spec, block, features, f"blocks.{index}")
-    cells = _convolution(graph, network.head, features, "head")
-    output = _output(graph, spec, stabiliser, cells)
-    model = graph.model(
-        {
-            "raw": ["N", *frames, _BAYER_PLANES, "h", "w"],
-            "gains": ["N", 3],
-            "ccm": ["N", 3, 3],
-            "noise": ["N", 2],
-        },
-        output,
-        "srgb",
-        ["N", 3, "2h", "2w"],
-    )
+    cells = convolution(graph, network.head, features, "head")
+    graph.rename(_output(graph, spec, stabiliser, cells), "srgb")
+    inputs: Dimensions = {
+        "raw": ["N", *frames, _BAYER_PLANES, "h", "w"],
+        "gains": ["N", 3],
+        "ccm": ["N", 3, 3],
+        "noise": ["N", 2],
+    }
+    outputs: Dimensions = {"srgb": ["N", 3, "2h", "2w"]}
+    if spec.recurrent:
+        inputs |= state_inputs(spec)
+        outputs |= state_outputs(spec)
+    model = graph.model(inputs, outputs)
     onnx.helper.set_model_props(model, {**(metadata or {}), SPEC_KEY: spec.to_json()})
     serialised: bytes = model.SerializeToString()
     return serialised
@@ -81,24 +85,7 @@ def _stem(graph: GraphWriter, stem: nn.Conv2d, x: str) -> str:
     """The strided stem; its padding covers the last row and column of odd sizes."""
     (top, left), stride = (int(stem.padding[0]), int(stem.padding[1])), stem.stride[0]
     pads = [top, left, top + stride - 1, left + stride - 1]
-    return _convolution(graph, stem, x, "stem", pads)
-
-
-def _convolution(
-    graph: GraphWriter, module: nn.Module, x: str, name: str, pads: list[int] | None = None
-) -> str:
-    assert isinstance(module, nn.Conv2d)
-    assert module.bias is not None
-    weight = graph.tensor(f"{name}.weight", module.weight.detach().cpu().numpy())
-    bias = graph.tensor(f"{name}.bias", module.bias.detach().cpu().numpy())
-    return graph.node(
-        "Conv",
-        [x, weight, bias],
-        kernel_shape=list(module.kernel_size),
-        strides=list(module.stride),
-        group=module.groups,
-        pads=pads or [int(padding) for padding in module.padding] * 2,
-    )
+    return convolution(graph, stem, x, "stem", pads)
 
 
 def _block(graph: GraphWriter, spec: Spec, block: Block, x: str, name: str) -> str:
@@ -111,7 +98,7 @@ def _block(graph: GraphWriter, spec: Spec, block: Block, x: str, name: str) -> s
     joined = values[ends[0]]
     if len(ends) > 1:
         stacked = graph.node("Concat", [values[index] for index in ends], axis=1)
-        joined = _convolution(graph, block.get_submodule(FUSE), stacked, f"{name}.{FUSE}")
+        joined = convolution(graph, block.get_submodule(FUSE), stacked, f"{name}.{FUSE}")
     return graph.node("Relu", [graph.node("Add", [x, joined])])
 
 
@@ -126,13 +113,13 @@ def _layer(graph: GraphWriter, block: Block, layer: Layer, inputs: list[str], na
     pool = {"kernel_shape": [layer.kernel] * 2, "pads": [layer.kernel // 2] * 4}
     match layer.type:
         case LayerType.CONV | LayerType.DEPTHWISE:
-            return _convolution(graph, block.get_submodule(own), inputs[0], f"{name}.{own}")
+            return convolution(graph, block.get_submodule(own), inputs[0], f"{name}.{own}")
         case LayerType.CONCAT:
             stacked = graph.node("Concat", inputs, axis=1)
-            return _convolution(graph, block.get_submodule(own), stacked, f"{name}.{own}")
+            return convolution(graph, block.get_submodule(own), stacked, f"{name}.{own}")
         case LayerType.COARSE:
             mean = graph.node("AveragePool", inputs, kernel_shape=[2, 2], strides=[2, 2])
-            return _convolution(graph, block.get_submodule(own), mean, f"{name}.{own}")
+            return convolution(graph, block.get_submodule(own), mean, f"{name}.{own}")
         case LayerType.MAX_POOL:
             return graph.node("MaxPool", inputs, **pool)
         case LayerType.AVG_POOL:

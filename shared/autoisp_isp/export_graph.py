@@ -9,11 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
 
 from autoisp_isp.network import fixed
 
 OPSET = 18
 IR_VERSION = 8
+
+Dimensions = dict[str, Sequence[int | str]]
+"""Dimensions of a graph's inputs or outputs by name; a string stands for any size."""
 
 
 class GraphWriter:
@@ -65,20 +69,22 @@ class GraphWriter:
         """x limited to [low, high]."""
         return self.node("Clip", [x, self.number(low), self.number(high)])
 
-    def model(
-        self, inputs: dict[str, Sequence[int | str]], output: str, name: str, dimensions: Sequence[int | str]
-    ) -> onnx.ModelProto:
-        """The finished model; ``output`` is renamed to ``name``."""
-        self._nodes.append(helper.make_node("Identity", [output], [name], name="out"))
-        last = self._nodes[-2]
-        if list(last.output) == [output]:
-            last.output[0] = name
-            self._nodes.pop()
+    def rename(self, value: str, name: str) -> str:
+        """Gives a value that a node made the name by which the world knows it."""
+        for node in self._nodes:
+            for names in (node.input, node.output):
+                for place, other in enumerate(names):
+                    if other == value:
+                        names[place] = name
+        return name
+
+    def model(self, inputs: Dimensions, outputs: Dimensions) -> onnx.ModelProto:
+        """The finished model; inputs and outputs are dimensions by name."""
         graph = helper.make_graph(
             self._nodes,
             "autoisp",
             [helper.make_tensor_value_info(key, TensorProto.FLOAT, shape) for key, shape in inputs.items()],
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, dimensions)],
+            [helper.make_tensor_value_info(key, TensorProto.FLOAT, shape) for key, shape in outputs.items()],
             list(self._initializers.values()),
         )
         model = helper.make_model(
@@ -86,6 +92,24 @@ class GraphWriter:
         )
         model.ir_version = IR_VERSION
         return model
+
+
+def convolution(
+    graph: GraphWriter, module: nn.Module, x: str, name: str, pads: list[int] | None = None
+) -> str:
+    """A convolution with its weights; ``pads`` (top, left, bottom, right) if not the module's own."""
+    assert isinstance(module, nn.Conv2d)
+    assert module.bias is not None
+    weight = graph.tensor(f"{name}.weight", module.weight.detach().cpu().numpy())
+    bias = graph.tensor(f"{name}.bias", module.bias.detach().cpu().numpy())
+    return graph.node(
+        "Conv",
+        [x, weight, bias],
+        kernel_shape=list(module.kernel_size),
+        strides=list(module.stride),
+        group=module.groups,
+        pads=pads or [int(padding) for padding in module.padding] * 2,
+    )
 
 
 class Stabiliser:

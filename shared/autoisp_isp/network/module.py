@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.spec import Spec, has_coarse, validate
 from torch import Tensor, nn
 
 from autoisp_isp.network.block import Block
 from autoisp_isp.network.fixed import develop, stabilise, stabiliser
+from autoisp_isp.network.fusion import Fusion
 from autoisp_isp.network.initial import start_as_demosaic
 
 _BAYER_PLANES = 4
@@ -40,38 +42,70 @@ class PixelNetwork(nn.Module):
         self.head = nn.Conv2d(
             spec.width, _COLOURS * spec.packing**2, spec.head_kernel, padding=spec.head_kernel // 2
         )
+        self.fusion = Fusion(spec.width) if spec.recurrent else None
         start_as_demosaic(self.stem, self.head, spec.packing)
 
     def forward(self, raw: Tensor, gains: Tensor, ccm: Tensor, noise: Tensor) -> Tensor:
-        """Develops one frame.
+        """Develops the newest frame.
 
         Args:
             raw: (N, T, 4, h, w) packed RGGB, oldest frame first, linear, black 0, white 1, before white
-                balance; may be negative. (N, 4, h, w) where the spec has one frame.
+                balance; may be negative. T is the spec's frames, or (N, 4, h, w) where that is one. A
+                recurrent spec takes any T from its frames on: their window slides over the frames, and the
+                state, empty at first, goes from one place to the next.
             gains: (N, 3) R, G, B.
             ccm: (N, 3, 3) camera to linear sRGB, rows sum to 1.
             noise: (N, 2) shot and read variance of the raw; zeros are fine.
 
         Returns:
             sRGB (N, 3, 2h, 2w) in [0, 1].
+
+        Raises:
+            InvalidArgumentError: a recurrent spec got fewer frames than its window has.
         """
-        planes = raw if self.spec.frames == 1 else raw.flatten(1, 2)
+        planes = raw.flatten(1, 2) if raw.dim() == 5 else raw
         batch, _, height, width = planes.shape
         scale, offset = stabiliser(noise)
         z = stabilise(planes, gains, scale, offset)
-        if has_coarse(self.spec.block):
-            multiple = self.spec.packing
-            z = nn.functional.pad(z, (0, -width % multiple, 0, -height % multiple), "replicate")
-        else:
-            # The exported stem has this padding of its own.
-            stride = self.spec.packing // 2
-            z = nn.functional.pad(z, (0, -width % stride, 0, -height % stride))
-        features = self.stem(z).relu()
+        features = self._features(z) if self.fusion is None else self._fused(z, self.fusion)
         for block in self.blocks:
             features = block(features)
         cells = self.head(features)
         srgb = develop(cells.reshape(batch, _COLOURS, -1), ccm, scale, offset).reshape(cells.shape)
         return nn.functional.pixel_shuffle(srgb, self.spec.packing)[..., : 2 * height, : 2 * width]
+
+    def _features(self, z: Tensor) -> Tensor:
+        """Stabilised planes (N, 4 · frames, h, w) to features (N, width, H, W)."""
+        if has_coarse(self.spec.block):
+            return self._stem(_padded(z, self.spec.packing))
+        return self._stem(z)
+
+    def _fused(self, z: Tensor, fusion: Fusion) -> Tensor:
+        """Stabilised planes (N, 4 · T, h, w) to features of the newest frame that remember the others."""
+        window = _BAYER_PLANES * self.spec.frames
+        if z.shape[1] < window:
+            raise InvalidArgumentError(
+                "raw",
+                f"the network takes {self.spec.frames} frames or more, not {z.shape[1] // _BAYER_PLANES}",
+            )
+        state = self._stem(z[:, :window])
+        for first in range(_BAYER_PLANES, z.shape[1] - window + 1, _BAYER_PLANES):
+            state = fusion(self._stem(z[:, first : first + window]), state)
+        # Behind the fusion: so the state's size depends on nothing but the picture's and the packing.
+        return _padded(state, 2) if has_coarse(self.spec.block) else state
+
+    def _stem(self, z: Tensor) -> Tensor:
+        height, width = z.shape[-2:]
+        stride = self.spec.packing // 2
+        # The exported stem has this padding of its own.
+        features: Tensor = self.stem(nn.functional.pad(z, (0, -width % stride, 0, -height % stride)))
+        return features.relu()
+
+
+def _padded(x: Tensor, multiple: int) -> Tensor:
+    """Repeats the last row and column until height and width are multiples."""
+    height, width = x.shape[-2:]
+    return nn.functional.pad(x, (0, -width % multiple, 0, -height % multiple), "replicate")
 
 
 def build(spec: Spec) -> PixelNetwork:
