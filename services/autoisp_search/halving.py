@@ -62,7 +62,15 @@ def _next_of_first(search: Search, known: Sequence[Trial], strategy: Strategy, n
     spec = _proposed(search, known, strategy, ordinal) or _last_resort(search, known)
     if spec is None:
         return None
-    return Trial(search.search_id, 0, ordinal, spec.to_json(), canonical_hash(spec), create_time=now)
+    return Trial(
+        search.search_id,
+        0,
+        ordinal,
+        spec.to_json(),
+        canonical_hash(spec),
+        create_time=now,
+        told_before=search.told,
+    )
 
 
 def _proposed(search: Search, known: Sequence[Trial], strategy: Strategy, ordinal: int) -> Spec | None:

@@ -8,7 +8,7 @@ import pytest
 from autoisp_core.spec import LayerType, SearchSpace, Spec, SpecError, anchor_specs, canonical_hash, cost
 from autoisp_search.domain import MeasuredCost, Quality, Rung, Search, Trial, TrialState
 from autoisp_search.halving import advance
-from autoisp_search.strategies import STRATEGIES, SpaceExhaustedError, Strategy, TrialOutcome, rebuild
+from autoisp_search.strategies import STRATEGIES, SpaceExhaustedError, Strategy, Task, TrialOutcome, rebuild
 from autoisp_search.strategies.budgets import MacBudget, TimeBudget, budget_for
 from autoisp_search.strategies.latency import LatencyModel, reference_seconds
 from search_fakes import START, quality_of, running_search, seconds_of
@@ -18,7 +18,7 @@ both = pytest.mark.parametrize("name", sorted(STRATEGIES))
 
 
 def make(name: str, *, planned: int = 40, seed: int = 0) -> Strategy:
-    return STRATEGIES[name](MacBudget(SearchSpace(), LIMIT), seed=seed, planned=planned)
+    return STRATEGIES[name](Task(MacBudget(SearchSpace(), LIMIT), seed=seed, planned=planned))
 
 
 def outcome(spec: Spec) -> TrialOutcome:
@@ -58,7 +58,7 @@ def test_the_same_seed_makes_the_same_choices(name: str) -> None:
 @both
 def test_a_pruned_anchor_is_replaced_by_a_smaller_one(name: str) -> None:
     budget = TimeBudget(SearchSpace(), 0.06)
-    strategy = STRATEGIES[name](budget, seed=0, planned=8)
+    strategy = STRATEGIES[name](Task(budget, planned=8))
     before = budget.anchors()
     for ordinal in (1, 2):
         spec = strategy.ask(ordinal)
@@ -138,7 +138,7 @@ def test_a_space_that_is_used_up_says_so(name: str) -> None:
         stem_kernels=(3,),
         head_kernels=(3,),
     )
-    strategy = STRATEGIES[name](MacBudget(space, 1e9), seed=0, planned=10)
+    strategy = STRATEGIES[name](Task(MacBudget(space, 1e9), planned=10))
     specs = [strategy.ask(1), strategy.ask(2)]
     assert {spec.repeats for spec in specs} == {1, 2}
     with pytest.raises(SpaceExhaustedError):
@@ -157,6 +157,7 @@ def finished(ordinal: int, spec: Spec, told: int) -> Trial:
         quality=Quality(quality_of(spec), 0.9),
         cost=MeasuredCost(cost(spec).macs_per_pixel, 1, 1, seconds_of(spec)),
         told=told,
+        told_before=ordinal - 1,
     )
 
 

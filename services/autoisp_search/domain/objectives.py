@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 
-class Objective(str, Enum):
+class Objective(StrEnum):
     """Something to get more of (quality) or less of (the costs)."""
 
     QUALITY = "quality"

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from autoisp_core.spec import Spec
 
 from autoisp_search.domain import Search, Trial, TrialState
-from autoisp_search.strategies.base import BudgetedStrategy, SpaceExhaustedError, Strategy, TrialOutcome
+from autoisp_search.strategies.base import (
+    BudgetedStrategy,
+    SpaceExhaustedError,
+    Strategy,
+    Task,
+    TrialOutcome,
+    warmed,
+)
 from autoisp_search.strategies.budgets import budget_for
 from autoisp_search.strategies.evolution import EvolutionStrategy
 from autoisp_search.strategies.random import RandomStrategy
 
-STRATEGIES: dict[str, type[BudgetedStrategy]] = {"evolution": EvolutionStrategy, "random": RandomStrategy}
+Prior = Iterable[tuple[Spec, TrialOutcome]]
+
+STRATEGIES: dict[str, Callable[[Task], Strategy]] = {
+    "evolution": warmed(EvolutionStrategy),
+    "random": RandomStrategy,
+}
 """Strategies by the name that a user gives."""
 
 __all__ = [
@@ -21,23 +33,43 @@ __all__ = [
     "BudgetedStrategy",
     "SpaceExhaustedError",
     "Strategy",
+    "Task",
     "TrialOutcome",
+    "outcome",
     "rebuild",
+    "task_of",
 ]
 
 
-def rebuild(search: Search, trials: Iterable[Trial]) -> Strategy:
-    """The strategy as it was before: all specs of the first rung, results in the order they came."""
-    settings = search.settings
-    budget = budget_for(settings.space, macs=search.macs_limit, seconds=search.seconds_limit)
-    strategy = STRATEGIES[settings.strategy](budget, seed=settings.seed, planned=search.rungs[0].trials)
-    first_rung = [trial for trial in trials if trial.rung == 0]
-    specs = {trial.ordinal: _parsed(trial.spec) for trial in first_rung}
-    for trial in first_rung:
-        strategy.remember(specs[trial.ordinal], trial.spec_hash)
-    told = [trial for trial in first_rung if trial.told is not None]
-    for trial in sorted(told, key=lambda trial: trial.told or 0):
-        strategy.tell(specs[trial.ordinal], outcome(trial))
+def task_of(search: Search, prior: Prior = ()) -> Task:
+    """What a running search asks of its strategy."""
+    settings, quality = search.settings, search.profile.quality if search.profile else None
+    return Task(
+        budget=budget_for(settings.space, macs=search.macs_limit, seconds=search.seconds_limit),
+        objectives=settings.objectives,
+        seed=settings.seed,
+        planned=search.rungs[0].trials,
+        reference_db=quality.psnr_db if quality else None,
+        prior=tuple(prior),
+    )
+
+
+def rebuild(search: Search, trials: Iterable[Trial], prior: Prior = ()) -> Strategy:
+    """The strategy as it was: the first rung's trials in order, each after all that was told before it.
+
+    One that was asked live and one that is rebuilt went through the same calls, so they go on the same.
+    """
+    trials = list(trials)
+    strategy = STRATEGIES[search.settings.strategy](task_of(search, prior))
+    results = sorted((trial for trial in trials if trial.told is not None), key=lambda trial: trial.told or 0)
+    told = 0
+    for trial in sorted((trial for trial in trials if trial.rung == 0), key=lambda trial: trial.ordinal):
+        while told < len(results) and (results[told].told or 0) <= trial.told_before:
+            strategy.tell(_parsed(results[told].spec), outcome(results[told]))
+            told += 1
+        strategy.replay(trial.ordinal, _parsed(trial.spec), trial.spec_hash)
+    for trial in results[told:]:
+        strategy.tell(_parsed(trial.spec), outcome(trial))
     return strategy
 
 
@@ -54,4 +86,5 @@ def outcome(trial: Trial) -> TrialOutcome:
         psnr_db=trial.quality.psnr_db if trial.quality and trial.state is TrialState.SUCCEEDED else None,
         seconds_per_megapixel=(cost.seconds_per_megapixel or None) if cost else None,
         pruned=trial.state is TrialState.PRUNED,
+        rung=trial.rung,
     )

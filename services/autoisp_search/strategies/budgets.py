@@ -6,7 +6,15 @@ import random
 from functools import lru_cache
 from typing import Protocol
 
-from autoisp_core.spec import SearchSpace, Spec, SpecError, anchor_preference, anchor_specs, plain_stacks
+from autoisp_core.spec import (
+    SearchSpace,
+    Spec,
+    SpecError,
+    anchor_preference,
+    anchor_specs,
+    cost,
+    plain_stacks,
+)
 
 from autoisp_search.strategies.latency import LatencyModel
 from autoisp_search.strategies.sizes import sizes_of
@@ -19,20 +27,37 @@ _LEAST_SHARE, _MOST_SHARE = 0.55, 1.0
 class Budget(Protocol):
     """What a candidate may cost."""
 
-    def anchors(self) -> tuple[Spec, ...]:
-        """Plain stacks scaled to the budget, best bet first."""
+    @property
+    def space(self) -> SearchSpace:
+        """Where candidates come from."""
         ...
 
-    def sample(self, rng: random.Random) -> Spec:
-        """A random spec that nearly spends the budget.
+    def share(self, spec: Spec) -> float:
+        """What part of the budget the spec takes, as far as is known."""
+        ...
+
+    def least_share(self) -> float:
+        """What part of the budget the cheapest member of the space takes; at most 1."""
+        ...
+
+    def allows(self, spec: Spec) -> bool:
+        """Whether the spec is of the space and keeps the budget, as far as is known."""
+        ...
+
+    def anchors(self, share: float = 1.0) -> tuple[Spec, ...]:
+        """Plain stacks scaled to that share of the budget, best bet first."""
+        ...
+
+    def sample(self, rng: random.Random, share: float = 1.0) -> Spec:
+        """A random spec that nearly spends that share of the budget.
 
         Raises:
             SpecError: there is none.
         """
         ...
 
-    def mutate(self, parent: Spec, rng: random.Random) -> Spec:
-        """A small change of ``parent`` that nearly spends the budget.
+    def mutate(self, parent: Spec, rng: random.Random, *, spend: bool = True) -> Spec:
+        """A small change of ``parent`` that keeps the budget and, if asked, nearly spends it.
 
         Raises:
             SpecError: there is none.
@@ -53,20 +78,37 @@ class MacBudget:
     """
 
     def __init__(self, space: SearchSpace, limit: float) -> None:
-        self._space = space
+        self.space = space
         self._limit = limit
 
-    def anchors(self) -> tuple[Spec, ...]:
+    def share(self, spec: Spec) -> float:
+        """See :meth:`Budget.share`."""
+        return cost(spec).macs_per_pixel / self._limit
+
+    def least_share(self) -> float:
+        """See :meth:`Budget.least_share`."""
+        return min(1.0, self.share(_cheapest(self.space)))
+
+    def allows(self, spec: Spec) -> bool:
+        """See :meth:`Budget.allows`."""
+        return self.space.contains(spec) and self.share(spec) <= 1
+
+    def anchors(self, share: float = 1.0) -> tuple[Spec, ...]:
         """See :meth:`Budget.anchors`."""
-        return _anchors_within(self._limit, self._space)
+        return _anchors_within(share * self._limit, self.space)
 
-    def sample(self, rng: random.Random) -> Spec:
+    def sample(self, rng: random.Random, share: float = 1.0) -> Spec:
         """See :meth:`Budget.sample`."""
-        return self._space.sample_within(rng, self._limit)
+        # The cheapest is always allowed, so a share that rounding put below it is not refused.
+        return self.space.sample_within(rng, self._limit * min(1.0, max(share, self.least_share())))
 
-    def mutate(self, parent: Spec, rng: random.Random) -> Spec:
+    def mutate(self, parent: Spec, rng: random.Random, *, spend: bool = True) -> Spec:
         """See :meth:`Budget.mutate`."""
-        return self._space.mutate_within(parent, rng, self._limit)
+        for _ in range(0 if spend else _ATTEMPTS):
+            child = self.space.mutate(parent, rng)
+            if self.share(child) <= 1:
+                return child
+        return self.space.mutate_within(parent, rng, self._limit)
 
     def measured(self, spec: Spec, seconds_per_megapixel: float) -> None:
         """Nothing: time is not limited."""
@@ -84,34 +126,48 @@ class TimeBudget:
     """
 
     def __init__(self, space: SearchSpace, limit: float) -> None:
-        self._space = space
+        self.space = space
         self._limit = limit
         self._latency = LatencyModel()
 
-    def anchors(self) -> tuple[Spec, ...]:
+    def share(self, spec: Spec) -> float:
+        """See :meth:`Budget.share`."""
+        return self._latency.predict(spec) / self._limit
+
+    def least_share(self) -> float:
+        """See :meth:`Budget.least_share`."""
+        return min(1.0, self.share(_cheapest(self.space)))
+
+    def allows(self, spec: Spec) -> bool:
+        """See :meth:`Budget.allows`."""
+        return self.space.contains(spec) and self.share(spec) <= _MOST_SHARE
+
+    def anchors(self, share: float = 1.0) -> tuple[Spec, ...]:
         """See :meth:`Budget.anchors`."""
         best: dict[tuple[int, int], Spec] = {}
-        for spec in plain_stacks(self._space):  # cheapest first: the last that fits is the largest
-            if self._share(spec) <= _MOST_SHARE:
+        for spec in plain_stacks(self.space):  # cheapest first: the last that fits is the largest
+            if self.share(spec) <= share * _MOST_SHARE:
                 best[spec.frames, spec.packing] = spec
         return tuple(sorted(best.values(), key=anchor_preference))
 
-    def sample(self, rng: random.Random) -> Spec:
+    def sample(self, rng: random.Random, share: float = 1.0) -> Spec:
         """See :meth:`Budget.sample`; the fastest of many if none seems to fit: predictions err."""
         fastest: list[Spec] = []
         for _ in range(_ATTEMPTS):
-            drawn = self._space.sample(rng)
-            fitted = self._fit(drawn, rng)
+            drawn = self.space.sample(rng)
+            fitted = self._fit(drawn, rng, share)
             if fitted is not None:
                 return fitted
-            fastest.append(min(sizes_of(drawn, self._space), key=self._share))
-        return min(fastest, key=self._share)
+            fastest.append(min(sizes_of(drawn, self.space), key=self.share))
+        return min(fastest, key=self.share)
 
-    def mutate(self, parent: Spec, rng: random.Random) -> Spec:
+    def mutate(self, parent: Spec, rng: random.Random, *, spend: bool = True) -> Spec:
         """See :meth:`Budget.mutate`."""
         for _ in range(_ATTEMPTS):
-            child = self._space.mutate(parent, rng)
-            fitted = child if self._spends(child) else self._fit(child, rng)
+            child = self.space.mutate(parent, rng)
+            share = self.share(child)
+            fits = share <= _MOST_SHARE and (share >= _LEAST_SHARE or not spend)
+            fitted = child if fits else self._fit(child, rng)
             if fitted is not None and fitted != parent:
                 return fitted
         return self.sample(rng)
@@ -120,15 +176,10 @@ class TimeBudget:
         """See :meth:`Budget.measured`."""
         self._latency.measured(spec, seconds_per_megapixel)
 
-    def _share(self, spec: Spec) -> float:
-        return self._latency.predict(spec) / self._limit
-
-    def _spends(self, spec: Spec) -> bool:
-        return _LEAST_SHARE <= self._share(spec) <= _MOST_SHARE
-
-    def _fit(self, spec: Spec, rng: random.Random) -> Spec | None:
-        """The same block with a width and repeats that nearly spend the budget, or None."""
-        fitting = [size for size in sizes_of(spec, self._space) if self._spends(size)]
+    def _fit(self, spec: Spec, rng: random.Random, share: float = 1.0) -> Spec | None:
+        """The same block with a width and repeats that nearly spend the share of the budget, or None."""
+        sizes = sizes_of(spec, self.space)
+        fitting = [size for size in sizes if _LEAST_SHARE <= self.share(size) / share <= _MOST_SHARE]
         return rng.choice(fitting) if fitting else None
 
 
@@ -147,3 +198,8 @@ def budget_for(space: SearchSpace, *, macs: float | None, seconds: float | None)
 
 # Going through all plain stacks takes longer than the rest of a decision, and few limits come up.
 _anchors_within = lru_cache(maxsize=64)(anchor_specs)
+
+
+@lru_cache(maxsize=64)
+def _cheapest(space: SearchSpace) -> Spec:
+    return space.cheapest()

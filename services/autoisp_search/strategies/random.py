@@ -12,9 +12,13 @@ from autoisp_search.strategies.base import BudgetedStrategy, TrialOutcome
 class RandomStrategy(BudgetedStrategy):
     """Draws anew each time."""
 
+    def openers(self) -> tuple[Spec, ...]:
+        """None for a front, whose baseline is chance alone."""
+        return () if self.task.front else super().openers()
+
     def propose(self, rng: random.Random) -> Spec:
         """See :meth:`BudgetedStrategy.propose`."""
-        return self.budget.sample(rng)
+        return self.draw(rng)
 
     def learn(self, spec: Spec, result: TrialOutcome) -> None:
         """Nothing: the next draw does not depend on it."""
