@@ -34,11 +34,16 @@ class ClassicalPrototype:
     """
 
     frames = _FRAMES
+    recurrent = False
     inputs = ("raw", "gains", "ccm", "noise")
     macs_per_pixel: float | None = None
 
     def __init__(self, threads: int = 1) -> None:
         self._threads = threads
+
+    def start(self) -> "ClassicalPrototype":
+        """Itself: it carries nothing from frame to frame."""
+        return self
 
     def run(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> Array:
         """Develops the newest of three frames.

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 from autoisp_core.errors import InvalidArgumentError
 from google.protobuf.message import DecodeError
 
+from autoisp_isp.states import State, is_state, read_states
+
 _FLOAT = onnx.TensorProto.FLOAT
 _ALLOWED = (
-    "raw (N, 4, h, w) or (N, T, 4, h, w), gains (N, 3), ccm (N, 3, 3), noise (N, 2), all float32; "
-    "output srgb (N, 3, 2h, 2w)"
+    "raw (N, 4, h, w) or (N, T, 4, h, w), gains (N, 3), ccm (N, 3, 3), noise (N, 2), state* (N, C) or "
+    "(N, C, h/k, w/k), all float32; outputs srgb (N, 3, 2h, 2w) and state*_out for each state"
 )
 _SIDE_INPUTS: dict[str, tuple[int, ...]] = {"gains": (3,), "ccm": (3, 3), "noise": (2,)}
 """Dimensions after the batch of the inputs besides ``raw``."""
@@ -25,14 +30,25 @@ class Contract:
     Attributes:
         frames: raw frames per run, the newest last; 1 for (N, 4, h, w).
         stacked: whether ``raw`` has a frame dimension, (N, T, 4, h, w).
-        inputs: the graph's inputs, a subset of raw, gains, ccm, noise.
+        inputs: what it is told of a frame, a subset of raw, gains, ccm, noise.
         metadata: the model's ``metadata_props``.
+        states: what it carries from frame to frame; empty for a graph that sees nothing but its window.
     """
 
     frames: int
     stacked: bool
     inputs: tuple[str, ...]
     metadata: dict[str, str]
+    states: tuple[State, ...] = ()
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether a picture depends on the frames that were run before."""
+        return bool(self.states)
+
+    def start(self, batch: int, height: int, width: int) -> dict[str, npt.NDArray[np.float32]]:
+        """The state inputs at a stream's start, for raw planes of height × width: all zero."""
+        return {state.name: state.zeros(batch, height, width) for state in self.states}
 
 
 def parse_onnx(data: bytes, *, field: str = "prototype") -> onnx.ModelProto:
@@ -63,11 +79,7 @@ def check_contract(model: onnx.ModelProto | bytes, *, field: str = "prototype") 
     constants = {initializer.name for initializer in model.graph.initializer}
     inputs = {value.name: value for value in model.graph.input if value.name not in constants}
     for name in inputs:
-        if name.startswith("state"):
-            raise InvalidArgumentError(
-                field, f"input {name!r}: recurrent state is not available yet; use a window of frames"
-            )
-        if name != "raw" and name not in _SIDE_INPUTS:
+        if name != "raw" and name not in _SIDE_INPUTS and not is_state(name):
             raise InvalidArgumentError(field, f"input {name!r} is not in the contract: {_ALLOWED}")
     if "raw" not in inputs:
         raise InvalidArgumentError(field, f"the model has no input 'raw'; the contract: {_ALLOWED}")
@@ -79,17 +91,22 @@ def check_contract(model: onnx.ModelProto | bytes, *, field: str = "prototype") 
     _check(field, "input", raw, (None, None, 4, None, None) if stacked else (None, 4, None, None))
     frames = _frames(field, raw) if stacked else 1
     _check_free_size(field, raw)
-    _check_output(field, model)
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
-    return Contract(frames=frames, stacked=stacked, inputs=tuple(inputs), metadata=metadata)
-
-
-def _check_output(field: str, model: onnx.ModelProto) -> None:
     outputs = {value.name: value for value in model.graph.output}
+    _check_outputs(field, outputs)
+    return Contract(
+        frames=frames,
+        stacked=stacked,
+        inputs=tuple(name for name in inputs if not is_state(name)),
+        metadata={entry.key: entry.value for entry in model.metadata_props},
+        states=read_states(inputs, outputs, field=field),
+    )
+
+
+def _check_outputs(field: str, outputs: Mapping[str, Any]) -> None:
     for name in outputs:
-        if name != "srgb":
+        if name != "srgb" and not is_state(name):
             raise InvalidArgumentError(field, f"output {name!r} is not in the contract: {_ALLOWED}")
-    if not outputs:
+    if "srgb" not in outputs:
         raise InvalidArgumentError(field, f"the model has no output 'srgb'; the contract: {_ALLOWED}")
     _check(field, "output", outputs["srgb"], (None, 3, None, None))
 

@@ -100,7 +100,8 @@ class Extent:
 
 
 def grey_inputs(contract: Contract, height: int, width: int) -> dict[str, npt.NDArray[np.float32]]:
-    """Inputs of a contract for an output picture of height × width: mid grey, neutral camera, no noise."""
+    """Inputs of a contract for an output picture of height × width: mid grey, neutral camera, no noise, no
+    past."""
     frames = (contract.frames,) if contract.stacked else ()
     every = {
         "raw": np.full((1, *frames, 4, height // 2, width // 2), 0.5, np.float32),
@@ -108,7 +109,8 @@ def grey_inputs(contract: Contract, height: int, width: int) -> dict[str, npt.ND
         "ccm": np.eye(3, dtype=np.float32)[None],
         "noise": np.full((1, 2), 1e-4, np.float32),
     }
-    return {name: every[name] for name in contract.inputs}
+    told = {name: every[name] for name in contract.inputs}
+    return told | contract.start(1, height // 2, width // 2)
 
 
 def _run(

@@ -9,7 +9,7 @@ from autoisp_core.errors import InternalError
 from autoisp_core.sensor import Noise, SensorProfile
 
 from autoisp_isp.classical import plain_picture
-from autoisp_isp.evaluation import Array, Developer, develop
+from autoisp_isp.evaluation import Array, Developer, approach, develop
 from autoisp_isp.synthesis import RawClip
 
 
@@ -43,7 +43,7 @@ def crops(
         "noisy": np.ascontiguousarray(noisy[..., ::-1].transpose(2, 0, 1), np.float32) / np.float32(255.0)
     }
     for name, developer in developers.items():
-        pictures[name] = develop(developer, clip.sample(index, developer.frames, noise))
+        pictures[name] = develop(*approach(developer, clip, index, noise))
     pictures["truth"] = truth
     top, left, height, width = telling_region(truth, edge)
     return {

@@ -16,15 +16,31 @@ from autoisp_isp.synthesis import RawClip, RawSample
 Array = npt.NDArray[np.float32]
 
 
+WARM_UP = 12
+"""Frames that a recurrent developer sees before the one that is judged: its state has settled by then."""
+
+
+class Stream(Protocol):
+    """Frames of one clip, developed in order."""
+
+    def run(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> Array:
+        """Raw (T, 4, h, w) whose newest frame comes next, gains (3,), ccm (3, 3), noise (2,) to that frame's
+        sRGB (3, 2h, 2w) in [0, 1]."""
+
+
 class Developer(Protocol):
-    """Whatever turns noisy raw into a picture: a prototype or an exported network."""
+    """Whatever turns noisy raw into pictures: a prototype or an exported network."""
 
     @property
     def frames(self) -> int:
         """Raw frames in a window, the newest last."""
 
-    def run(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> Array:
-        """Raw (T, 4, h, w), gains (3,), ccm (3, 3), noise (2,) to sRGB (3, 2h, 2w) in [0, 1]."""
+    @property
+    def recurrent(self) -> bool:
+        """Whether a picture depends on what the stream developed before."""
+
+    def start(self) -> Stream:
+        """A stream without any past."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +81,8 @@ def evaluate(
     seed: int,
     frame_indices: Sequence[int],
     digest: str = "",
+    *,
+    warm_up: int = WARM_UP,
 ) -> Iterator[FrameResult]:
     """Develops frames of a clip and measures each against its truth.
 
@@ -80,18 +98,35 @@ def evaluate(
         seed: of the noise.
         frame_indices: which frames.
         digest: the clip's, which its noise depends on.
+        warm_up: frames before each judged one that a recurrent developer sees first, with the same strength
+            of noise; fewer at the clip's start, where its stream begins without any past.
     """
     noises = [noise] if isinstance(noise, Noise) else list(noise)
     clip = RawClip(frames, sensor, digest, seed)
     for position, index in enumerate(frame_indices):
-        sample = clip.sample(index, developer.frames, noises[position % len(noises)])
+        stream, sample = approach(developer, clip, index, noises[position % len(noises)], warm_up)
         begun = time.perf_counter()
-        picture = develop(developer, sample)
+        picture = develop(stream, sample)
         seconds = time.perf_counter() - begun
         truth = sample.truth.numpy()
         yield FrameResult(index, psnr(picture, truth), ssim(picture, truth), seconds)
 
 
-def develop(developer: Developer, sample: RawSample) -> Array:
-    """Runs a developer on one sample."""
-    return developer.run(sample.raw.numpy(), sample.gains.numpy(), sample.ccm.numpy(), sample.noise.numpy())
+def approach(
+    developer: Developer, clip: RawClip, index: int, noise: Noise, warm_up: int = WARM_UP
+) -> tuple[Stream, RawSample]:
+    """A stream that has seen what comes before frame `index`, and that frame's sample.
+
+    For a developer without state that's nothing, and costs nothing.
+    """
+    earlier = min(index, warm_up) if developer.recurrent else 0
+    past = clip.sample(index, developer.frames + earlier, noise)
+    stream = developer.start()
+    for frame in range(earlier):
+        develop(stream, past.window(frame, developer.frames))
+    return stream, past.window(earlier, developer.frames)
+
+
+def develop(stream: Stream, sample: RawSample) -> Array:
+    """Runs one sample as a stream's next frame."""
+    return stream.run(sample.raw.numpy(), sample.gains.numpy(), sample.ccm.numpy(), sample.noise.numpy())

@@ -10,7 +10,8 @@ from autoisp_core.sensor import SensorProfile
 
 from autoisp_isp.classical import ClassicalPrototype
 from autoisp_isp.cost import count_cost
-from autoisp_isp.runtime_session import OnnxNetwork, load_session
+from autoisp_isp.evaluation import Stream
+from autoisp_isp.runtime_session import OnnxNetwork, OnnxStream, load_session
 
 Array = npt.NDArray[np.float32]
 
@@ -23,6 +24,7 @@ class Prototype(Protocol):
 
     Attributes:
         frames: raw frames it looks at, the newest last.
+        recurrent: whether it also carries something from frame to frame, so that order and past matter.
         inputs: which of `raw`, `gains`, `ccm`, `noise` it uses.
         macs_per_pixel: its multiply-accumulates per output pixel; None where they can't be counted.
     """
@@ -31,13 +33,19 @@ class Prototype(Protocol):
     def frames(self) -> int: ...
 
     @property
+    def recurrent(self) -> bool: ...
+
+    @property
     def inputs(self) -> Sequence[str]: ...
 
     @property
     def macs_per_pixel(self) -> float | None: ...
 
+    def start(self) -> Stream:
+        """A stream of frames in order, that begins without any past."""
+
     def run(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> Array:
-        """Develops the newest frame of a window.
+        """Develops the newest frame of a window; what is recurrent, as the end of a stream of these frames.
 
         Args:
             raw: (T, 4, h, w) noisy packed RGGB, oldest first, linear in [0, 1], before white balance.
@@ -56,12 +64,17 @@ class OnnxPrototype:
     def __init__(self, network: OnnxNetwork, macs_per_pixel: float) -> None:
         self._network = network
         self.frames: int = network.contract.frames
+        self.recurrent: bool = network.contract.recurrent
         self.inputs: tuple[str, ...] = network.contract.inputs
         self.macs_per_pixel: float | None = macs_per_pixel
 
+    def start(self) -> OnnxStream:
+        """See `Prototype.start`."""
+        return self._network.start()
+
     def run(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> Array:
-        """See `Prototype.run`; the graph may leave [0, 1], the picture does not."""
-        return np.clip(self._network.run(raw, gains, ccm, noise), 0.0, 1.0)
+        """See `Prototype.run`."""
+        return self._network.run(raw, gains, ccm, noise)
 
 
 def load_prototype(name: str, onnx_bytes: bytes | None = None, threads: int = 1) -> Prototype:

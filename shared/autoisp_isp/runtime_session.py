@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,14 +31,20 @@ class OnnxNetwork:
         self.contract = contract
         self.threads = threads
         self._session = session
+        self._outputs = ["srgb", *(state.output for state in contract.states)]
+
+    def start(self) -> OnnxStream:
+        """A stream of frames in order, that begins without any past; as many as you like at the same time."""
+        return OnnxStream(self)
 
     def run(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> Array:
-        """Develops the newest frame of a window; the graph gets those inputs only that it has.
+        """Develops the newest frame; the graph gets those inputs only that it has.
+
+        A graph with state develops the older frames before it, as a stream that begins with them.
 
         Args:
-            raw: (T, 4, h, w) packed RGGB, oldest frame first, linear, before white balance. T may exceed
-                what the
-                graph takes: it gets the newest frames.
+            raw: (T, 4, h, w) packed RGGB, oldest frame first, linear, before white balance. T may exceed what
+                the graph takes.
             gains: (3,) R, G, B.
             ccm: (3, 3) camera to linear sRGB.
             noise: (2,) shot and read variance.
@@ -48,19 +55,69 @@ class OnnxNetwork:
         Raises:
             InvalidArgumentError: fewer frames than the graph takes.
         """
-        frames = self.contract.frames
-        if raw.shape[0] < frames:
-            raise InvalidArgumentError("raw", f"the network takes {frames} frames, not {raw.shape[0]}")
-        window = raw[-frames:] if self.contract.stacked else raw[-1]
-        values = {"raw": window, "gains": gains, "ccm": ccm, "noise": noise}
-        batch = self.run_inputs({name: values[name][None] for name in self.contract.inputs})
-        srgb: Array = batch[0]
-        return srgb
+        stream = self.start()
+        if self.contract.recurrent:
+            for end in range(self.contract.frames, len(raw)):
+                stream.run(raw[:end], gains, ccm, noise)
+        return stream.run(raw, gains, ccm, noise)
 
-    def run_inputs(self, inputs: dict[str, Array]) -> Array:
-        """Runs batched inputs as they are: (N, …) each; gives (N, 3, 2h, 2w)."""
+    def run_inputs(self, inputs: Mapping[str, Array]) -> Array:
+        """Runs batched inputs as they are: (N, …) each, states included; gives (N, 3, 2h, 2w)."""
+        return self.step(inputs)[0]
+
+    def step(self, inputs: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
+        """Runs batched inputs as they are, and gives what the next frame needs too.
+
+        Args:
+            inputs: by name, (N, …) each; states at a stream's start from ``contract.start``.
+
+        Returns:
+            sRGB (N, 3, 2h, 2w) as the graph gives it, and the state inputs of the next frame.
+        """
         given = {name: np.ascontiguousarray(value, np.float32) for name, value in inputs.items()}
-        srgb: Array = self._session.run(["srgb"], given)[0]
+        srgb, *carried = self._session.run(self._outputs, given)
+        names = (state.name for state in self.contract.states)
+        return srgb, dict(zip(names, carried, strict=True))
+
+
+class OnnxStream:
+    """Frames of one clip in order; what the graph carries from frame to frame is kept here.
+
+    For one thread; streams of the same network don't disturb each other.
+    """
+
+    def __init__(self, network: OnnxNetwork) -> None:
+        self._network = network
+        self._states: dict[str, Array] = {}
+        self._size: tuple[int, ...] = ()
+
+    def run(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> Array:
+        """Develops the stream's next frame: the newest of the window.
+
+        Args and returns are those of :meth:`OnnxNetwork.run`; the graph sees no more than its own window and
+        its state. The graph may leave [0, 1], the picture does not.
+
+        Raises:
+            InvalidArgumentError: fewer frames than the graph takes, or another size than the frames before.
+        """
+        contract = self._network.contract
+        if raw.shape[0] < contract.frames:
+            raise InvalidArgumentError(
+                "raw", f"the network takes {contract.frames} frames, not {raw.shape[0]}"
+            )
+        size = raw.shape[-2:]
+        if contract.recurrent and size != self._size:
+            if self._size:
+                text = "{}×{}".format
+                raise InvalidArgumentError(
+                    "raw", f"frames of {text(*size)} after {text(*self._size)}; start another stream for them"
+                )
+            self._states, self._size = contract.start(1, *size), size
+        window = raw[-contract.frames :] if contract.stacked else raw[-1]
+        values = {"raw": window, "gains": gains, "ccm": ccm, "noise": noise}
+        told = {name: values[name][None] for name in contract.inputs}
+        batch, self._states = self._network.step(told | self._states)
+        srgb: Array = np.clip(batch[0], 0.0, 1.0)
         return srgb
 
 
@@ -111,6 +168,8 @@ def load_session(model: bytes, threads: int = 1, *, field: str = "model") -> Onn
 def measure_latency(network: OnnxNetwork, height: int, width: int, repeats: int = 5) -> Latency:
     """Times a network on a grey picture, after one run that doesn't count.
 
+    What is timed of a network with state is a frame amid a stream.
+
     Args:
         network: from :func:`load_session`; its threads are the ones used.
         height: rows of the output picture, even.
@@ -118,7 +177,7 @@ def measure_latency(network: OnnxNetwork, height: int, width: int, repeats: int 
         repeats: timed runs, at least 1.
     """
     inputs = grey_inputs(network.contract, height, width)
-    network.run_inputs(inputs)
+    inputs |= network.step(inputs)[1]
     megapixels = height * width / 1e6
     times = []
     for _ in range(repeats):

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +63,10 @@ class RawSample:
     ccm: Tensor
     noise: Tensor
     truth: Tensor
+
+    def window(self, first: int, frames: int) -> "RawSample":
+        """The same with `frames` of its frames only, from the `first` on."""
+        return replace(self, raw=self.raw[first : first + frames])
 
 
 class RawClip:

@@ -133,7 +133,7 @@ def test_reads_the_contract() -> None:
         (prototype(others={"image": (1, 3, "h", "w")}), "input 'image' is not in the contract"),
         (
             prototype(others={"state": (1, 3, "h", "w")}),
-            "input 'state': recurrent state is not available yet",
+            "input 'state' has no output 'state_out'",
         ),
         (prototype(others={"gains": (1, 4)}), r"input 'gains' is FLOAT \(1, 4\)"),
         (prototype(others={"ccm": (1, 9)}), r"input 'ccm' is FLOAT \(1, 9\)"),

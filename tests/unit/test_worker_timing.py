@@ -17,8 +17,7 @@ SENSOR = sensors.builtin("phone")
 class Spinner:
     """Develops nothing, in a given processor time, after a given time without the processor."""
 
-    macs_per_pixel = None
-    inputs = ("raw",)
+    recurrent = False
 
     def __init__(self, seconds: float, frames: int = 1, preempted: float = 0.0) -> None:
         self.seconds = seconds
@@ -26,6 +25,9 @@ class Spinner:
         self.frames = frames
         self.shapes: set[tuple[int, ...]] = set()
         self.calls = 0
+
+    def start(self) -> "Spinner":
+        return self
 
     def run(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> Array:
         self.shapes.add(raw.shape)
