@@ -48,6 +48,8 @@ class Recipe:
     Attributes:
         batch: patches per step.
         patch: edge of a raw patch.
+        unroll: frames that a recurrent network develops one after the other in a patch, its loss being on the
+            last.
         learning_rate: its peak; it rises linearly over `warm_up` of the budget and falls as a cosine to zero.
         momentum: decay of the gradients' mean, for convolutions.
         adam_decays: decays of the gradients' mean and mean square, for all else.
@@ -57,6 +59,7 @@ class Recipe:
 
     batch: int = 8
     patch: int = 24
+    unroll: int = 6
     learning_rate: float = 1e-2
     warm_up: float = 0.03
     momentum: float = 0.9

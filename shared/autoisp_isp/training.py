@@ -11,7 +11,7 @@ from autoisp_core.spec import Spec
 from torch import Tensor, nn
 
 from autoisp_isp.checkpoint import Checkpoint, copied
-from autoisp_isp.network import PixelNetwork, build
+from autoisp_isp.design import Design
 from autoisp_isp.optimizer import Optimizer
 from autoisp_isp.recipe import Recipe, TrainBudget, loss_of
 from autoisp_isp.training_set import TrainingSet
@@ -59,7 +59,7 @@ class TrainResult:
 
 
 def train(
-    spec: Spec,
+    spec: Spec | Design,
     training_set: TrainingSet,
     budget: TrainBudget,
     seed: int,
@@ -74,13 +74,13 @@ def train(
     checkpoint_seconds: float = 20.0,
     should_stop: Callable[[], bool] | None = None,
 ) -> TrainResult:
-    """Trains the network of `spec`.
+    """Trains the network of `spec`; one that is recurrent on short clips, with its loss on their last frame.
 
     With a budget of steps the result depends on nothing but the arguments: the same seed, threads and device
     give the same bits, also over any number of interruptions.
 
     Args:
-        spec: a valid spec.
+        spec: a valid spec, or another design.
         training_set: gives the batches.
         budget: when to end, counted from the training's first start.
         seed: of weights and batches.
@@ -98,7 +98,8 @@ def train(
         InvalidArgumentError: `resume_from` or `init_from` belongs to another spec.
     """
     torch.set_num_threads(threads)
-    run = _Run(spec, seed, device, recipe or Recipe(), init_from)
+    design = Design.of(spec) if isinstance(spec, Spec) else spec
+    run = _Run(design, seed, device, recipe or Recipe(), init_from)
     if resume_from is not None:
         run.restore(resume_from)
     begun = time.monotonic() - run.seconds
@@ -127,13 +128,13 @@ class _Run:
     """The state of a training."""
 
     def __init__(
-        self, spec: Spec, seed: int, device: str, recipe: Recipe, init_from: Mapping[str, Tensor] | None
+        self, design: Design, seed: int, device: str, recipe: Recipe, init_from: Mapping[str, Tensor] | None
     ) -> None:
-        self._spec, self._seed, self._recipe = spec, seed, recipe
+        self._design, self._seed, self._recipe = design, seed, recipe
         self._device = torch.device(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = build(spec)
+            network = design.build()
         if init_from is not None:
             _load(network, init_from, "init_from")
         # Channels last saves the convolutions a tenth to a fifth of their time.
@@ -148,11 +149,15 @@ class _Run:
 
     def advance(self, training_set: TrainingSet, share: float) -> None:
         """One step."""
-        recipe, frames = self._recipe, self._spec.frames
+        recipe, design = self._recipe, self._design
         batch = training_set.batch(
-            self.step, seed=self._seed, size=recipe.batch, patch=recipe.patch, frames=frames
+            self.step,
+            seed=self._seed,
+            size=recipe.batch,
+            patch=recipe.patch,
+            frames=design.window(recipe.unroll),
         ).to(self._device)
-        raw = batch.raw[:, 0] if frames == 1 else batch.raw
+        raw = batch.raw[:, 0] if design.frames == 1 and not design.recurrent else batch.raw
         loss = loss_of(self._network(raw, batch.gains, batch.ccm, batch.noise), batch.truth)
         value = loss.item()
         if not math.isfinite(value):
@@ -176,7 +181,7 @@ class _Run:
     def checkpoint(self) -> Checkpoint:
         """A copy of everything that the next steps depend on."""
         return Checkpoint(
-            spec_json=self._spec.to_json(),
+            spec_json=self._design.name,
             seed=self._seed,
             step=self.step,
             seconds=self.seconds,
@@ -189,7 +194,7 @@ class _Run:
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Goes on from a checkpoint."""
-        if checkpoint.spec_json != self._spec.to_json() or checkpoint.seed != self._seed:
+        if checkpoint.spec_json != self._design.name or checkpoint.seed != self._seed:
             raise InvalidArgumentError("resume_from", "the checkpoint belongs to another spec or seed")
         _load(self._network, checkpoint.weights, "resume_from")
         for mine, theirs in (
@@ -202,7 +207,7 @@ class _Run:
         self.step, self.seconds, self.loss = checkpoint.step, checkpoint.seconds, checkpoint.loss
 
 
-def _load(network: PixelNetwork, weights: Mapping[str, Tensor], field: str) -> None:
+def _load(network: nn.Module, weights: Mapping[str, Tensor], field: str) -> None:
     try:
         network.load_state_dict(dict(weights))
     except RuntimeError as error:
