@@ -129,7 +129,7 @@ class SearchSpace:
             and len(spec.block) - 1 <= self.max_layers
             and all((layer.type, layer.kernel) in choices for layer in spec.block[:-1])
             and not any(map(reads_twice, spec.block))
-            and all(getattr(spec, name) in values for name, values in self._numbers().items())
+            and all(getattr(spec, name) in values for name, values in self.numbers().items())
         )
 
     def cheapest(self) -> Spec:
@@ -158,7 +158,7 @@ class SearchSpace:
     def sample(self, rng: random.Random) -> Spec:
         """A random member of the space."""
         spec = Spec(block=blocks.random_block(self.choices(), self.max_layers, rng), width=self.widths[0])
-        fixed = {name: values[0] for name, values in self._numbers().items()}
+        fixed = {name: values[0] for name, values in self.numbers().items()}
         return _with(spec, fixed | {name: rng.choice(values) for name, values in self._free().items()})
 
     def sample_within(self, rng: random.Random, max_macs: float) -> Spec:
@@ -199,7 +199,7 @@ class SearchSpace:
 
     def sizes(self, block: tuple[Layer, ...]) -> Iterator[Spec]:
         """The block with every combination of the space's numbers around it."""
-        numbers = self._numbers()
+        numbers = self.numbers()
         for values in product(*numbers.values()):
             yield _with(Spec(block=block, width=self.widths[0]), dict(zip(numbers, values, strict=True)))
 
@@ -232,7 +232,8 @@ class SearchSpace:
             raise SpecError("space", f"the space has a wrong value: {error}") from error
         return cls(**values)
 
-    def _numbers(self) -> dict[str, tuple[int, ...]]:
+    def numbers(self) -> dict[str, tuple[int, ...]]:
+        """What the space allows for each number around the block, by its name in :class:`Spec`."""
         return {
             "width": self.widths,
             "repeats": self.repeats,
@@ -247,7 +248,7 @@ class SearchSpace:
 
     def _free(self) -> dict[str, tuple[int, ...]]:
         """The numbers that leave a choice: a draw for another would be wasted."""
-        return {name: values for name, values in self._numbers().items() if len(values) > 1}
+        return {name: values for name, values in self.numbers().items() if len(values) > 1}
 
     def _mutated_once(self, spec: Spec, rng: random.Random) -> Spec:
         free = self._free()
