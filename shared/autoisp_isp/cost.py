@@ -31,12 +31,14 @@ class OnnxCost:
         macs_per_pixel: multiply-accumulates of convolutions and matrix products, fixed ones included.
         parameters: elements of all floating-point tensors in the file, single numbers not counted.
         bytes_per_pixel: bytes of all feature maps that are written, views and in-place activations excluded.
+        state_bytes_per_pixel: bytes of recurrent state that one frame hands to the next.
         file_bytes: size of the serialised model.
     """
 
     macs_per_pixel: float
     parameters: int
     bytes_per_pixel: float
+    state_bytes_per_pixel: float
     file_bytes: int
 
 
@@ -72,13 +74,19 @@ def count_cost(model: bytes, *, height: int = 64, width: int = 64, field: str = 
     area = height * width
     macs = sum(multiply_accumulates(node, shapes) for node in parsed.graph.node)
     written = sum(
-        value.nbytes
+        shapes[name].nbytes
         for node in parsed.graph.node
         if node.op_type not in _FREE
-        for value in (shapes[name] for name in node.output if name in shapes)
-        if value.ndim > 2 and value.shape[-1] > 1
+        # What padding adds isn't there without the border.
+        for name in (node.input[:1] if node.op_type == "Pad" else node.output)
+        if name in shapes and _is_map(shapes[name])
     )
-    return OnnxCost(macs / area, _parameters(parsed), written / area, len(model))
+    state = sum(shapes[one.output].nbytes for one in contract.states if _is_map(shapes[one.output]))
+    return OnnxCost(macs / area, _parameters(parsed), written / area, state / area, len(model))
+
+
+def _is_map(value: Extent) -> bool:
+    return value.ndim > 2 and value.shape[-1] > 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ def multiply_accumulates(node: onnx.NodeProto, values: Mapping[str, Shaped]) -> 
     """Multiply-accumulates of one node; borders count as if the kernel were whole there.
 
     Args:
-        node: any node; all but convolutions, matrix products and Einsum cost nothing.
+        node: any node; all but convolutions, matrix products, Einsum and products with predicted kernels
+            cost nothing.
         values: shapes of its inputs and outputs by name.
     """
 
@@ -50,8 +51,17 @@ def multiply_accumulates(node: onnx.NodeProto, values: Mapping[str, Shaped]) -> 
             return prod(shape(node.output[0])) * shape(node.input[0])[inner]
         case "Einsum":
             return _einsum(node, [shape(name) for name in node.input])
+        case "Mul" if _applies_kernels(*(shape(name) for name in node.input)):
+            return prod(shape(node.output[0]))
         case _:
             return 0
+
+
+def _applies_kernels(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
+    """Whether one factor weighs the other's channels pixel by pixel, as a tap of a predicted kernel does."""
+    if len(first) != 4 or len(second) != 4 or first[2:] != second[2:] or prod(first[2:]) == 1:
+        return False
+    return first[1] != second[1] and 1 in (first[1], second[1])
 
 
 def _integer(node: onnx.NodeProto, name: str) -> int:

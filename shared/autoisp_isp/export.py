@@ -9,6 +9,7 @@ from autoisp_core.spec import Layer, LayerType, Spec, has_coarse, loose_ends
 from torch import nn
 
 from autoisp_isp.export_graph import Dimensions, GraphWriter, Stabiliser, convolution
+from autoisp_isp.export_picture import picture
 from autoisp_isp.export_state import fuse, state_inputs, state_outputs
 from autoisp_isp.network import PixelNetwork
 from autoisp_isp.network.block import FUSE, Block, has_activation, layer_name
@@ -45,7 +46,7 @@ def export_onnx(network: PixelNetwork, metadata: Mapping[str, str] | None = None
         assert isinstance(block, Block)
         features = _block(graph, spec, block, features, f"blocks.{index}")
     cells = convolution(graph, network.head, features, "head")
-    graph.rename(_output(graph, spec, stabiliser, cells), "srgb")
+    graph.rename(picture(graph, spec, stabiliser, cells, z), "srgb")
     inputs: Dimensions = {
         "raw": ["N", *frames, _BAYER_PLANES, "h", "w"],
         "gains": ["N", 3],
@@ -112,7 +113,7 @@ def _layer(graph: GraphWriter, block: Block, layer: Layer, inputs: list[str], na
     own = layer_name(layer)
     pool = {"kernel_shape": [layer.kernel] * 2, "pads": [layer.kernel // 2] * 4}
     match layer.type:
-        case LayerType.CONV | LayerType.DEPTHWISE:
+        case LayerType.CONV | LayerType.DEPTHWISE | LayerType.GROUPED:
             return convolution(graph, block.get_submodule(own), inputs[0], f"{name}.{own}")
         case LayerType.CONCAT:
             stacked = graph.node("Concat", inputs, axis=1)
@@ -130,16 +131,3 @@ def _layer(graph: GraphWriter, block: Block, layer: Layer, inputs: list[str], na
             return graph.node("Mul", [inputs[0], graph.node("Sigmoid", [inputs[1]])])
         case _:
             return inputs[0]
-
-
-def _output(graph: GraphWriter, spec: Spec, stabiliser: Stabiliser, cells: str) -> str:
-    """Develops (N, 3 · packing², H, W), then spreads the cells over the picture and crops what padding
-    added."""
-    shape = graph.node("Shape", [cells])
-    colours = graph.node("Reshape", [cells, graph.integers(0, 3, -1)])
-    developed = graph.node("Reshape", [stabiliser.develop(colours, "ccm"), shape])
-    picture = graph.node("DepthToSpace", [developed], blocksize=spec.packing, mode="CRD")
-    if spec.packing == 2 and not has_coarse(spec.block):
-        return picture
-    size = graph.node("Mul", [graph.node("Shape", ["raw"], start=-2), graph.integers(2)])
-    return graph.node("Slice", [picture, graph.integers(0, 0), size, graph.integers(2, 3)])

@@ -13,7 +13,7 @@ from autoisp_core.spec.anchors import (
 )
 from autoisp_core.spec.canonical import canonical_hash
 from autoisp_core.spec.cost import Cost, cost
-from autoisp_core.spec.layers import Layer, LayerType
+from autoisp_core.spec.layers import Layer, LayerType, groups_of
 from autoisp_core.spec.model import Spec, SpecError
 from autoisp_core.spec.rules import MAX_INDEX, has_coarse, is_valid, loose_ends, validate
 from autoisp_core.spec.space import SearchSpace
@@ -32,6 +32,7 @@ __all__ = [
     "anchor_specs",
     "canonical_hash",
     "cost",
+    "groups_of",
     "has_coarse",
     "is_valid",
     "loose_ends",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autoisp_core.spec.layers import LayerType
+from autoisp_core.spec.layers import LayerType, groups_of
 from autoisp_core.spec.model import Spec
 from autoisp_core.spec.rules import has_coarse, loose_ends
 
 _COLOURS = 3
-_BAYER_PLANES = 4
 _CCM_MACS = _COLOURS * _COLOURS
+_TAPS = 9
+"""Of the kernel that a kernel-predicting head gives each output pixel."""
+_DEMOSAIC_MACS, _DEMOSAIC_WEIGHTS, _DEMOSAIC_PLANES = 36, 144, 11
+"""Planes: the newest frame's colours 1, their borders 1, interpolated 3, side by side 3, spread 3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,44 +22,66 @@ class Cost:
 
     Attributes:
         macs_per_pixel: multiply-accumulates per output pixel (never FLOPs, which would be twice as many).
-        parameters: learned weights and biases.
+        parameters: weights and biases, those of the fixed demosaic included where a spec has it.
         bytes_per_pixel: float32 bytes of all feature maps that are written per output pixel, those of the
             fixed maths included: the traffic that a memory-bound device pays for.
+        state_bytes_per_pixel: float32 bytes of recurrent state per output pixel, kept from frame to frame.
     """
 
     macs_per_pixel: float
     parameters: int
     bytes_per_pixel: float
+    state_bytes_per_pixel: float = 0.0
 
 
 def cost(spec: Spec) -> Cost:
     """Analytic cost of a valid spec.
 
     Convention: convolutions (transposed too), matrix products and Einsum count, fixed ones like the colour
-    matrix (9 MAC per pixel) included; elementwise work, pooling, resizing and padding don't. Borders count as
-    if the kernel were whole there. Everything is exact in binary: equal to the ONNX count, not merely close.
+    matrix (9 MAC per pixel) included; elementwise work, pooling, resizing and padding don't, but the products
+    of predicted kernels do: they are a convolution. Borders count as if the kernel were whole there, and
+    nothing for what is written of them. Everything is exact in binary: equal to the ONNX count, not merely
+    close.
     """
     area = spec.packing**2
     width = spec.width
     input_planes = spec.frames * area
-    output_planes = _COLOURS * area
+    output_planes = (_TAPS if spec.head else _COLOURS) * area
 
     ends = spec.stem_kernel**2 * input_planes * width + spec.head_kernel**2 * width * output_planes
     parameters = ends + width + output_planes
     planes: float = width + output_planes + area * _fixed_planes(spec)
 
     block = _block(spec)
-    macs = ends + spec.repeats * block.macs
-    parameters += spec.repeats * block.parameters
-    planes += spec.repeats * block.planes
-    return Cost(macs / area + _CCM_MACS, parameters, 4 * planes / area)
+    fusion = _fusion(spec)
+    macs = ends + spec.repeats * block.macs + fusion.macs + area * _picture_macs(spec)
+    parameters += spec.repeats * block.parameters + fusion.parameters
+    parameters += _DEMOSAIC_WEIGHTS if _has_demosaic(spec) else 0
+    planes += spec.repeats * block.planes + fusion.planes
+    state = width if spec.recurrent else 0
+    return Cost(macs / area, parameters, 4 * planes / area, 4 * state / area)
+
+
+def _has_demosaic(spec: Spec) -> bool:
+    return bool(spec.residual or spec.head)
+
+
+def _picture_macs(spec: Spec) -> int:
+    """Multiply-accumulates per output pixel of what isn't learned, and of applying predicted kernels."""
+    kernels = _TAPS * _COLOURS if spec.head else 0
+    return _CCM_MACS + kernels + (_DEMOSAIC_MACS if _has_demosaic(spec) else 0)
 
 
 def _fixed_planes(spec: Spec) -> int:
     """Values per output pixel that the fixed maths writes: 3 steps before, 12 after, padding and crop."""
-    pad = spec.frames if has_coarse(spec.block) else 0
+    pad = spec.frames if has_coarse(spec.block) and not spec.recurrent else 0
     crop = 1 if has_coarse(spec.block) or spec.packing > 2 else 0
-    return 3 * spec.frames + pad + _COLOURS * (12 + crop)
+    planes = 3 * spec.frames + pad + _COLOURS * (11 if spec.head else 12 + crop)
+    if spec.head:  # kernels spread, cropped and split; borders, shifts, products, sums
+        planes += _TAPS * (2 + crop) + _COLOURS * (3 * _TAPS)
+    if spec.residual:
+        planes += _COLOURS
+    return planes + (_DEMOSAIC_PLANES if _has_demosaic(spec) else 0)
 
 
 @dataclass(slots=True)
@@ -74,6 +99,16 @@ class _Count:
         self.planes += channels / cells
 
 
+def _fusion(spec: Spec) -> _Count:
+    count = _Count()
+    if spec.recurrent:
+        count.convolution(spec.width**2, spec.width)
+        count.planes += 6 * spec.width  # change, its size, gate, trust, share of the change, sum
+        if has_coarse(spec.block):
+            count.planes += spec.width  # an even size
+    return count
+
+
 def _block(spec: Spec) -> _Count:
     width, count = spec.width, _Count()
     for layer in spec.block:
@@ -82,6 +117,8 @@ def _block(spec: Spec) -> _Count:
                 count.convolution(layer.kernel**2 * width * width, width)
             case LayerType.DEPTHWISE:
                 count.convolution(layer.kernel**2 * width, width)
+            case LayerType.GROUPED:
+                count.convolution(layer.kernel**2 * width * width // groups_of(width), width)
             case LayerType.COARSE:
                 count.convolution(layer.kernel**2 * width * width, width, cells=4)
                 count.planes += width / 4 + width  # the mean and the way back

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from math import gcd
 
 
 class LayerType(IntEnum):
@@ -29,9 +30,11 @@ class LayerType(IntEnum):
     DEPTHWISE = 8
     """One kernel × kernel filter per channel, no activation; pair it with a ``CONV`` of kernel 1."""
     GROUPED = 9
-    """Reserved: grouped convolution."""
+    """Convolution in four groups of channels that don't see each other, kernel 3 or 5, then ReLU. A quarter
+    of ``CONV``'s arithmetic; see :func:`groups_of` for widths that four doesn't divide."""
     DYNAMIC = 10
-    """Reserved: convolution with kernels made from the content."""
+    """Reserved: convolution with kernels made from the content. Free it from :data:`RESERVED` once it has
+    kernels in :data:`KERNELS`, a cost in ``spec.cost``, and its module and node in ``autoisp_isp``."""
     GATE = 11
     """pred1 multiplied by sigmoid(pred2), elementwise."""
     COARSE = 12
@@ -39,7 +42,7 @@ class LayerType(IntEnum):
     back. A quarter of ``CONV``'s arithmetic with twice its reach, as heavy noise in flat areas asks for."""
 
 
-RESERVED = frozenset({LayerType.GROUPED, LayerType.DYNAMIC})
+RESERVED = frozenset({LayerType.DYNAMIC})
 """Types that have a code and no meaning yet."""
 
 BINARY = frozenset({LayerType.ADD, LayerType.CONCAT, LayerType.GATE})
@@ -53,9 +56,18 @@ KERNELS: dict[LayerType, tuple[int, ...]] = {
     LayerType.MAX_POOL: (1, 3),
     LayerType.AVG_POOL: (1, 3),
     LayerType.DEPTHWISE: (3, 5, 7),
+    LayerType.GROUPED: (3, 5),
     LayerType.COARSE: (1, 3, 5),
 }
 """Kernel sizes that a type allows; types not listed take kernel 0."""
+
+
+_GROUPS = 4
+
+
+def groups_of(width: int) -> int:
+    """Groups of a ``GROUPED`` convolution: 4, or for widths that four doesn't divide 2 or, of odd ones, 1."""
+    return gcd(_GROUPS, width)
 
 
 @dataclass(frozen=True, slots=True)

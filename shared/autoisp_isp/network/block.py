@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from autoisp_core.spec import Layer, LayerType, Spec, loose_ends
+from autoisp_core.spec import Layer, LayerType, Spec, groups_of, loose_ends
 from torch import Tensor, nn
 
 FUSE = "fuse"
@@ -21,7 +21,7 @@ def has_activation(layer: Layer, ends: tuple[int, ...]) -> bool:
     The only loose end stays linear, so that the block can subtract from what it gets; the ReLU after the
     residual sum comes behind it, which ONNX Runtime fuses with the convolution and the sum.
     """
-    learned = (LayerType.CONV, LayerType.CONCAT, LayerType.COARSE)
+    learned = (LayerType.CONV, LayerType.CONCAT, LayerType.COARSE, LayerType.GROUPED)
     return layer.type in learned and ends != (layer.index,)
 
 
@@ -52,9 +52,7 @@ class Block(nn.Module):
     def _evaluate(self, layer: Layer, inputs: list[Tensor]) -> Tensor:
         first, kernel = inputs[0], layer.kernel
         match layer.type:
-            case LayerType.CONV:
-                result = self._convolve(layer_name(layer), first)
-            case LayerType.DEPTHWISE:
+            case LayerType.CONV | LayerType.DEPTHWISE | LayerType.GROUPED:
                 result = self._convolve(layer_name(layer), first)
             case LayerType.CONCAT:
                 result = self._convolve(layer_name(layer), torch.cat(inputs, 1))
@@ -93,6 +91,8 @@ def _convolution(layer: Layer, width: int) -> nn.Conv2d | None:
             return nn.Conv2d(width, width, layer.kernel, padding=layer.kernel // 2)
         case LayerType.DEPTHWISE:
             return nn.Conv2d(width, width, layer.kernel, padding=layer.kernel // 2, groups=width)
+        case LayerType.GROUPED:
+            return nn.Conv2d(width, width, layer.kernel, padding=layer.kernel // 2, groups=groups_of(width))
         case LayerType.CONCAT:
             return nn.Conv2d(2 * width, width, 1)
         case _:

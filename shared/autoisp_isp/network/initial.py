@@ -24,7 +24,7 @@ def start_as_demosaic(stem: nn.Conv2d, head: nn.Conv2d, packing: int) -> None:
     """
     width = stem.out_channels
     with torch.no_grad():
-        sites = _carry(stem, packing) if width >= packing**2 else _carry_means(stem, packing)
+        sites = _carry(stem, packing, width)
         head.weight.zero_()
         for plane, weights in enumerate(_interpolation(sites, head.kernel_size[0], packing)):
             head.weight[plane, : len(sites)] = weights
@@ -36,41 +36,32 @@ Site = tuple[int, float, float]
 """Colour, row and column of what a channel carries, in output pixels from the cell's corner."""
 
 
-def _carry(stem: nn.Conv2d, packing: int) -> list[Site]:
-    """One channel for each mosaic pixel of a cell of packing × packing."""
+def _carry(stem: nn.Conv2d, packing: int, width: int) -> list[Site]:
+    """One channel for each mosaic pixel of a cell of packing × packing; networks too thin for that carry the
+    means of squares of each Bayer plane, as small as they can."""
+    side = packing // 2
+    squares = next(count for count in range(side, 0, -1) if side % count == 0 and 4 * count**2 <= width)
+    square = side // squares
     sites: list[Site] = []
     first_tap, newest = _cell_corner(stem), stem.in_channels - len(PLANE_TO_COLOUR)
-    for row in range(packing):
-        for column in range(packing):
+    for row in range(2 * squares):
+        for column in range(2 * squares):
             plane = 2 * (row % 2) + column % 2
-            tap = stem.weight[len(sites)].zero_()
-            tap[newest + plane, first_tap + row // 2, first_tap + column // 2] = 1.0
-            _zero_bias(stem, len(sites))
-            sites.append((PLANE_TO_COLOUR[plane], float(row), float(column)))
-    return sites
-
-
-def _carry_means(stem: nn.Conv2d, packing: int) -> list[Site]:
-    """One channel for each Bayer plane's mean over the cell, for networks too thin for every pixel."""
-    sites: list[Site] = []
-    first_tap, newest = _cell_corner(stem), stem.in_channels - len(PLANE_TO_COLOUR)
-    cell = slice(first_tap, first_tap + packing // 2)
-    for plane, colour in enumerate(PLANE_TO_COLOUR):
-        stem.weight[plane].zero_()[newest + plane, cell, cell] = 1.0 / (packing // 2) ** 2
-        _zero_bias(stem, plane)
-        middle = packing / 2 - 1
-        sites.append((colour, middle + plane // 2, middle + plane % 2))
+            down, across = row // 2 * square, column // 2 * square
+            tap = stem.weight[len(sites)].zero_()[newest + plane, first_tap:, first_tap:]
+            tap[down : down + square, across : across + square] = 1.0 / square**2
+            if stem.bias is not None:
+                stem.bias[len(sites)] = 0.0
+            middle = square - 1
+            sites.append(
+                (PLANE_TO_COLOUR[plane], 2.0 * down + middle + row % 2, 2.0 * across + middle + column % 2)
+            )
     return sites
 
 
 def _cell_corner(stem: nn.Conv2d) -> int:
     stride = stem.stride[0]
     return (stem.kernel_size[0] // stride) // 2 * stride
-
-
-def _zero_bias(stem: nn.Conv2d, channel: int) -> None:
-    if stem.bias is not None:
-        stem.bias[channel] = 0.0
 
 
 def _interpolation(sites: list[Site], kernel: int, packing: int) -> list[Tensor]:

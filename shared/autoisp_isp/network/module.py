@@ -7,9 +7,11 @@ from autoisp_core.spec import Spec, has_coarse, validate
 from torch import Tensor, nn
 
 from autoisp_isp.network.block import Block
+from autoisp_isp.network.demosaic import Demosaic
 from autoisp_isp.network.fixed import develop, stabilise, stabiliser
 from autoisp_isp.network.fusion import Fusion
 from autoisp_isp.network.initial import start_as_demosaic
+from autoisp_isp.network.picture import TAPS, filtered, start_from_demosaic
 
 _BAYER_PLANES = 4
 _COLOURS = 3
@@ -39,11 +41,18 @@ class PixelNetwork(nn.Module):
             padding=spec.stem_kernel // 2 * stride,
         )
         self.blocks = nn.ModuleList(Block(spec) for _ in range(spec.repeats))
+        values = TAPS * TAPS if spec.head else _COLOURS
         self.head = nn.Conv2d(
-            spec.width, _COLOURS * spec.packing**2, spec.head_kernel, padding=spec.head_kernel // 2
+            spec.width, values * spec.packing**2, spec.head_kernel, padding=spec.head_kernel // 2
         )
         self.fusion = Fusion(spec.width) if spec.recurrent else None
-        start_as_demosaic(self.stem, self.head, spec.packing)
+        self.demosaic = Demosaic() if spec.residual or spec.head else None
+        if self.demosaic is None:
+            start_as_demosaic(self.stem, self.head, spec.packing)
+        else:
+            start_from_demosaic(
+                self.head, spec.packing, kernels=bool(spec.head), residual=bool(spec.residual)
+            )
 
     def forward(self, raw: Tensor, gains: Tensor, ccm: Tensor, noise: Tensor) -> Tensor:
         """Develops the newest frame.
@@ -71,8 +80,18 @@ class PixelNetwork(nn.Module):
         for block in self.blocks:
             features = block(features)
         cells = self.head(features)
+        if self.demosaic is not None:
+            spread = nn.functional.pixel_shuffle(cells, self.spec.packing)[..., : 2 * height, : 2 * width]
+            cells = self._upon(self.demosaic(z[:, -_BAYER_PLANES:]), spread)
         srgb = develop(cells.reshape(batch, _COLOURS, -1), ccm, scale, offset).reshape(cells.shape)
+        if self.demosaic is not None:
+            return srgb
         return nn.functional.pixel_shuffle(srgb, self.spec.packing)[..., : 2 * height, : 2 * width]
+
+    def _upon(self, base: Tensor, spread: Tensor) -> Tensor:
+        """What the head adds to the demosaic, or which kernels it filters it with, done."""
+        picture = filtered(base, spread) if self.spec.head else spread
+        return picture + base if self.spec.residual else picture
 
     def _features(self, z: Tensor) -> Tensor:
         """Stabilised planes (N, 4 · frames, h, w) to features (N, width, H, W)."""
