@@ -1,4 +1,4 @@
-"""What a training needs to know of a network: specs are the usual ones, any module of the contract will do."""
+"""What a training needs to know of a network: specs are the usual ones, any module of the contract works."""
 
 from __future__ import annotations
 

@@ -17,12 +17,16 @@ from autoisp_isp.checkpoint import (
     save_weights,
 )
 from autoisp_isp.colour import process, unprocess
+from autoisp_isp.design import Design
+from autoisp_isp.evaluation import evaluate
+from autoisp_isp.export import export_onnx
 from autoisp_isp.network import build
 from autoisp_isp.optimizer import orthogonal
+from autoisp_isp.prototype import load_prototype
 from autoisp_isp.raw import mosaic_of
 from autoisp_isp.recipe import Recipe, TrainBudget
 from autoisp_isp.training import TrainingDivergedError, TrainProgress, TrainResult, train
-from autoisp_isp.training_set import TrainingSet
+from autoisp_isp.training_set import Batch, TrainingSet
 from autoisp_testing.scenes import moving_scene
 
 _SPEC = Spec(Spec.code((1, 1, 3, 0, 0), (2, 7, 0, 0, 0)), width=8)
@@ -180,3 +184,60 @@ def test_orthogonal_steps_have_equal_singular_values(shape: tuple[int, int]) -> 
     # Directions stay: the step goes along the gradient.
     assert float((orthogonal(matrix) * matrix).sum()) > 0
     assert torch.isfinite(orthogonal(torch.zeros(shape))).all()
+
+
+_RECURRENT = replace(_SPEC, frames=1, recurrent=1)
+
+
+def test_a_recurrent_network_is_trained_over_as_many_frames_as_the_recipe_says(
+    training_set: TrainingSet,
+) -> None:
+    shapes = []
+
+    class Watched(TrainingSet):
+        def batch(self, step: int, *, seed: int, size: int, patch: int, frames: int) -> Batch:
+            batch = training_set.batch(step, seed=seed, size=size, patch=patch, frames=frames)
+            shapes.append(tuple(batch.raw.shape))
+            return batch
+
+    watched = Watched([("a", moving_scene(1, 32, 32))], _PHONE)
+    recipe = replace(_RECIPE, unroll=5)
+    for spec in (_RECURRENT, replace(_RECURRENT, frames=3), _SPEC):
+        train(spec, watched, TrainBudget(steps=1), 0, recipe=recipe)
+    assert shapes == [(2, 5, 4, 16, 16), (2, 7, 4, 16, 16), (2, 3, 4, 16, 16)]
+
+
+def test_a_recurrent_training_learns_its_gate_resumes_to_the_bit_and_takes_short_clips() -> None:
+    short = TrainingSet([("short", moving_scene(2, 48, 64))], _PHONE)
+    kept: list[Checkpoint] = []
+
+    def trained(**options: Any) -> TrainResult:
+        return train(_RECURRENT, short, TrainBudget(steps=6), 3, recipe=_RECIPE, **options)
+
+    whole = trained(on_checkpoint=kept.append, checkpoint_seconds=0.0)
+    start = Design.of(_RECURRENT).build().state_dict()
+    gates = [name for name in start if name.startswith("fusion.")]
+    assert gates
+    assert not any(torch.equal(whole.state_dict[name], start[name]) for name in gates)
+    assert _same(trained(resume_from=kept[2]).state_dict, whole.state_dict)
+
+
+def test_on_a_still_clip_a_little_training_makes_the_past_worth_decibels() -> None:
+    still = moving_scene(1, 64, 96).repeat(16, axis=0)
+    sensor = _PHONE.with_identity_ccm()
+    psnr = {}
+    for spec in (_RECURRENT, replace(_RECURRENT, recurrent=0)):
+        footage = TrainingSet([("still", still)], sensor)
+        trained = train(spec, footage, TrainBudget(steps=60), 0, recipe=_RECIPE)
+        network = build(spec)
+        network.load_state_dict(trained.state_dict)
+        developer = load_prototype("onnx:trained.onnx", export_onnx(network))
+        results = evaluate(developer, still, sensor, Noise(0.01, 0.0005), 0, [12, 15])
+        psnr[spec.recurrent] = np.mean([result.psnr for result in results])
+    assert psnr[1] > psnr[0] + 1.0
+
+
+def test_any_module_of_the_contract_can_be_trained(training_set: TrainingSet) -> None:
+    module = Design("by hand", lambda: build(_SPEC), frames=3)
+    by_hand = train(module, training_set, TrainBudget(steps=3), 3, recipe=_RECIPE)
+    assert _same(by_hand.state_dict, _train(training_set, 3).state_dict)
