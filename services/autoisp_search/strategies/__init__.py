@@ -16,6 +16,7 @@ from autoisp_search.strategies.base import (
     TrialOutcome,
     warmed,
 )
+from autoisp_search.strategies.blockqnn import BlockQNN
 from autoisp_search.strategies.budgets import budget_for
 from autoisp_search.strategies.evolution import EvolutionStrategy
 from autoisp_search.strategies.random import RandomStrategy
@@ -23,6 +24,7 @@ from autoisp_search.strategies.random import RandomStrategy
 Prior = Iterable[tuple[Spec, TrialOutcome]]
 
 STRATEGIES: dict[str, Callable[[Task], Strategy]] = {
+    "blockqnn": warmed(BlockQNN),
     "evolution": warmed(EvolutionStrategy),
     "random": RandomStrategy,
 }
