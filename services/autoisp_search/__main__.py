@@ -14,7 +14,7 @@ from autoisp_search.bus import OutboxSender, ResultConsumer
 from autoisp_search.config import SearchConfig
 from autoisp_search.datasets import StoredDatasets
 from autoisp_search.store import SqlSearchStore, outbox
-from autoisp_search.usecases import Changes, ResultHandlers, Searches
+from autoisp_search.usecases import Changes, LiveSearches, ResultHandlers, Searches
 
 
 def now() -> datetime:
@@ -25,10 +25,10 @@ def now() -> datetime:
 async def build(runtime: Runtime[SearchConfig]) -> None:
     """Wire the service."""
     store = SqlSearchStore(runtime.database, OutboxSender(runtime.outbox))
-    changes = Changes()
+    changes, live = Changes(), LiveSearches()
     runtime.on_stopping(changes.close)
-    searches = Searches(store, StoredDatasets(runtime.artifacts), changes, now)
-    results = ResultHandlers(store, changes, now)
+    searches = Searches(store, StoredDatasets(runtime.artifacts), live, changes, now)
+    results = ResultHandlers(store, live, changes, now)
     runtime.serve(add_SearchServiceServicer_to_server, SearchServicer(searches, store, changes))
     consumer = ResultConsumer(results)
     runtime.consume(SEARCH_RESULTS, consumer, batch=16, patient=True, on_dead_letter=consumer.bury)

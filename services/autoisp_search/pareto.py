@@ -1,77 +1,127 @@
-"""Which trials are worth having: ranking within the budget, and the front of quality against cost."""
+"""Which trials are worth having: the best within the budget, and the front of quality against cost."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from autoisp_search.domain import Search, Trial, TrialState
+from autoisp_search.domain import Objective, Search, Trial, TrialState
+from autoisp_search.fronts import dominates
+from autoisp_search.ranking import Standing
 
-
-def succeeded(trials: Iterable[Trial], rung: int | None = None) -> list[Trial]:
-    """The trials with a network and its quality; of one rung if it is given."""
-    return [
-        trial
-        for trial in trials
-        if trial.state is TrialState.SUCCEEDED and trial.quality and rung in (None, trial.rung)
-    ]
+_UNKNOWN = float("inf")
 
 
-def ranked(search: Search, trials: Sequence[Trial], measured: Iterable[Trial]) -> list[Trial]:
-    """Best first: within the budget, then PSNR, then cost, then age.
+def succeeded(trial: Trial) -> bool:
+    """Whether there is a network and its quality."""
+    return trial.state is TrialState.SUCCEEDED and trial.quality is not None
+
+
+def standing(search: Search, trial: Trial, seconds: float) -> Standing:
+    """How a successful trial stands under the search's objectives and limits.
+
+    Args:
+        search: its objectives and limits.
+        trial: a successful one.
+        seconds: per megapixel; the least that was measured of the spec, since what else the machine had to do
+            only ever adds time.
+    """
+    macs = _macs(trial)
+    over = (search.macs_limit is not None and macs > search.macs_limit) or (
+        search.seconds_limit is not None and seconds > search.seconds_limit
+    )
+    point = _point(search.settings.objectives, trial, seconds)
+    return Standing(over, point, (macs, seconds, trial.trial_id), trial.trial_id)
+
+
+def best_of(search: Search, trials: Sequence[Trial], seconds: Mapping[str, float]) -> Trial:
+    """The one to hand over: within the budget, then PSNR, then cost, then age.
 
     Args:
         search: its limits.
-        trials: what to rank; all have a quality.
-        measured: trials whose timings count. A spec is as fast as the fastest of its trials was: what else
-            the machine had to do only ever adds time.
+        trials: successful ones, at least one.
+        seconds: per megapixel, the least that was measured, by hash of the spec.
     """
-    seconds: dict[str, float] = {}
-    for trial in (*measured, *trials):
-        if trial.cost is not None and trial.state is TrialState.SUCCEEDED:
-            known = seconds.get(trial.spec_hash, math.inf)
-            seconds[trial.spec_hash] = min(known, trial.cost.seconds_per_megapixel)
 
     def key(trial: Trial) -> tuple[object, ...]:
-        fits = _within(search, trial, seconds.get(trial.spec_hash, math.inf))
-        return (not fits, -_psnr(trial), _cost(trial), trial.trial_id)
+        found = standing(search, trial, seconds.get(trial.spec_hash, _UNKNOWN))
+        return (found.over, _loss(trial), found.ties)
 
-    return sorted(trials, key=key)
-
-
-def _within(search: Search, trial: Trial, seconds: float) -> bool:
-    macs = trial.cost.macs_per_pixel if trial.cost else None
-    if search.macs_limit is not None and (macs is None or macs > search.macs_limit):
-        return False
-    return search.seconds_limit is None or seconds <= search.seconds_limit
+    return min(trials, key=key)
 
 
-def pareto_front(trials: Iterable[Trial]) -> tuple[str, ...]:
-    """Ids of the trials that no other beats in both PSNR and MAC per pixel, cheapest first.
+class _Member(NamedTuple):
+    point: tuple[float, ...]
+    rung: int
+    trial_id: str
+
+
+class ParetoFront:
+    """The trials that no other beats in all objectives; MAC per pixel stands beside quality alone.
 
     A spec counts once, with its highest fidelity.
+
+    Args:
+        objectives: of the search.
     """
-    latest: dict[str, Trial] = {}
-    for trial in succeeded(trials):
-        known = latest.get(trial.spec_hash)
-        if known is None or trial.rung > known.rung:
-            latest[trial.spec_hash] = trial
-    front: list[str] = []
-    best = float("-inf")
-    for trial in sorted(latest.values(), key=lambda trial: (_cost(trial)[0], -_psnr(trial), trial.trial_id)):
-        if _psnr(trial) > best:
-            best = _psnr(trial)
-            front.append(trial.trial_id)
-    return tuple(front)
+
+    def __init__(self, objectives: tuple[Objective, ...]) -> None:
+        alone = objectives == (Objective.QUALITY,)
+        self._objectives = (Objective.QUALITY, Objective.MACS) if alone else objectives
+        self._latest: dict[str, _Member] = {}
+        self._front: dict[str, _Member] = {}
+
+    def add(self, trial: Trial) -> None:
+        """A trial has succeeded."""
+        known = self._latest.get(trial.spec_hash)
+        if known is not None and known.rung >= trial.rung:
+            return
+        seconds = trial.cost.seconds_per_megapixel if trial.cost else _UNKNOWN
+        member = _Member(_point(self._objectives, trial, seconds), trial.rung, trial.trial_id)
+        self._latest[trial.spec_hash] = member
+        if known is not None and self._front.pop(trial.spec_hash, None) is not None:
+            # What it alone held down comes up again, unless its own later figures still do.
+            for spec_hash, other in self._latest.items():
+                if dominates(known.point, other.point):
+                    self._insert(spec_hash, other)
+        self._insert(trial.spec_hash, member)
+
+    def trial_ids(self) -> tuple[str, ...]:
+        """Cheapest first."""
+        members = sorted(self._front.values(), key=lambda member: (*member.point[1:], *member.point[:1]))
+        return tuple(member.trial_id for member in members)
+
+    def _insert(self, spec_hash: str, member: _Member) -> None:
+        others = self._front.values()
+        # Of equals the first stays alone.
+        if any(dominates(other.point, member.point) or other.point == member.point for other in others):
+            return
+        self._front = {
+            key: other for key, other in self._front.items() if not dominates(member.point, other.point)
+        }
+        self._front[spec_hash] = member
 
 
-def _psnr(trial: Trial) -> float:
+def pareto_front(
+    trials: Iterable[Trial], objectives: tuple[Objective, ...] = (Objective.QUALITY,)
+) -> tuple[str, ...]:
+    """Ids of the successful trials on the front, cheapest first; see :class:`ParetoFront`."""
+    front = ParetoFront(objectives)
+    for trial in filter(succeeded, trials):
+        front.add(trial)
+    return front.trial_ids()
+
+
+def _point(objectives: tuple[Objective, ...], trial: Trial, seconds: float) -> tuple[float, ...]:
+    values = {Objective.QUALITY: _loss(trial), Objective.MACS: _macs(trial), Objective.LATENCY: seconds}
+    return tuple(values[objective] for objective in objectives)
+
+
+def _loss(trial: Trial) -> float:
     # A thousandth of a decibel is noise: let the cost decide there.
-    return round(trial.quality.psnr_db, 3) if trial.quality else float("-inf")
+    return -round(trial.quality.psnr_db, 3) if trial.quality else _UNKNOWN
 
 
-def _cost(trial: Trial) -> tuple[float, float]:
-    cost = trial.cost
-    if cost is None or cost.macs_per_pixel is None:
-        return (float("inf"), cost.seconds_per_megapixel if cost else float("inf"))
-    return (cost.macs_per_pixel, cost.seconds_per_megapixel)
+def _macs(trial: Trial) -> float:
+    macs = trial.cost.macs_per_pixel if trial.cost else None
+    return _UNKNOWN if macs is None else macs

@@ -1,18 +1,15 @@
-"""The service's own plan of successive halving, and how it follows the clock."""
+"""The service's own plan: how many trials, how long each, and how the last follow the clock."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from statistics import median
+from dataclasses import replace
 
-from autoisp_search.domain import Rung, Trial, TrialState
+from autoisp_search.domain import Rung, SearchSettings
+from autoisp_search.worktime import OVERHEAD_SECONDS, WorkTime
 
 FIRST_SHARE = 0.4
 """Share of the time that the first rung gets; the last one gets as much."""
 MIDDLE_SHARE = 0.2
-
-OVERHEAD_SECONDS = 3.0
-"""What a trial takes beside its training (export, gate, validation, artifacts) until it is measured."""
 
 _SHORTEST, _USUAL, _LONGEST, _LEAST = 6.0, 12.0, 60.0, 2.0
 _FEWEST_TRIALS, _WANTED_TRIALS, _MANY_TRIALS = 4, 16, 48
@@ -20,7 +17,19 @@ _MIDDLE_TRIALS, _MIDDLE_PART = 4, 8
 _SECOND_FINALIST_SECONDS = 180.0
 
 
-def default_plan(max_duration_seconds: float, workers: int) -> tuple[Rung, ...]:
+def plan_of(settings: SearchSettings) -> tuple[Rung, ...]:
+    """The user's own rungs, else a plan that fills the time, else one for so many trials."""
+    workers, trials = settings.max_parallel_trials, settings.max_trials
+    if settings.rungs:
+        return settings.rungs
+    if settings.max_duration_seconds is not None:
+        return default_plan(settings.max_duration_seconds, workers, trials)
+    return plan_for_trials(trials or 1, workers)
+
+
+def default_plan(
+    max_duration_seconds: float, workers: int, max_trials: int | None = None
+) -> tuple[Rung, ...]:
     """Two or three rungs that fill the duration on so many workers.
 
     About 40 % of the time goes to many short trials, 20 % to the few best of them, 40 % to the finalists.
@@ -32,6 +41,51 @@ def default_plan(max_duration_seconds: float, workers: int) -> tuple[Rung, ...]:
     """
     total = max_duration_seconds * workers
     first = _first_rung(FIRST_SHARE * total)
+    if max_trials is not None:
+        first = replace(first, trials=min(first.trials, max_trials))
+    return _with_later_rungs(first, total, workers)
+
+
+def plan_for_trials(max_trials: int, workers: int) -> tuple[Rung, ...]:
+    """Two or three rungs that begin with so many trials, each looked at for the usual time.
+
+    The shares of the rungs are those of :func:`default_plan`; how long it takes follows.
+
+    Example:
+        >>> [(rung.trials, rung.seconds) for rung in plan_for_trials(16, 2)]
+        [(16, 12.0), (4, 27.0), (2, 117.0)]
+    """
+    first = Rung(max_trials, seconds=_USUAL)
+    return _with_later_rungs(first, max_trials * (_USUAL + OVERHEAD_SECONDS) / FIRST_SHARE, workers)
+
+
+def finalists(plan: tuple[Rung, ...], worktime: WorkTime, max_duration: float, workers: int) -> int:
+    """How many networks the last rung trains, for the workers that were really there."""
+    return _finalists(worktime.present(workers), max_duration - worktime.elapsed, plan[-2].trials)
+
+
+def finalist_seconds(worktime: WorkTime, max_duration: float, workers: int, waiting: int) -> float:
+    """How long the next finalist trains: the time that is really left, shared with those it can't run beside.
+
+    Args:
+        worktime: of the trials so far.
+        max_duration: of the whole search.
+        workers: that were planned with.
+        waiting: finalists that have not begun, this one included.
+    """
+    rounds = -(-waiting // worktime.present(workers))
+    return _seconds((max_duration - worktime.elapsed) / rounds, worktime.overhead)
+
+
+def first_phase_over(plan: tuple[Rung, ...], worktime: WorkTime, max_duration: float) -> bool:
+    """Whether one more trial would bring the rungs below the last further from their share of the time."""
+    share = FIRST_SHARE + (MIDDLE_SHARE if len(plan) > 2 else 0.0)
+    expected = (plan[0].seconds or 0.0) + worktime.overhead
+    return worktime.elapsed + expected / 2 > share * max_duration
+
+
+def _with_later_rungs(first: Rung, total: float, workers: int) -> tuple[Rung, ...]:
+    """The plan that begins so and takes ``total`` seconds of workers' time."""
     last_share = 1 - FIRST_SHARE
     middle: tuple[Rung, ...] = ()
     count = _middle_trials(first.trials, workers)
@@ -39,61 +93,10 @@ def default_plan(max_duration_seconds: float, workers: int) -> tuple[Rung, ...]:
     if 2 * count <= first.trials and seconds > (first.seconds or 0.0):
         middle = (Rung(count, seconds=seconds),)
         last_share -= MIDDLE_SHARE
-    finalists = _finalists(workers, last_share * max_duration_seconds, (middle or (first,))[-1].trials)
-    rounds = -(-finalists // workers)
-    return (first, *middle, Rung(finalists, seconds=_seconds(last_share * max_duration_seconds / rounds)))
-
-
-def fitted_plan(
-    plan: tuple[Rung, ...], index: int, trials: Iterable[Trial], max_duration: float, workers: int
-) -> tuple[Rung, ...]:
-    """The plan with rung ``index`` (from 1) fitted to what happened so far.
-
-    It gets the time that is really left, for the workers that were really there, less what trials really took
-    beside their training. A middle rung that would not look longer at fewer trials is left out.
-    """
-    finished = [trial for trial in trials if trial.busy_seconds]
-    elapsed = elapsed_seconds(finished)
-    busy = sum(trial.busy_seconds for trial in finished)
-    present = min(workers, max(1, round(busy / elapsed))) if elapsed else workers
-    left, overhead = max_duration - elapsed, _overhead(finished)
-    candidates = sum(trial.rung == index - 1 and trial.state is TrialState.SUCCEEDED for trial in finished)
-
-    def fitted(count: int, seconds: float) -> Rung:
-        rounds = -(-count // present)
-        return Rung(count, seconds=_seconds(seconds / rounds, overhead))
-
-    if index < len(plan) - 1:
-        count = min(plan[index].trials, max(present, candidates // 2))
-        middle = fitted(count, left * MIDDLE_SHARE / (1 - FIRST_SHARE))
-        if count > plan[-1].trials and (middle.seconds or 0) >= (plan[0].seconds or 0):
-            return (*plan[:index], middle, *plan[index + 1 :])
-        plan = (*plan[:index], *plan[index + 1 :])
-    finalists = _finalists(present, left, max(1, min(plan[index].trials, candidates)))
-    return (*plan[:index], fitted(finalists, left))
-
-
-def first_rung_over(trials: Iterable[Trial], rung: Rung, max_duration: float) -> bool:
-    """Whether one more trial would bring the first rung further from its share of the time."""
-    finished = [trial for trial in trials if trial.busy_seconds]
-    expected = (rung.seconds or 0.0) + _overhead(finished)
-    return elapsed_seconds(finished) + expected / 2 > FIRST_SHARE * max_duration
-
-
-def elapsed_seconds(trials: Iterable[Trial]) -> float:
-    """How long at least one of the finished trials was being worked on.
-
-    Wall time without the pauses when everything was switched off, from the recorded times alone.
-    """
-    spans = sorted(
-        (trial.start_time, trial.end_time) for trial in trials if trial.start_time and trial.end_time
-    )
-    total, covered = 0.0, None
-    for start, end in spans:
-        begin = start if covered is None else max(start, covered)
-        total += max(0.0, (end - begin).total_seconds())
-        covered = end if covered is None else max(end, covered)
-    return total
+    duration = last_share * total / workers
+    last = _finalists(workers, duration, (middle or (first,))[-1].trials)
+    rounds = -(-last // workers)
+    return (first, *middle, Rung(last, seconds=_seconds(duration / rounds)))
 
 
 def _first_rung(worker_seconds: float) -> Rung:
@@ -115,16 +118,6 @@ def _finalists(workers: int, seconds: float, candidates: int) -> int:
     # One worker is better off with one network trained long, until there is time for two.
     wanted = 2 if workers == 1 and seconds >= 2 * _SECOND_FINALIST_SECONDS else workers
     return min(wanted, candidates)
-
-
-def _overhead(finished: Iterable[Trial]) -> float:
-    """Seconds that a trial takes beside its training, on these workers."""
-    measured = [
-        trial.busy_seconds - trial.train_seconds
-        for trial in finished
-        if trial.state is TrialState.SUCCEEDED and trial.train_seconds
-    ]
-    return max(0.0, median(measured)) if measured else OVERHEAD_SECONDS
 
 
 def _seconds(slot: float, overhead: float = OVERHEAD_SECONDS) -> float:

@@ -31,9 +31,9 @@ from autoisp_search.domain import (
     TrialState,
 )
 from autoisp_search.domain.dataset import DatasetInfo
-from autoisp_search.plan import default_plan
+from autoisp_search.plan import plan_of
 from autoisp_search.strategies.latency import reference_seconds
-from autoisp_search.usecases import Changes, ResultHandlers, SearchDraft, Searches
+from autoisp_search.usecases import Changes, LiveSearches, ResultHandlers, SearchDraft, Searches
 from autoisp_search.wire.messages import sendable
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -156,8 +156,9 @@ class Service:
     def __init__(self, store: FakeStore, clock: FakeClock, datasets: FakeDatasets | None = None) -> None:
         self.store, self.clock, self.changes = store, clock, Changes()
         self.datasets = datasets or FakeDatasets()
-        self.searches = Searches(store, self.datasets, self.changes, clock)
-        self.results = ResultHandlers(store, self.changes, clock)
+        self.live = LiveSearches()
+        self.searches = Searches(store, self.datasets, self.live, self.changes, clock)
+        self.results = ResultHandlers(store, self.live, self.changes, clock)
 
 
 OPAQUE = PrototypeProfile(MeasuredCost(None, 0, 0, 5.0), Quality(25.0, 0.7), 5, ("raw", "gains", "ccm"))
@@ -247,8 +248,7 @@ def running_search(**changes: object) -> Search:
         model="models/s",
     )
     settings = replace(settings, **changes)  # type: ignore[arg-type]
-    plan = settings.rungs or default_plan(settings.max_duration_seconds, settings.max_parallel_trials)
-    search = Search("s", settings, artifact("manifest"), plan, not settings.rungs, START)
+    search = Search("s", settings, artifact("manifest"), plan_of(settings), not settings.rungs, START)
     return search.profiled(OPAQUE, START)
 
 

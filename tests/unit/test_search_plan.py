@@ -1,10 +1,18 @@
 """The service's own plan."""
 
 from datetime import timedelta
+from itertools import permutations
 
 import pytest
-from autoisp_search.domain import Trial, TrialState
-from autoisp_search.plan import default_plan, elapsed_seconds, fitted_plan
+from autoisp_search.domain import Rung, Trial, TrialState
+from autoisp_search.plan import (
+    default_plan,
+    finalist_seconds,
+    finalists,
+    first_phase_over,
+    plan_for_trials,
+)
+from autoisp_search.worktime import OVERHEAD_SECONDS, WorkTime
 from search_fakes import START
 
 
@@ -49,41 +57,74 @@ def test_every_worker_has_a_finalist() -> None:
     assert default_plan(1800, 1)[-1].trials == 2
 
 
+def worked(*trials: Trial) -> WorkTime:
+    worktime = WorkTime()
+    for trial in trials:
+        worktime.add(trial)
+    return worktime
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+@pytest.mark.parametrize("trials", [1, 3, 16, 100, 1000])
+def test_a_plan_for_trials_begins_with_so_many(trials: int, workers: int) -> None:
+    plan = plan_for_trials(trials, workers)
+    counts = [rung.trials for rung in plan]
+    assert counts[0] == trials
+    assert counts == sorted(counts, reverse=True)
+    assert min(rung.seconds or 0 for rung in plan) >= 2
+
+
+def test_fewer_trials_than_the_time_would_have() -> None:
+    assert default_plan(300, 2, 5)[0] == Rung(5, seconds=12.0)
+    assert default_plan(300, 2, 100) == default_plan(300, 2)
+    assert len(default_plan(300, 2, 5)) == 2  # too few for a rung between
+
+
 def test_elapsed_time_has_no_pauses_and_counts_overlaps_once() -> None:
     trials = [span(1, 0, 10), span(2, 5, 12), span(3, 1000, 1010), span(4, 1001, 1005)]
-    assert elapsed_seconds(trials) == pytest.approx(22)
-    assert elapsed_seconds([]) == 0
+    for order in permutations(trials):
+        assert worked(*order).elapsed == pytest.approx(22)
+    assert worked().elapsed == 0
+    assert worked(span(1, 0, 5), span(2, 10, 15), span(3, 4, 11)).elapsed == pytest.approx(15)
 
 
-def test_the_last_rung_takes_what_is_left() -> None:
-    plan = default_plan(300, 2)
-    trials = [span(n, 100 * (n // 2), 100 * (n // 2) + 100, rung=1) for n in range(4)]
-    fitted = fitted_plan(plan, 2, trials, 300, 2)
-    assert fitted[:2] == plan[:2]
-    assert (fitted[2].trials, fitted[2].seconds) == (2, 99.0)
+def test_the_time_beside_training_is_measured() -> None:
+    assert worked().overhead == OVERHEAD_SECONDS
+    assert worked(span(1, 0, 10), span(2, 10, 20, train=5), span(3, 20, 30, train=7)).overhead == 3
+    assert worked(span(1, 0, 10, train=20)).overhead == 0
+
+
+def test_a_finalist_takes_what_is_left() -> None:
+    busy = worked(*(span(n, 100 * (n // 2), 100 * (n // 2) + 100, rung=1) for n in range(4)))
+    assert finalists(default_plan(300, 2), busy, 300, 2) == 2
+    assert finalist_seconds(busy, 300, 2, waiting=2) == 99.0
+    late = worked(
+        *(span(n, 100 * (n // 2), 100 * (n // 2) + 100, rung=1) for n in range(4)), span(5, 200, 230)
+    )
+    assert finalist_seconds(late, 300, 2, waiting=1) == 69.0
 
 
 def test_a_missing_worker_costs_a_finalist_not_the_deadline() -> None:
-    plan = default_plan(300, 2)
-    trials = [span(n, 50 * n, 50 * n + 50, rung=1) for n in range(4)]
-    last = fitted_plan(plan, 2, trials, 300, 2)[2]
-    assert (last.trials, last.seconds) == (1, 99.0)
+    alone = worked(*(span(n, 50 * n, 50 * n + 50, rung=1) for n in range(4)))
+    assert finalists(default_plan(300, 2), alone, 300, 2) == 1
+    assert finalist_seconds(alone, 300, 2, waiting=1) == 99.0
+
+
+def test_one_worker_shares_a_long_time_between_two() -> None:
+    plan, alone = default_plan(1800, 1), worked(span(1, 0, 1000))
+    assert finalists(plan, alone, 1800, 1) == 2
+    assert finalist_seconds(alone, 1800, 1, waiting=2) == 399.0
+    assert finalist_seconds(worked(span(1, 0, 1400)), 1800, 1, waiting=1) == 399.0
 
 
 def test_a_late_search_still_trains_its_last_rung() -> None:
-    assert fitted_plan(default_plan(60, 1), 1, [span(1, 0, 500)], 60, 1)[1].seconds == 2.0
+    assert finalist_seconds(worked(span(1, 0, 500)), 60, 1, waiting=1) == 2.0
 
 
-def test_a_middle_rung_looks_longer_at_fewer_or_is_left_out() -> None:
-    plan = default_plan(300, 2)
-    many = [span(n, 13 * (n // 2), 13 * (n // 2) + 13) for n in range(16)]
-    fitted = fitted_plan(plan, 1, many, 300, 2)
-    assert len(fitted) == 3
-    assert fitted[1].trials == 4
-    assert (fitted[1].seconds or 0) > 12
-    few = many[:4]
-    fitted = fitted_plan(plan, 1, few, 300, 2)
-    assert len(fitted) == 2
-    assert (fitted[1].trials, fitted[1].seconds) == (2, 300 - 26 - 1)
-    slow = [span(n, 30 * (n // 2), 30 * (n // 2) + 30, train=12.0) for n in range(16)]
-    assert len(fitted_plan(plan, 1, slow, 300, 2)) == 2
+def test_the_first_trials_end_with_their_share() -> None:
+    plan = default_plan(300, 2)  # 60 % with the rung between, a trial takes 13 seconds
+    assert not first_phase_over(plan, worked(span(1, 0, 173)), 300)
+    assert first_phase_over(plan, worked(span(1, 0, 174)), 300)
+    short = default_plan(60, 2)
+    assert len(short) == 2
+    assert first_phase_over(short, worked(span(1, 0, 24)), 60)

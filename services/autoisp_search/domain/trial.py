@@ -39,10 +39,10 @@ class Trial:
         parent: trial id at the rung below that this one continues; empty at the first rung.
         told: position among the finished trials of the search, from 1; None until then. A strategy is rebuilt
             by telling it the results in this order.
-        told_before: how many trials of the search had ended when this one was asked for. With ``told`` it says
-            what a strategy knew at each of its choices.
-        predicted_seconds_per_megapixel: what the spec was expected to take before it was measured; None if it was
-            promoted: then it had been.
+        told_before: how many trials of the search had ended when this one was asked for. With ``told`` it
+            says what a strategy knew at each of its choices.
+        predicted_seconds_per_megapixel: what the spec was expected to take before it was measured; None if it
+            was promoted: then it had been.
         seconds: of training, where it is the trial's own and not its rung's; None otherwise.
         heard: when its worker last gave a sign of life.
         revision: revision of the search at the trial's last change.

@@ -2,6 +2,7 @@
 
 from autoisp_search.usecases.changes import Changes
 from autoisp_search.usecases.drafts import SearchDraft, SpaceDraft
+from autoisp_search.usecases.live import LiveSearches
 from autoisp_search.usecases.ports import Datasets, SearchStore, Transaction
 from autoisp_search.usecases.results import ResultHandlers
 from autoisp_search.usecases.searches import Searches
@@ -10,6 +11,7 @@ from autoisp_search.usecases.watching import watch
 __all__ = [
     "Changes",
     "Datasets",
+    "LiveSearches",
     "ResultHandlers",
     "SearchDraft",
     "SearchStore",

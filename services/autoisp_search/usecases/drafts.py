@@ -23,6 +23,11 @@ class SpaceDraft:
     repeats: tuple[int, ...] = ()
     packings: tuple[int, ...] = ()
     frames: tuple[int, ...] = ()
+    stem_kernels: tuple[int, ...] = ()
+    head_kernels: tuple[int, ...] = ()
+    recurrent: tuple[int, ...] = ()
+    residual: tuple[int, ...] = ()
+    heads: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,9 @@ class SearchDraft:
     rungs: tuple[Rung, ...] = ()
     max_parallel_trials: int = 0
     max_duration_seconds: float | None = None
+    max_trials: int = 0
+    objectives: tuple[str, ...] = ()
+    warm_start: tuple[str, ...] = ()
     space: SpaceDraft = SpaceDraft()
     model: str = ""
     validation_frames_per_clip: int = 0

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
+from autoisp_search.asha import advance
 from autoisp_search.domain import (
     Failure,
+    MeasuredCost,
     ProfilePrototype,
     PrototypeProfile,
     RunTrial,
@@ -19,9 +22,9 @@ from autoisp_search.domain import (
     TrialResult,
     TrialState,
 )
-from autoisp_search.halving import advance
 from autoisp_search.outcome import unreachable_macs
 from autoisp_search.usecases.changes import Changes
+from autoisp_search.usecases.live import LiveSearch, LiveSearches
 from autoisp_search.usecases.ports import Clock, SearchStore, Transaction
 
 SILENCE = timedelta(minutes=10)
@@ -33,18 +36,20 @@ class ResultHandlers:
 
     Args:
         store: where searches are kept.
+        live: the running searches in memory.
         changes: told of every change.
         clock: the time.
     """
 
-    def __init__(self, store: SearchStore, changes: Changes, clock: Clock) -> None:
+    def __init__(self, store: SearchStore, live: LiveSearches, changes: Changes, clock: Clock) -> None:
         self._store = store
+        self._live = live
         self._changes = changes
         self._clock = clock
 
     async def profiled(self, search_id: str, outcome: PrototypeProfile | Failure) -> None:
         """The prototype was measured, or could not be: start the first trials, or end."""
-        async with self._store.transaction() as transaction:
+        async with self._changing(search_id) as transaction:
             search = await transaction.search(search_id)
             if search is None or search.state is not SearchState.PROFILING:
                 return
@@ -56,34 +61,37 @@ class ResultHandlers:
             if failure is not None:
                 await transaction.save(search.failed(failure, now))
             else:
-                await self._advance(transaction, search)
+                await self._advance(transaction, search, await self._live.of(transaction, search))
         self._changes.notify(search_id)
 
     async def reported(self, search_id: str, trial_id: str, worker: str, progress: float, steps: int) -> None:
         """A trial runs. An old report of one that has ended, or of a search that has, changes nothing."""
-        async with self._store.transaction() as transaction:
+        async with self._changing(search_id) as transaction:
             search = await transaction.search(search_id)
             trial = await transaction.trial(search_id, trial_id)
             if search is None or trial is None or search.state.final or trial.state.final:
                 return
-            search = search.changed()
-            reported = trial.reported(worker, progress, steps, self._clock())
-            await transaction.save_trial(reported.at(search.revision))
+            before, search = search, search.changed()
+            trial = trial.reported(worker, progress, steps, self._clock()).at(search.revision)
+            await transaction.save_trial(trial)
             await transaction.save(search)
+            self._live.note(before, trial, search.revision)
         self._changes.notify(search_id)
 
     async def completed(self, search_id: str, trial_id: str, result: TrialResult) -> None:
         """A trial has ended: record it once, and do what follows."""
-        async with self._store.transaction() as transaction:
+        async with self._changing(search_id) as transaction:
             search = await transaction.search(search_id)
             trial = await transaction.trial(search_id, trial_id)
             if search is None or trial is None or search.state.final or trial.state.final:
                 return
+            live = await self._live.of(transaction, search)
             search = search.changed()
             search = replace(search, told=search.told + 1)
-            ended = trial.completed(_checked(result), search.told, self._clock())
-            await transaction.save_trial(ended.at(search.revision))
-            await self._advance(transaction, search)
+            trial = trial.completed(_checked(result), search.told, self._clock()).at(search.revision)
+            await transaction.save_trial(trial)
+            live.ended(trial)
+            await self._advance(transaction, search, live)
         self._changes.notify(search_id)
 
     async def resume(self) -> int:
@@ -94,57 +102,79 @@ class ResultHandlers:
         """
         unfinished = await self._store.unfinished()
         for search_id in unfinished:
-            async with self._store.transaction() as transaction:
+            async with self._changing(search_id) as transaction:
                 search = await transaction.search(search_id)
                 if search is None or search.state.final:
                     continue
                 if search.state is SearchState.PROFILING:
                     await transaction.emit(ProfilePrototype(search))
                 else:
-                    await self._command_again(transaction, search)
-                    await self._advance(transaction, search.changed())
+                    live = await self._live.of(transaction, search)
+                    await self._command_again(transaction, search, live)
+                    await self._advance(transaction, search.changed(), live)
             self._changes.notify(search_id)
         return len(unfinished)
 
-    async def _command_again(self, transaction: Transaction, search: Search) -> None:
-        trials = {trial.trial_id: trial for trial in await transaction.trials(search.search_id)}
-        silent_since = self._clock() - SILENCE
-        for trial in trials.values():
-            if not trial.state.final and (trial.heard is None or trial.heard < silent_since):
-                await self._command(transaction, search, trial, trials)
+    @asynccontextmanager
+    async def _changing(self, search_id: str) -> AsyncIterator[Transaction]:
+        """One change, written or forgotten as a whole: in the database and in memory."""
+        with self._live.trusted(search_id):
+            async with self._store.transaction() as transaction:
+                yield transaction
 
-    async def _advance(self, transaction: Transaction, search: Search) -> None:
-        trials = {trial.trial_id: trial for trial in await transaction.trials(search.search_id)}
-        decision = advance(search, list(trials.values()), self._clock())
+    async def _command_again(self, transaction: Transaction, search: Search, live: LiveSearch) -> None:
+        silent_since = self._clock() - SILENCE
+        for trial in live.board.unfinished():
+            if trial.heard is None or trial.heard < silent_since:
+                await self._command(transaction, search, trial, live)
+
+    async def _advance(self, transaction: Transaction, search: Search, live: LiveSearch) -> None:
+        now = self._clock()
+        decision = advance(search, live.board, live.strategy, now)
         search = decision.search
         for trial in decision.start:
-            await transaction.save_trial(trial.at(search.revision))
-            await self._command(transaction, search, trial, trials)
+            await transaction.save_trial(trial)
+            await self._command(transaction, search, trial, live)
+        for trial in decision.stop:
+            await transaction.save_trial(trial.cancelled(now).at(search.revision))
         await transaction.save(search)
+        live.revision = search.revision
         if search.state is SearchState.SUCCEEDED:
-            view = await transaction.view(search)
-            await transaction.emit(SearchCompleted(view, trials[search.best_trial]))
+            view, best = await transaction.view(search), live.board.get(search.best_trial)
+            if best is not None:
+                await transaction.emit(SearchCompleted(view, best))
+        if search.state.final:
+            self._live.drop(search.search_id)
 
     @staticmethod
-    async def _command(
-        transaction: Transaction, search: Search, trial: Trial, trials: Mapping[str, Trial]
-    ) -> None:
-        parent = trials.get(trial.parent)
+    async def _command(transaction: Transaction, search: Search, trial: Trial, live: LiveSearch) -> None:
+        parent = live.board.get(trial.parent)
+        fidelity = search.rungs[trial.rung]
+        if trial.seconds is not None:
+            fidelity = replace(fidelity, steps=None, seconds=trial.seconds)
         checkpoint = parent.checkpoint if parent else None
-        await transaction.emit(RunTrial(search, trial, search.rungs[trial.rung], checkpoint))
+        await transaction.emit(RunTrial(search, trial, fidelity, checkpoint))
 
 
 def _checked(result: TrialResult) -> TrialResult:
-    """A success without its figures or its network is none."""
+    """A success without its figures or its network is none, and a failure has a cause."""
+    if result.state is TrialState.FAILED and result.failure is None:
+        return replace(result, failure=Failure("UNKNOWN", "the worker gave no cause; see its log"))
     if result.state is not TrialState.SUCCEEDED:
         return result
     missing = [name for name in ("quality", "cost", "onnx") if getattr(result, name) is None]
-    if result.quality and not math.isfinite(result.quality.psnr_db):
+    if result.quality and not (math.isfinite(result.quality.psnr_db) and math.isfinite(result.quality.ssim)):
         missing.append("finite quality")
+    if result.cost and not _finite(result.cost):
+        missing.append("finite cost")
     if not missing:
         return result
     failure = Failure("NO_METRICS", f"the worker reported success without {', '.join(missing)}; see its log")
-    return replace(result, state=TrialState.FAILED, failure=failure, quality=None)
+    return replace(result, state=TrialState.FAILED, failure=failure, quality=None, cost=None)
+
+
+def _finite(cost: MeasuredCost) -> bool:
+    return all(map(math.isfinite, (cost.macs_per_pixel or 0.0, cost.seconds_per_megapixel)))
 
 
 def _unusable(profile: PrototypeProfile) -> Failure | None:

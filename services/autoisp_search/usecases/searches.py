@@ -10,11 +10,13 @@ from autoisp_core.names import search_name, trial_name
 from autoisp_core.pagination import Page, PageRequest
 
 from autoisp_search.domain import ProfilePrototype, Search, SearchCancelled, SearchState, SearchView, Trial
-from autoisp_search.plan import default_plan
+from autoisp_search.plan import plan_of
 from autoisp_search.usecases.changes import Changes
 from autoisp_search.usecases.drafts import SearchDraft
+from autoisp_search.usecases.live import LiveSearches
 from autoisp_search.usecases.ports import Clock, Datasets, SearchStore, Transaction
 from autoisp_search.usecases.validation import validate_search_id, validated
+from autoisp_search.usecases.warm_start import check_warm_start
 
 _MAX_REQUEST_ID = 128
 
@@ -25,13 +27,17 @@ class Searches:
     Args:
         store: where searches are kept.
         datasets: where datasets are found.
+        live: the running searches in memory.
         changes: told of every change.
         clock: the time.
     """
 
-    def __init__(self, store: SearchStore, datasets: Datasets, changes: Changes, clock: Clock) -> None:
+    def __init__(
+        self, store: SearchStore, datasets: Datasets, live: LiveSearches, changes: Changes, clock: Clock
+    ) -> None:
         self._store = store
         self._datasets = datasets
+        self._live = live
         self._changes = changes
         self._clock = clock
 
@@ -50,7 +56,7 @@ class Searches:
 
         Raises:
             InvalidArgumentError: a field is wrong.
-            NotFoundError: no such dataset, or the prototype's bytes aren't there.
+            NotFoundError: no such dataset or earlier search, or the prototype's bytes aren't there.
             AlreadyExistsError: the id or the request_id was used for another search.
         """
         if search_id:
@@ -105,6 +111,7 @@ class Searches:
             if search.state is not SearchState.CANCELLED:
                 search = await self._cancelled(transaction, search, self._clock())
             view = await transaction.view(search)
+        self._live.drop(search_id)
         self._changes.notify(search_id)
         return view
 
@@ -149,13 +156,13 @@ class Searches:
 
     async def _new(self, draft: SearchDraft, search_id: str, request_id: str) -> Search:
         settings, dataset = await validated(draft, search_id, self._datasets)
-        plan = settings.rungs or default_plan(settings.max_duration_seconds, settings.max_parallel_trials)
+        await check_warm_start(settings, search_id, self._store)
         return Search(
             search_id,
             settings,
             dataset.manifest,
-            rungs=plan,
-            adaptive=not settings.rungs,
+            rungs=plan_of(settings),
+            adaptive=not settings.rungs and settings.max_duration_seconds is not None,
             create_time=self._clock(),
             request_id=request_id,
         )

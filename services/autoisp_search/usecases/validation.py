@@ -10,12 +10,20 @@ from typing import Any
 
 from autoisp_core.errors import InvalidArgumentError, NotFoundError
 from autoisp_core.ids import validate_user_id
-from autoisp_core.names import DATASET, MODEL, model_name
+from autoisp_core.names import DATASET, MODEL, SEARCH, model_name
 from autoisp_core.sensor import Noise, SensorProfile
 from autoisp_core.sensor import builtin as builtin_sensor
 from autoisp_core.spec import LayerType, SearchSpace, SpecError, cost
 
-from autoisp_search.domain import BUILTIN_PROTOTYPES, Budget, Prototype, Rung, SearchSettings, Sensor
+from autoisp_search.domain import (
+    BUILTIN_PROTOTYPES,
+    Budget,
+    Objective,
+    Prototype,
+    Rung,
+    SearchSettings,
+    Sensor,
+)
 from autoisp_search.domain.dataset import DatasetInfo
 from autoisp_search.strategies import STRATEGIES
 from autoisp_search.usecases.drafts import SearchDraft, SensorDraft, SpaceDraft
@@ -24,7 +32,9 @@ from autoisp_search.usecases.ports import Datasets
 MAX_REDUCTION = 1e6
 MAX_PARALLEL_TRIALS = 1024
 MAX_RUNGS = 10
-MAX_TRIALS_PER_RUNG = 2000
+MAX_TRIALS_PER_RUNG = 20_000
+MAX_WARM_STARTS = 20
+DEFAULT_DURATION_SECONDS = 300.0
 MAX_DURATION_SECONDS = 30 * 86_400.0
 MIN_DURATION_SECONDS = 5.0
 MAX_FRAMES_PER_CLIP = 100_000
@@ -88,11 +98,14 @@ def _settings(draft: SearchDraft, search_id: str) -> SearchSettings:
         sensor=_sensor(draft.sensor),
         strategy=strategy,
         seed=draft.seed,
-        rungs=_rungs(draft.rungs),
+        rungs=_rungs(draft),
         max_parallel_trials=_count(
             "search.max_parallel_trials", draft.max_parallel_trials or 2, 1, MAX_PARALLEL_TRIALS
         ),
-        max_duration_seconds=_duration(draft.max_duration_seconds),
+        max_duration_seconds=_duration(draft),
+        max_trials=_max_trials(draft),
+        objectives=_objectives(draft.objectives),
+        warm_start=_warm_start(draft.warm_start),
         space=space,
         validation_frames_per_clip=_count(
             "search.validation_frames_per_clip",
@@ -167,7 +180,53 @@ def _sensor(draft: SensorDraft) -> Sensor:
     return Sensor("" if draft.toml else draft.builtin or "phone", draft.toml, noise, draft.identity_ccm)
 
 
-def _rungs(rungs: tuple[Rung, ...]) -> tuple[Rung, ...]:
+def _objectives(names: tuple[str, ...]) -> tuple[Objective, ...]:
+    known = [objective.value for objective in Objective]
+    for index, name in enumerate(names):
+        field = f"search.objectives[{index}]"
+        if name not in known:
+            raise _Invalid(field, f"there is no objective {name!r}; use quality and any of macs and latency")
+        if name in names[:index]:
+            raise _Invalid(field, f"{name} is given twice; leave one out")
+    if names and Objective.QUALITY.value not in names:
+        raise _Invalid(
+            "search.objectives",
+            f"{' and '.join(names)} without quality is best with the cheapest network of all; add quality",
+        )
+    # In one order, so that what is asked for means the same however it is written.
+    return tuple(objective for objective in Objective if objective.value in names) or (Objective.QUALITY,)
+
+
+def _warm_start(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(names) > MAX_WARM_STARTS:
+        raise _Invalid(
+            "search.warm_start", f"{len(names)} searches are too many; give at most {MAX_WARM_STARTS}"
+        )
+    ids: list[str] = []
+    for index, name in enumerate(names):
+        field = f"search.warm_start[{index}]"
+        (search_id,) = SEARCH.parse(name, field)
+        if search_id in ids:
+            raise _Invalid(field, f"{name} is given twice; leave one out")
+        ids.append(search_id)
+    return tuple(ids)
+
+
+def _max_trials(draft: SearchDraft) -> int | None:
+    if draft.max_trials == 0:
+        return None
+    most = _count("search.max_trials", draft.max_trials, 1, MAX_TRIALS_PER_RUNG)
+    if draft.rungs and draft.rungs[0].trials > most:
+        raise _Invalid(
+            "search.max_trials",
+            f"search.max_trials is {most} and the first of search.rungs has {draft.rungs[0].trials} trials; "
+            "leave one of the two out",
+        )
+    return most
+
+
+def _rungs(draft: SearchDraft) -> tuple[Rung, ...]:
+    rungs = draft.rungs
     if len(rungs) > MAX_RUNGS:
         raise _Invalid("search.rungs", f"{len(rungs)} rungs are too many; give at most {MAX_RUNGS}")
     for index, rung in enumerate(rungs):
@@ -202,7 +261,7 @@ def _space(draft: SpaceDraft) -> SearchSpace:
         unknown = [code for code in changes["types"] if code not in known]
         if unknown:
             raise _Invalid(
-                "search.space.types", f"there is no layer type {unknown[0]}; use {sorted(known - {7, 9, 10})}"
+                "search.space.types", f"there is no layer type {unknown[0]}; use {sorted(known - {7, 10})}"
             )
         # TERMINAL ends every block, so naming it says nothing.
         changes["types"] = tuple(
@@ -243,9 +302,10 @@ def _fitting_frames(space: SearchSpace, dataset: DatasetInfo) -> SearchSpace:
     return replace(space, frames=fitting)
 
 
-def _duration(seconds: float | None) -> float:
+def _duration(draft: SearchDraft) -> float | None:
+    seconds = draft.max_duration_seconds
     if seconds is None:
-        return 300.0
+        return None if draft.max_trials and not draft.rungs else DEFAULT_DURATION_SECONDS
     if not MIN_DURATION_SECONDS <= seconds <= MAX_DURATION_SECONDS:
         raise _Invalid(
             "search.max_duration",

@@ -44,6 +44,7 @@ def cost_to(cost: MeasuredCost) -> common_pb2.Cost:
         parameters=cost.parameters,
         size_bytes=cost.size_bytes,
         seconds_per_megapixel=cost.seconds_per_megapixel,
+        state_bytes_per_pixel=cost.state_bytes_per_pixel,
     )
 
 
@@ -54,6 +55,7 @@ def cost_from(message: common_pb2.Cost) -> MeasuredCost:
         parameters=message.parameters,
         size_bytes=message.size_bytes,
         seconds_per_megapixel=message.seconds_per_megapixel,
+        state_bytes_per_pixel=message.state_bytes_per_pixel,
     )
 
 

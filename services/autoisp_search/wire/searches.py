@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from autoisp.search.v1 import search_pb2
-from autoisp_core.names import trial_name
+from autoisp_core.names import search_name, trial_name
 from google.protobuf.duration_pb2 import Duration
 
 from autoisp_search.domain import Budget, Rung, Search, SearchView, Trial, TrialResult, TrialState
 from autoisp_search.usecases.drafts import SearchDraft, SensorDraft, SpaceDraft
 from autoisp_search.wire import common
 
-_LISTS = ("types", "kernels", "widths", "repeats", "packings", "frames")
+_LISTS = (
+    "types",
+    "kernels",
+    "widths",
+    "repeats",
+    "packings",
+    "frames",
+    "stem_kernels",
+    "head_kernels",
+    "recurrent",
+    "residual",
+    "heads",
+)
 
 
 def view_to(view: SearchView) -> search_pb2.Search:
@@ -33,8 +45,6 @@ def view_to(view: SearchView) -> search_pb2.Search:
 def search_to(search: Search) -> search_pb2.Search:
     """Encode a search."""
     settings = search.settings
-    duration = Duration()
-    duration.FromNanoseconds(round(settings.max_duration_seconds * 1e9))
     space = settings.space
     return search_pb2.Search(
         name=search.name,
@@ -47,7 +57,7 @@ def search_to(search: Search) -> search_pb2.Search:
         seed=settings.seed,
         rungs=[rung_to(rung) for rung in search.rungs],
         max_parallel_trials=settings.max_parallel_trials,
-        max_duration=duration,
+        max_duration=_duration_to(settings.max_duration_seconds),
         space=search_pb2.SearchSpace(
             max_layers=space.max_layers,
             **{name: [int(value) for value in getattr(space, name)] for name in _LISTS},
@@ -55,6 +65,9 @@ def search_to(search: Search) -> search_pb2.Search:
         model=settings.model,
         validation_frames_per_clip=settings.validation_frames_per_clip,
         test_frames_per_clip=settings.test_frames_per_clip,
+        objectives=[objective.value for objective in settings.objectives],
+        max_trials=settings.max_trials or 0,
+        warm_start=[search_name(earlier) for earlier in settings.warm_start],
         state=search_pb2.SearchState.Value(f"SEARCH_STATE_{search.state.value}"),
         failure=common.failure_to(search.failure) if search.failure else None,
         prototype_profile=common.profile_to(search.profile) if search.profile else None,
@@ -68,6 +81,7 @@ def search_to(search: Search) -> search_pb2.Search:
         end_time=common.time_to(search.end_time),
         rung=search.rung,
         etag=str(search.revision),
+        strategy_figures=search.strategy_figures,
     )
 
 
@@ -99,6 +113,7 @@ def trial_to(trial: Trial) -> search_pb2.Trial:
         create_time=common.time_to(trial.create_time),
         start_time=common.time_to(trial.start_time),
         end_time=common.time_to(trial.end_time),
+        predicted_seconds_per_megapixel=trial.predicted_seconds_per_megapixel,
     )
 
 
@@ -159,6 +174,9 @@ def draft_from(message: search_pb2.Search) -> SearchDraft:
         max_duration_seconds=(
             message.max_duration.ToNanoseconds() / 1e9 if message.HasField("max_duration") else None
         ),
+        max_trials=message.max_trials,
+        objectives=tuple(message.objectives),
+        warm_start=tuple(message.warm_start),
         space=SpaceDraft(
             max_layers=space.max_layers, **{name: tuple(getattr(space, name)) for name in _LISTS}
         ),
@@ -168,6 +186,14 @@ def draft_from(message: search_pb2.Search) -> SearchDraft:
             message.test_frames_per_clip if message.HasField("test_frames_per_clip") else None
         ),
     )
+
+
+def _duration_to(seconds: float | None) -> Duration | None:
+    if seconds is None:
+        return None
+    duration = Duration()
+    duration.FromNanoseconds(round(seconds * 1e9))
+    return duration
 
 
 def _budget_to(budget: Budget) -> search_pb2.Budget:

@@ -153,11 +153,8 @@ class SearchSpace(_message.Message):
     RECURRENT_FIELD_NUMBER: _builtins.int
     RESIDUAL_FIELD_NUMBER: _builtins.int
     HEADS_FIELD_NUMBER: _builtins.int
-    MAX_INDEX_FIELD_NUMBER: _builtins.int
     max_layers: _builtins.int
-    """Layers of a block, 1 to 23."""
-    max_index: _builtins.int
-    """Highest index of a layer, the terminal's included, 2 to 23. 0 means the default."""
+    """Most layers of a block, 1 to 22: the terminal then has index 23 at most, as in the paper."""
     @_builtins.property
     def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Layer types of the Network Structure Code."""
@@ -203,11 +200,10 @@ class SearchSpace(_message.Message):
         recurrent: _abc.Iterable[_builtins.int] | None = ...,
         residual: _abc.Iterable[_builtins.int] | None = ...,
         heads: _abc.Iterable[_builtins.int] | None = ...,
-        max_index: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "head_kernels", b"head_kernels", "heads", b"heads", "kernels", b"kernels", "max_index", b"max_index", "max_layers", b"max_layers", "packings", b"packings", "recurrent", b"recurrent", "repeats", b"repeats", "residual", b"residual", "stem_kernels", b"stem_kernels", "types", b"types", "widths", b"widths"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "head_kernels", b"head_kernels", "heads", b"heads", "kernels", b"kernels", "max_layers", b"max_layers", "packings", b"packings", "recurrent", b"recurrent", "repeats", b"repeats", "residual", b"residual", "stem_kernels", b"stem_kernels", "types", b"types", "widths", b"widths"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -275,7 +271,7 @@ class Search(_message.Message):
     dataset: _builtins.str
     """datasets/{d}"""
     strategy: _builtins.str
-    """"evolution" (default) or "random"."""
+    """A strategy by name; an unknown one is answered with all there are."""
     seed: _builtins.int
     max_parallel_trials: _builtins.int
     """Trials in flight at once; the number of workers is a good choice. Default 2."""

@@ -1,10 +1,12 @@
-"""Successive halving on a fake worker, decision by decision."""
+"""Asynchronous successive halving on a fake worker, decision by decision."""
 
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from autoisp_core.spec import SearchSpace, cost
+from autoisp_core.spec import SearchSpace, Spec, cost
+from autoisp_search.asha import Decision, advance
+from autoisp_search.board import Board
 from autoisp_search.domain import (
     Budget,
     Failure,
@@ -20,8 +22,8 @@ from autoisp_search.domain import (
     TrialResult,
     TrialState,
 )
-from autoisp_search.halving import advance
-from autoisp_search.pareto import pareto_front, ranked
+from autoisp_search.pareto import best_of, pareto_front
+from autoisp_search.strategies import rebuild
 from search_fakes import (
     COUNTED,
     OPAQUE,
@@ -31,6 +33,7 @@ from search_fakes import (
     FakeWorker,
     Service,
     draft,
+    quality_of,
     run_to_end,
     running_search,
 )
@@ -52,6 +55,18 @@ async def searched(
     return search, await store.trials("s"), store
 
 
+def psnr(trial: Trial) -> float:
+    assert trial.quality
+    return trial.quality.psnr_db
+
+
+def ended(trial: Trial, told: int) -> Trial:
+    spec = Spec.from_json(trial.spec)
+    measured = MeasuredCost(cost(spec).macs_per_pixel, 1, 1, 0.01)
+    result = TrialResult(TrialState.SUCCEEDED, cost=measured, quality=Quality(quality_of(spec), 0.9))
+    return trial.completed(result, told, START)
+
+
 async def test_a_users_rungs_are_obeyed_exactly() -> None:
     search, trials, _ = await searched()
     assert search.state is SearchState.SUCCEEDED
@@ -61,22 +76,47 @@ async def test_a_users_rungs_are_obeyed_exactly() -> None:
     assert search.best_trial == "r2-0001"
 
 
-async def test_the_best_go_up_and_continue_their_parents() -> None:
+async def test_each_that_goes_up_is_the_best_so_far_and_continues_its_parent() -> None:
     commands: dict[str, RunTrial] = {}
 
     def note(command: RunTrial) -> None:
         commands[command.trial.trial_id] = command
 
-    search, trials, _ = await searched(note)
+    search, trials, _ = await searched(note, max_parallel_trials=1)
     by_id = {trial.trial_id: trial for trial in trials}
-    first = sorted((t for t in trials if t.rung == 0), key=lambda t: -(t.quality.psnr_db if t.quality else 0))
-    assert [by_id[f"r1-000{n}"].parent for n in (1, 2, 3)] == [t.trial_id for t in first[:3]]
     for trial in trials:
         command = commands[trial.trial_id]
         assert command.fidelity == search.rungs[trial.rung]
         parent = by_id.get(trial.parent)
         assert command.initial_checkpoint == (parent.checkpoint if parent else None)
         assert trial.spec == (parent.spec if parent else trial.spec)
+        if parent is None:
+            continue
+        # Two of the first rung earn one its way up to the second, three of the second one to the third.
+        below = [t for t in trials if t.rung == parent.rung and (t.told or 0) <= trial.told_before]
+        assert len(below) >= trial.ordinal * (2, 3)[parent.rung]
+        gone = {t.parent for t in trials if t.rung == trial.rung and t.ordinal < trial.ordinal}
+        assert psnr(parent) == max(psnr(t) for t in below if t.trial_id not in gone)
+
+
+async def test_nobody_waits_for_a_straggler() -> None:
+    search = running_search(rungs=RUNGS, max_parallel_trials=2, budget=Budget(macs_per_pixel=1e5))
+    board, strategy = Board(search), rebuild(search, [])
+    decision = advance(search, board, strategy, START)
+    straggler, running = decision.start  # the first is never heard of again
+    started = [straggler.trial_id]
+    while decision.search.state is SearchState.RUNNING:
+        told = decision.search.told + 1
+        board.put(ended(running, told))
+        decision = advance(replace(decision.search, told=told), board, strategy, START)
+        started.append(running.trial_id)
+        if decision.search.state is SearchState.RUNNING:
+            [running] = decision.start
+    assert [sum(name.startswith(f"r{rung}-") for name in started) for rung in range(3)] == [6, 3, 1]
+    assert decision.search.state is SearchState.SUCCEEDED
+    assert decision.search.best_trial == "r2-0001"
+    # It is given up rather than waited for: nothing above has room for it any more.
+    assert [trial.trial_id for trial in decision.stop] == [straggler.trial_id]
 
 
 async def test_never_more_in_flight_than_allowed() -> None:
@@ -181,7 +221,11 @@ def trial(ordinal: int, psnr: float, macs: float, **changes: object) -> Trial:
 def test_ties_go_to_the_cheaper_and_the_budget_goes_first() -> None:
     search = replace(running_search(), macs_limit=1000.0, seconds_limit=None)
     trials = [trial(1, 28.0, 900), trial(2, 28.0, 800), trial(3, 30.0, 1001), trial(4, 27.0, 100)]
-    assert [t.ordinal for t in ranked(search, trials, trials)] == [2, 1, 4, 3]
+    order = []
+    while trials:
+        order.append(best_of(search, trials, {}).ordinal)
+        trials = [trial for trial in trials if trial.ordinal != order[-1]]
+    assert order == [2, 1, 4, 3]
 
 
 def test_the_pareto_front_takes_the_highest_fidelity_of_a_spec() -> None:
@@ -198,7 +242,11 @@ def test_the_pareto_front_takes_the_highest_fidelity_of_a_spec() -> None:
 
 def test_deciding_again_decides_nothing_new() -> None:
     search = running_search(rungs=RUNGS, max_parallel_trials=2)
-    first = advance(search, [], START)
+
+    def decided(*trials: Trial) -> Decision:
+        return advance(search, Board(search, trials), rebuild(search, trials), START)
+
+    first = decided()
     assert [t.trial_id for t in first.start] == ["r0-0001", "r0-0002"]
-    assert advance(first.search, first.start, START).start == ()
-    assert advance(search, first.start[:1], START).start == first.start[1:]
+    assert decided(*first.start).start == ()
+    assert decided(*first.start[:1]).start == first.start[1:]
