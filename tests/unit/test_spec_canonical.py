@@ -48,8 +48,12 @@ def test_a_changed_number_changes_the_hash(seed: int) -> None:
         replace(spec, frames=4 - spec.frames if spec.frames != 5 else 3),
         replace(spec, stem_kernel=4 - spec.stem_kernel),
         replace(spec, head_kernel=4 - spec.head_kernel),
+        replace(spec, recurrent=1),
+        replace(spec, residual=1),
+        replace(spec, head=1),
+        replace(spec, recurrent=1, residual=1),
     ]
-    assert len({canonical_hash(one) for one in (spec, *others)}) == 7
+    assert len({canonical_hash(one) for one in (spec, *others)}) == 1 + len(others)
 
 
 def code(*tuples: tuple[int, ...]) -> str:

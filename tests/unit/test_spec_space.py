@@ -1,6 +1,7 @@
 """Drawing, changing and combining specs inside a space and a budget."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from autoisp_core.spec import (
@@ -16,8 +17,18 @@ from autoisp_core.spec import (
     plain_stacks,
     validate,
 )
+from autoisp_core.spec.enumeration import distinct_blocks, members
 
 SPACE = SearchSpace()
+WIDE = SearchSpace(
+    types=(*SPACE.types, LayerType.GROUPED),
+    widths=(6, 7, 8, 16, 24),
+    packings=(2, 4, 8),
+    recurrent=(0, 1),
+    residual=(0, 1),
+    heads=(0, 1),
+)
+"""Every choice there is."""
 PLAIN = Spec(Spec.code((1, 1, 3, 0, 0), (2, 7, 0, 0, 0)), 20, repeats=3, head_kernel=1)
 
 
@@ -34,6 +45,77 @@ def test_every_sample_is_a_valid_member() -> None:
         assert SPACE.contains(spec)
     assert {layer.type for spec in specs for layer in spec.block} == {*SPACE.types, LayerType.TERMINAL}
     assert len({canonical_hash(spec) for spec in specs}) > 280
+
+
+def test_the_whole_space_is_drawn_from_and_changed_within() -> None:
+    rng = random.Random(4)
+    specs = [WIDE.sample(rng) for _ in range(300)]
+    for spec in list(specs):
+        validate(spec)
+        specs.append(WIDE.mutate(spec, rng))
+    assert all(WIDE.contains(spec) for spec in specs)
+    for name, values in (
+        ("packing", {2, 4, 8}),
+        ("recurrent", {0, 1}),
+        ("residual", {0, 1}),
+        ("head", {0, 1}),
+    ):
+        assert {getattr(spec, name) for spec in specs} == values
+    assert any(layer.type == LayerType.GROUPED for spec in specs for layer in spec.block)
+    least = cost(WIDE.cheapest()).macs_per_pixel
+    assert min(cost(spec).macs_per_pixel for spec in specs) >= least
+
+
+def test_the_default_space_has_no_extensions() -> None:
+    spec = SPACE.sample(random.Random(0))
+    for changes in ({"recurrent": 1}, {"residual": 1}, {"head": 1}, {"packing": 8}):
+        changed = replace(spec, **changes)
+        assert not SPACE.contains(changed)
+        assert WIDE.contains(replace(changed, width=8))
+
+
+def test_no_member_reads_the_same_layer_twice() -> None:
+    twice = Spec(Spec.code((1, 1, 3, 0, 0), (2, 5, 0, 1, 1), (3, 7, 0, 0, 0)), 16)
+    validate(twice)
+    assert not SPACE.contains(twice)
+    rng = random.Random(6)
+    sums = SearchSpace(types=(LayerType.IDENTITY, LayerType.ADD))
+    specs = [sums.sample(rng) for _ in range(200)]
+    specs += [sums.mutate(spec, rng) for spec in specs]
+    layers = [layer for spec in specs for layer in spec.block if layer.type == LayerType.ADD]
+    assert len(layers) > 100
+    assert all(layer.pred1 != layer.pred2 for layer in layers)
+
+
+def test_a_space_of_one_network_size_still_changes_blocks() -> None:
+    numbers = {"widths": (8,), "repeats": (1,), "packings": (2,), "frames": (3,)}
+    space = SearchSpace(**numbers, stem_kernels=(3,), head_kernels=(1,))
+    spec = space.sample(random.Random(0))
+    assert space.mutate(spec, random.Random(0)).block != spec.block
+
+
+def test_members_are_every_network_once() -> None:
+    space = SearchSpace(
+        types=(LayerType.CONV, LayerType.ADD),
+        kernels=(3,),
+        max_layers=2,
+        widths=(8,),
+        repeats=(1,),
+        packings=(2,),
+        frames=(3,),
+        stem_kernels=(1,),
+        head_kernels=(1,),
+        recurrent=(0, 1),
+        residual=(0, 1),
+        heads=(0, 1),
+    )
+    # Blocks: a convolution; two in a row; two side by side; a convolution added to the input.
+    blocks = distinct_blocks(space)
+    assert len(blocks) == 4
+    found = list(members(space, 1e9))
+    assert len(found) == len({canonical_hash(spec) for spec in found}) == 4 * 8
+    assert all(space.contains(spec) for spec in found)
+    assert all(cost(spec).macs_per_pixel <= 100 for spec in members(space, 100))
 
 
 @pytest.mark.parametrize("budget", [100.0, 355.44, 710.88, 1500.0, 3554.4])
@@ -125,11 +207,16 @@ def test_json_round_trips() -> None:
         ('{"widths":[]}', "space.widths"),
         ('{"widths":[2]}', "space.widths"),
         ('{"types":[99]}', "space"),
-        ('{"types":[9]}', "space.types"),
+        ('{"types":[10]}', "space.types"),
         ('{"types":[7]}', "space.types"),
         ('{"frames":[2]}', "space.frames"),
         ('{"kernels":[9],"types":[1]}', "space.kernels"),
         ('{"max_layers":23}', "space.max_layers"),
+        ('{"recurrent":[2]}', "space.recurrent"),
+        ('{"residual":[]}', "space.residual"),
+        ('{"heads":[3]}', "space.heads"),
+        ('{"packings":[16]}', "space.packings"),
+        ('{"types":[5,6]}', "space.types"),
     ],
 )
 def test_bad_spaces_name_the_key(text: str, field: str) -> None:

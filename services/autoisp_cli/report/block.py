@@ -13,6 +13,8 @@ PASS_HEIGHT = 8.0
 """Room for an edge that passes a column."""
 _FAMILY = {
     LayerType.CONV: "conv",
+    LayerType.GROUPED: "conv",
+    LayerType.COARSE: "conv",
     LayerType.DEPTHWISE: "depthwise",
     LayerType.MAX_POOL: "pool",
     LayerType.AVG_POOL: "pool",
