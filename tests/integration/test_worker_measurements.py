@@ -9,6 +9,7 @@ import pytest
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.prototype.v1 import prototype_pb2
 from autoisp_core.artifact import Artifact
+from autoisp_core.spec import cost
 from autoisp_isp.export import export_onnx
 from autoisp_isp.network import build
 from autoisp_worker import wire
@@ -18,7 +19,7 @@ from autoisp_worker.domain import ClipResult, Failure, PrototypeProfile
 from autoisp_worker.jobs import LocalJobs
 from autoisp_worker.tools import Tools
 from onnx import TensorProto, helper
-from worker_jobs import CLASSICAL, SPEC, Footage, reference
+from worker_jobs import CLASSICAL, RECURRENT, SPEC, Footage, reference
 
 
 @pytest.fixture
@@ -84,6 +85,18 @@ def test_an_onnx_prototype_is_counted(footage: Footage) -> None:
     assert measured.cost.parameters > 0
     assert measured.cost.size_bytes > 0
     assert measured.inputs == ("raw", "gains")
+
+
+def test_a_recurrent_prototype_is_profiled(footage: Footage) -> None:
+    graph = footage.store.put_bytes(export_onnx(build(RECURRENT)))
+
+    measured = profile(footage, prototype_pb2.Prototype(onnx=reference(graph)))
+
+    assert isinstance(measured, PrototypeProfile)
+    assert measured.cost.macs_per_pixel == cost(RECURRENT).macs_per_pixel
+    assert measured.cost.seconds_per_megapixel > 0
+    assert (measured.frames, measured.inputs) == (1, ("raw", "gains", "ccm", "noise"))
+    assert measured.quality.psnr_db > 10
 
 
 @pytest.mark.parametrize("data", [b"no ONNX at all", b""])

@@ -10,8 +10,10 @@ from pathlib import Path
 import grpc
 import pytest
 import pytest_asyncio
+from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.events.v1 import commands_pb2, events_pb2
 from autoisp.search.v1 import search_pb2
+from autoisp_core.spec import cost
 from autoisp_isp.checkpoint import load_checkpoint
 from autoisp_runtime.jetstream import (
     Command,
@@ -27,7 +29,7 @@ from autoisp_testing.nats import NatsServer
 from autoisp_testing.processes import ServiceProcess
 from autoisp_worker.results import Checkpoints, trial_key
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from worker_jobs import Footage
+from worker_jobs import RECURRENT, Footage
 
 ACK_WAIT_S = 2.0
 COMPLETED = "autoisp.v1.evt.trial.completed."
@@ -44,6 +46,10 @@ class Bus:
         resource = command.trial.removeprefix("searches/").replace("/trials/", "-")
         subject = command_subject(Command.TRIAL_RUN, resource)
         await self._publisher.publish(subject, command.SerializeToString(), event_id or subject)
+
+    async def evaluate(self, command: commands_pb2.RunEvaluation) -> None:
+        subject = command_subject(Command.EVALUATION_RUN, "e-c")
+        await self._publisher.publish(subject, command.SerializeToString(), subject)
 
     async def cancel(self, search_id: str) -> None:
         event = events_pb2.SearchCancelled(search=f"searches/{search_id}")
@@ -139,6 +145,29 @@ async def test_a_trial_is_done_acknowledged_and_announced(
     assert trial.end_time.ToDatetime() > trial.start_time.ToDatetime()
     assert await bus.events("autoisp.v1.evt.trial.reported.s-r0-0000")
     assert worker.stop() == 0
+
+
+async def test_a_recurrent_trial_and_the_evaluation_of_its_network(
+    bus: Bus, footage: Footage, worker: ServiceProcess
+) -> None:
+    await bus.send(footage.trial(spec=RECURRENT.to_json()))
+    (trial,) = await bus.completed()
+
+    assert trial.state == search_pb2.TRIAL_STATE_SUCCEEDED
+    assert trial.cost.macs_per_pixel == cost(RECURRENT).macs_per_pixel
+    assert trial.cost.seconds_per_megapixel > 0
+    assert 10 < trial.quality.psnr_db < 50
+
+    # The search service sends no spec along: whoever gets the graph sees from itself that it is recurrent.
+    await bus.evaluate(footage.evaluation(evaluation_pb2.Subject(label="model", onnx=trial.onnx)))
+    deadline = time.monotonic() + 30
+    while not (judged := await bus.events("autoisp.v1.evt.evaluation.clip_judged.")):
+        assert time.monotonic() < deadline, worker.log[-3000:]
+        await asyncio.sleep(0.1)
+    result = events_pb2.EvaluationClipJudged.FromString(judged[0]).result
+    assert not result.HasField("failure"), result.failure
+    assert [frame.frame for frame in result.subjects[0].frames] == [0, 2, 5]
+    assert result.subjects[0].cost.macs_per_pixel == cost(RECURRENT).macs_per_pixel
 
 
 async def test_the_same_command_again_announces_the_same_result(

@@ -8,6 +8,7 @@ import pytest
 from autoisp.search.v1 import search_pb2
 from autoisp_core.spec import Spec, cost
 from autoisp_isp.checkpoint import load_checkpoint
+from autoisp_isp.contract import check_contract
 from autoisp_worker import wire
 from autoisp_worker.compute import StopReason, StopRequest
 from autoisp_worker.config import WorkerConfig
@@ -16,7 +17,7 @@ from autoisp_worker.jobs import LocalJobs
 from autoisp_worker.jobs.faults import StoppedError
 from autoisp_worker.results import Checkpoints
 from autoisp_worker.tools import Tools
-from worker_jobs import SPEC, Footage, reference
+from worker_jobs import RECURRENT, SPEC, Footage, reference
 
 TRIAL = "searches/s/trials/r0-0000"
 
@@ -67,6 +68,26 @@ def test_a_trial_leaves_a_measured_network_and_its_weights(footage: Footage) -> 
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     assert metadata["autoisp.trial"] == TRIAL
     assert Spec.from_json(metadata["autoisp.spec"]) == SPEC
+
+
+def test_a_recurrent_trial_leaves_a_network_that_carries_its_state(footage: Footage) -> None:
+    result = run(footage, spec=RECURRENT.to_json(), seconds_per_megapixel_limit=100.0)
+
+    assert (result.state, result.failure, result.steps) == (TrialState.SUCCEEDED, None, 20)
+    assert result.cost is not None
+    assert result.cost.macs_per_pixel == cost(RECURRENT).macs_per_pixel
+    assert result.onnx is not None
+    contract = check_contract(footage.store.get_bytes(result.onnx))
+    assert [(state.name, state.divisor) for state in contract.states] == [("state", 2), ("state_valid", None)]
+    assert contract.states[0].channels == RECURRENT.width
+
+
+def test_an_interrupted_recurrent_trial_ends_as_if_nothing_had_happened(footage: Footage) -> None:
+    uninterrupted = run(footage, spec=RECURRENT.to_json())
+    with pytest.raises(StoppedError):
+        run(footage, StoppedSoon(), checkpoint_seconds=1e-6, spec=RECURRENT.to_json())
+
+    assert run(footage, spec=RECURRENT.to_json()).onnx == uninterrupted.onnx
 
 
 def test_the_same_seeds_give_the_same_bytes(footage: Footage) -> None:

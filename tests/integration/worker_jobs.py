@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from autoisp_runtime.artifacts import ArtifactStore
 from autoisp_testing.scenes import moving_scene
 
 SPEC = Spec(Spec.code((1, 1, 3, 0, 0), (2, 7, 0, 0, 0)), width=8, packing=4, frames=3)
+RECURRENT = replace(SPEC, frames=1, recurrent=1)
 SENSOR = common_pb2.Sensor(builtin="phone", test_noise=common_pb2.Noise(shot=0.01, read=0.0005))
 CLASSICAL = prototype_pb2.Prototype(builtin="classical")
 
