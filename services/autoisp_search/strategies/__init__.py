@@ -19,13 +19,29 @@ from autoisp_search.strategies.base import (
 from autoisp_search.strategies.blockqnn import BlockQNN
 from autoisp_search.strategies.budgets import budget_for
 from autoisp_search.strategies.evolution import EvolutionStrategy
+from autoisp_search.strategies.predictor import PredictorStrategy
 from autoisp_search.strategies.random import RandomStrategy
 
 Prior = Iterable[tuple[Spec, TrialOutcome]]
 
+
+def _peer(name: str) -> Callable[[Task], Strategy]:
+    def made(task: Task) -> Strategy:
+        # Optuna takes half a second to import: only those pay who ask for it.
+        from autoisp_search.strategies.peers import peer
+
+        return peer(name, task)
+
+    return made
+
+
 STRATEGIES: dict[str, Callable[[Task], Strategy]] = {
     "blockqnn": warmed(BlockQNN),
     "evolution": warmed(EvolutionStrategy),
+    "nsga2": _peer("nsga2"),
+    "tpe": _peer("tpe"),
+    "gp": _peer("gp"),
+    "predictor": warmed(PredictorStrategy),
     "random": RandomStrategy,
 }
 """Strategies by the name that a user gives."""
