@@ -15,12 +15,7 @@ from autoisp_core.errors import InvalidArgumentError
 
 from autoisp_isp.contract import Contract, check_contract, parse_onnx
 from autoisp_isp.cost_operators import INNER_GRAPHS, UNCOUNTED, multiply_accumulates
-
-_FREE = frozenset(
-    {"Clip", "Constant", "Dropout", "Flatten", "Identity", "LeakyRelu", "Relu", "Reshape", "Shape"}
-    | {"Squeeze", "Unsqueeze"}
-)
-"""Operators that write nothing of their own: views, and activations that run in place."""
+from autoisp_isp.cost_traffic import is_map, written_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +26,7 @@ class OnnxCost:
         macs_per_pixel: multiply-accumulates of convolutions and matrix products, fixed ones included.
         parameters: elements of all floating-point tensors in the file, single numbers not counted.
         bytes_per_pixel: bytes of all feature maps that are written, views and in-place activations excluded.
+        fusible_bytes_per_pixel: those of them that only elementwise operators write.
         state_bytes_per_pixel: bytes of recurrent state that one frame hands to the next.
         file_bytes: size of the serialised model.
     """
@@ -38,6 +34,7 @@ class OnnxCost:
     macs_per_pixel: float
     parameters: int
     bytes_per_pixel: float
+    fusible_bytes_per_pixel: float
     state_bytes_per_pixel: float
     file_bytes: int
 
@@ -73,20 +70,17 @@ def count_cost(model: bytes, *, height: int = 64, width: int = 64, field: str = 
         )
     area = height * width
     macs = sum(multiply_accumulates(node, shapes) for node in parsed.graph.node)
-    written = sum(
-        shapes[name].nbytes
-        for node in parsed.graph.node
-        if node.op_type not in _FREE
-        # What padding adds isn't there without the border.
-        for name in (node.input[:1] if node.op_type == "Pad" else node.output)
-        if name in shapes and _is_map(shapes[name])
+    inputs = {value.name for value in parsed.graph.input}
+    written, fusible = written_bytes(parsed.graph.node, shapes, inputs)
+    state = sum(shapes[one.output].nbytes for one in contract.states if is_map(shapes[one.output]))
+    return OnnxCost(
+        macs_per_pixel=macs / area,
+        parameters=_parameters(parsed),
+        bytes_per_pixel=written / area,
+        fusible_bytes_per_pixel=fusible / area,
+        state_bytes_per_pixel=state / area,
+        file_bytes=len(model),
     )
-    state = sum(shapes[one.output].nbytes for one in contract.states if _is_map(shapes[one.output]))
-    return OnnxCost(macs / area, _parameters(parsed), written / area, state / area, len(model))
-
-
-def _is_map(value: Extent) -> bool:
-    return value.ndim > 2 and value.shape[-1] > 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,18 +13,23 @@ from autoisp_core.spec.anchors import (
 )
 from autoisp_core.spec.canonical import canonical_hash
 from autoisp_core.spec.cost import Cost, cost
+from autoisp_core.spec.device import DEVICES, Bound, DeviceProfile, Roofline, device_named, roofline
 from autoisp_core.spec.layers import Layer, LayerType, groups_of
 from autoisp_core.spec.model import Spec, SpecError
 from autoisp_core.spec.rules import MAX_INDEX, has_coarse, is_valid, loose_ends, validate
 from autoisp_core.spec.space import SearchSpace
 
 __all__ = [
+    "DEVICES",
     "MAX_INDEX",
     "RESIDUAL_PAIR",
     "RESIDUAL_SINGLE",
+    "Bound",
     "Cost",
+    "DeviceProfile",
     "Layer",
     "LayerType",
+    "Roofline",
     "SearchSpace",
     "Spec",
     "SpecError",
@@ -32,10 +37,12 @@ __all__ = [
     "anchor_specs",
     "canonical_hash",
     "cost",
+    "device_named",
     "groups_of",
     "has_coarse",
     "is_valid",
     "loose_ends",
     "plain_stacks",
+    "roofline",
     "validate",
 ]

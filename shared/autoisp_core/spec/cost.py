@@ -26,12 +26,15 @@ class Cost:
         bytes_per_pixel: float32 bytes of all feature maps that are written per output pixel, those of the
             fixed maths included: the traffic that a memory-bound device pays for.
         state_bytes_per_pixel: float32 bytes of recurrent state per output pixel, kept from frame to frame.
+        fusible_bytes_per_pixel: those of ``bytes_per_pixel`` that only elementwise operators write; a
+            compiler for phones fuses them into the operator before.
     """
 
     macs_per_pixel: float
     parameters: int
     bytes_per_pixel: float
     state_bytes_per_pixel: float = 0.0
+    fusible_bytes_per_pixel: float = 0.0
 
 
 def cost(spec: Spec) -> Cost:
@@ -51,6 +54,7 @@ def cost(spec: Spec) -> Cost:
     ends = spec.stem_kernel**2 * input_planes * width + spec.head_kernel**2 * width * output_planes
     parameters = ends + width + output_planes
     planes: float = width + output_planes + area * _fixed_planes(spec)
+    fusible: float = area * _fusible_fixed_planes(spec)
 
     block = _block(spec)
     fusion = _fusion(spec)
@@ -58,8 +62,9 @@ def cost(spec: Spec) -> Cost:
     parameters += spec.repeats * block.parameters + fusion.parameters
     parameters += _DEMOSAIC_WEIGHTS if _has_demosaic(spec) else 0
     planes += spec.repeats * block.planes + fusion.planes
+    fusible += spec.repeats * block.fusible + fusion.fusible
     state = width if spec.recurrent else 0
-    return Cost(macs / area, parameters, 4 * planes / area, 4 * state / area)
+    return Cost(macs / area, parameters, 4 * planes / area, 4 * state / area, 4 * fusible / area)
 
 
 def _has_demosaic(spec: Spec) -> bool:
@@ -74,7 +79,7 @@ def _picture_macs(spec: Spec) -> int:
 
 def _fixed_planes(spec: Spec) -> int:
     """Values per output pixel that the fixed maths writes: 3 steps before, 12 after, padding and crop."""
-    pad = spec.frames if has_coarse(spec.block) and not spec.recurrent else 0
+    pad = spec.frames if _pads_raw(spec) else 0
     crop = 1 if has_coarse(spec.block) or spec.packing > 2 else 0
     planes = 3 * spec.frames + pad + _COLOURS * (11 if spec.head else 12 + crop)
     if spec.head:  # kernels spread, cropped and split; borders, shifts, products, sums
@@ -84,6 +89,18 @@ def _fixed_planes(spec: Spec) -> int:
     return planes + (_DEMOSAIC_PLANES if _has_demosaic(spec) else 0)
 
 
+def _fusible_fixed_planes(spec: Spec) -> int:
+    """Of these, what elementwise steps write; the first of all reads the graph's input and fuses with nothing."""
+    planes = spec.frames * (3 if _pads_raw(spec) else 2) + 10 * _COLOURS
+    if spec.head:
+        planes += _COLOURS * (2 * _TAPS - 1)
+    return planes + (_COLOURS if spec.residual else 0)
+
+
+def _pads_raw(spec: Spec) -> bool:
+    return has_coarse(spec.block) and not spec.recurrent
+
+
 @dataclass(slots=True)
 class _Count:
     """Counts per feature pixel."""
@@ -91,6 +108,12 @@ class _Count:
     macs: float = 0
     parameters: int = 0
     planes: float = 0
+    fusible: float = 0
+
+    def elementwise(self, planes: float) -> None:
+        """Adds sums, products and the like."""
+        self.planes += planes
+        self.fusible += planes
 
     def convolution(self, weights: int, channels: int, cells: int = 1) -> None:
         """Adds a convolution that runs once for every ``cells`` feature pixels."""
@@ -103,7 +126,7 @@ def _fusion(spec: Spec) -> _Count:
     count = _Count()
     if spec.recurrent:
         count.convolution(spec.width**2, spec.width)
-        count.planes += 6 * spec.width  # change, its size, gate, trust, share of the change, sum
+        count.elementwise(6 * spec.width)  # change, its size, gate, trust, share of the change, sum
         if has_coarse(spec.block):
             count.planes += spec.width  # an even size
     return count
@@ -126,8 +149,10 @@ def _block(spec: Spec) -> _Count:
                 count.planes += 2 * width
                 count.convolution(2 * width * width, width)
             case LayerType.GATE:
-                count.planes += 2 * width
-            case LayerType.ADD | LayerType.MAX_POOL | LayerType.AVG_POOL:
+                count.elementwise(2 * width)
+            case LayerType.ADD:
+                count.elementwise(width)
+            case LayerType.MAX_POOL | LayerType.AVG_POOL:
                 count.planes += width
             case _:
                 pass
@@ -135,5 +160,5 @@ def _block(spec: Spec) -> _Count:
     if ends > 1:
         count.planes += ends * width
         count.convolution(ends * width * width, width)
-    count.planes += width  # the residual sum
+    count.elementwise(width)  # the residual sum
     return count
