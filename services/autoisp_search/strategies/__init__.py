@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from importlib.util import find_spec
 
+from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.spec import Spec
 
 from autoisp_search.domain import Search, Trial, TrialState
@@ -46,6 +48,9 @@ STRATEGIES: dict[str, Callable[[Task], Strategy]] = {
 }
 """Strategies by the name that a user gives."""
 
+_NEEDS = {"gp": ("torch", "scipy")}
+"""What a strategy needs that a control service may have been installed without."""
+
 __all__ = [
     "STRATEGIES",
     "BudgetedStrategy",
@@ -53,10 +58,31 @@ __all__ = [
     "Strategy",
     "Task",
     "TrialOutcome",
+    "check_strategy",
     "outcome",
     "rebuild",
     "task_of",
 ]
+
+
+def check_strategy(name: str, field: str = "search.strategy") -> None:
+    """Check that there is such a strategy and that it works here.
+
+    Raises:
+        InvalidArgumentError: there is none, or what it needs is not installed.
+    """
+    if name not in STRATEGIES:
+        raise InvalidArgumentError(
+            field, f"there is no strategy {name!r}; use one of {', '.join(STRATEGIES)}"
+        )
+    missing = [package for package in _NEEDS.get(name, ()) if find_spec(package) is None]
+    if missing:
+        raise InvalidArgumentError(
+            field,
+            f"strategy {name!r} needs {' and '.join(missing)}, which the search service was installed without; "
+            "install autoisp as a whole there, or use tpe",
+            reason="STRATEGY_UNAVAILABLE",
+        )
 
 
 def task_of(search: Search, prior: Prior = ()) -> Task:
