@@ -1,10 +1,14 @@
 """One network, one hash."""
 
 import random
+import time
 from dataclasses import replace
+from itertools import product
 
+import pytest
 from autoisp_core.spec import Layer, LayerType, SearchSpace, Spec, canonical_hash, validate
-from autoisp_core.spec.layers import COMMUTATIVE
+from autoisp_core.spec.isomorphism import canonical_rows
+from autoisp_core.spec.layers import BINARY, COMMUTATIVE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,6 +80,74 @@ def test_shared_and_separate_predecessors_differ() -> None:
     ]
     separate = [*shared[:3], (4, 1, 1, 2, 0), (5, 2, 3, 1, 0), (6, 2, 3, 2, 0)]
     assert code(*shared) != code(*separate)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        # Each sum reads both convolutions once, or one of them twice.
+        ([(3, 5, 0, 1, 2), (4, 5, 0, 1, 2)], [(3, 5, 0, 1, 1), (4, 5, 0, 2, 2)]),
+        # Each sum joins a convolution with its own pool, or with the other one's.
+        (
+            [(3, 2, 3, 1, 0), (4, 2, 3, 2, 0), (5, 5, 0, 1, 3), (6, 5, 0, 2, 4)],
+            [(3, 2, 3, 1, 0), (4, 2, 3, 2, 0), (5, 5, 0, 1, 4), (6, 5, 0, 2, 3)],
+        ),
+    ],
+)
+def test_networks_that_look_alike_from_every_layer_differ(
+    one: list[tuple[int, ...]], other: list[tuple[int, ...]]
+) -> None:
+    stems = [(1, 1, 3, 0, 0), (2, 1, 3, 0, 0)]
+    assert code(*stems, *one) != code(*stems, *other)
+    blocks = [Spec(Spec.code(*stems, *rest, (len(rest) + 3, 7, 0, 0, 0)), 16) for rest in (one, other)]
+    for seed in range(20):
+        again = [canonical_hash(renumbered(spec, random.Random(seed))) for spec in blocks]
+        assert again == [canonical_hash(spec) for spec in blocks]
+
+
+def test_a_ring_of_six_is_not_two_rings_of_three() -> None:
+    """Sums of pairs of six equal convolutions: the largest case that fits the paper's 23 tuples easily."""
+    stems = [(index, 1, 3, 0, 0) for index in range(1, 7)]
+
+    def sums(pairs: list[tuple[int, int]]) -> str:
+        layers = [(index, 5, 0, *pair) for index, pair in enumerate(pairs, start=7)]
+        return code(*stems, *layers)
+
+    ring = [(1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 1)]
+    assert sums(ring) == sums(ring[::-1])
+    assert sums(ring) == sums([(1, 4), (4, 2), (2, 6), (6, 3), (3, 5), (5, 1)])
+    assert sums(ring) != sums([(1, 2), (2, 3), (3, 1), (4, 5), (5, 6), (6, 4)])
+
+
+def test_small_blocks_of_equal_hash_are_isomorphic() -> None:
+    """Every block of at most three layers, two unary and all binary kinds, against the exact comparison."""
+    kinds = ((LayerType.CONV, 3), (LayerType.IDENTITY, 0), *((kind, 0) for kind in BINARY))
+    found: dict[str, set[object]] = {}
+    for length in (1, 2, 3):
+        for layers in product(*(every_layer(kinds, index) for index in range(1, length + 1))):
+            block = (*layers, Layer(length + 1, LayerType.TERMINAL))
+            blind = dict.fromkeys(range(length + 1), "")
+            found.setdefault(canonical_hash(Spec(block, 16)), set()).add(canonical_rows(block, blind))
+    assert len(found) > 500
+    assert {len(rows) for rows in found.values()} == {1}
+    assert len({rows for same in found.values() for rows in same}) == len(found)
+
+
+def every_layer(kinds: tuple[tuple[LayerType, int], ...], index: int) -> list[Layer]:
+    every = range(index)
+    return [
+        Layer(index, kind, kernel, first, second)
+        for kind, kernel in kinds
+        for first in every
+        for second in (every if kind in BINARY else (0,))
+    ]
+
+
+def test_the_most_symmetric_block_of_the_paper_is_quick() -> None:
+    chains = [(index, 1, 3, 0 if index % 2 else index - 1, 0) for index in range(1, 23)]
+    begun = time.perf_counter()
+    assert code(*chains) == code(*chains)
+    assert time.perf_counter() - begun < 2
 
 
 def test_kernels_and_depth_matter() -> None:

@@ -90,7 +90,7 @@ def _fixed_planes(spec: Spec) -> int:
 
 
 def _fusible_fixed_planes(spec: Spec) -> int:
-    """Of these, what elementwise steps write; the first of all reads the graph's input and fuses with nothing."""
+    """Of these, what elementwise steps write; the first reads the graph's input and fuses with nothing."""
     planes = spec.frames * (3 if _pads_raw(spec) else 2) + 10 * _COLOURS
     if spec.head:
         planes += _COLOURS * (2 * _TAPS - 1)
