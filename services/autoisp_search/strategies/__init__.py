@@ -79,8 +79,8 @@ def check_strategy(name: str, field: str = "search.strategy") -> None:
     if missing:
         raise InvalidArgumentError(
             field,
-            f"strategy {name!r} needs {' and '.join(missing)}, which the search service was installed without; "
-            "install autoisp as a whole there, or use tpe",
+            f"strategy {name!r} needs {' and '.join(missing)}, which the search service was installed "
+            "without; install autoisp as a whole there, or use tpe",
             reason="STRATEGY_UNAVAILABLE",
         )
 

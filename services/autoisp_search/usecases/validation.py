@@ -25,7 +25,7 @@ from autoisp_search.domain import (
     Sensor,
 )
 from autoisp_search.domain.dataset import DatasetInfo
-from autoisp_search.strategies import STRATEGIES
+from autoisp_search.strategies import check_strategy
 from autoisp_search.usecases.drafts import SearchDraft, SensorDraft, SpaceDraft
 from autoisp_search.usecases.ports import Datasets
 
@@ -83,10 +83,7 @@ def _settings(draft: SearchDraft, search_id: str) -> SearchSettings:
     if len(draft.display_name) > 200:
         raise _Invalid("search.display_name", "search.display_name may have at most 200 characters")
     strategy = draft.strategy or "evolution"
-    if strategy not in STRATEGIES:
-        raise _Invalid(
-            "search.strategy", f"there is no strategy {strategy!r}; use one of {', '.join(STRATEGIES)}"
-        )
+    check_strategy(strategy)
     if draft.seed < 0:
         raise _Invalid("search.seed", f"search.seed is {draft.seed}; give 0 or more")
     return SearchSettings(
