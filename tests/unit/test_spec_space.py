@@ -87,6 +87,16 @@ def test_no_member_reads_the_same_layer_twice() -> None:
     assert all(layer.pred1 != layer.pred2 for layer in layers)
 
 
+def test_blocks_grow_to_the_index_that_the_space_allows() -> None:
+    layers = [(index, 1, 3, index - 1, 0) for index in range(1, 23)]
+    longest = Spec(Spec.code(*layers, (23, 7, 0, 0, 0)), 8)
+    assert SearchSpace(max_layers=22).contains(longest)
+    assert not SearchSpace(max_layers=21).contains(longest)
+    rng = random.Random(8)
+    drawn = [SearchSpace(max_layers=22).sample(rng) for _ in range(200)]
+    assert max(spec.block[-1].index for spec in drawn) == 23
+
+
 def test_a_space_of_one_network_size_still_changes_blocks() -> None:
     numbers = {"widths": (8,), "repeats": (1,), "packings": (2,), "frames": (3,)}
     space = SearchSpace(**numbers, stem_kernels=(3,), head_kernels=(1,))

@@ -36,7 +36,7 @@ class SearchSpace:
     Attributes:
         types: layer types a block may use; ``TERMINAL`` is implied.
         kernels: kernel sizes for the types that have one.
-        max_layers: most layers in a block, the terminal not counted.
+        max_layers: most layers in a block. The terminal's index is one more, so 22 are the paper's 23.
         widths: channel counts. Multiples of 16 fill the vector units of ONNX Runtime's blocked convolutions;
             20 channels take as long as 32.
         repeats: block repetitions.
