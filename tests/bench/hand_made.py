@@ -104,6 +104,7 @@ def train_and_judge(
     unseen: Sequence[tuple[str, Frames]],
     budget: TrainBudget,
     seed: int,
+    frames_judged: int = FRAMES_JUDGED,
 ) -> Judged:
     """Trains a design as every trial is trained, and judges its exported graph.
 
@@ -113,22 +114,31 @@ def train_and_judge(
         unseen: (name, frames (T, H, W, 3) uint8) of each clip that it is judged on.
         budget: of the training: steps or seconds.
         seed: of weights and batches; the noise of the judged frames is always the same.
+        frames_judged: of each clip.
     """
     design = Design.of(design) if isinstance(design, Spec) else design
     trained = train(design, footage, budget, seed)
     network = design.build()
     network.load_state_dict(trained.state_dict)
     model = export_onnx(network) if isinstance(network, PixelNetwork) else export(network)
+    psnr, macs = judge(model, unseen, frames_judged)
+    return Judged(psnr, macs, trained.steps, trained.seconds)
+
+
+def judge(
+    model: bytes, unseen: Sequence[tuple[str, Frames]], frames_judged: int = FRAMES_JUDGED
+) -> tuple[dict[str, float], float]:
+    """Mean PSNR in dB of an ONNX graph on evenly spread frames of each clip, and its MAC per output pixel."""
     macs = count_cost(model).macs_per_pixel
     developer = OnnxPrototype(load_session(model), macs)
     noises = SENSOR.evaluation_noises()
     psnr = {}
     for name, frames in unseen:
         digest = hashlib.sha256(name.encode()).hexdigest()
-        indices = spread_indices(len(frames), FRAMES_JUDGED)
+        indices = spread_indices(len(frames), frames_judged)
         judged = evaluate(developer, frames, SENSOR, noises, 1, indices, digest)
         psnr[name] = float(np.mean([frame.psnr for frame in judged]))
-    return Judged(psnr, macs, trained.steps, trained.seconds)
+    return psnr, macs
 
 
 def load_clip(path: Path, count: int) -> Frames:
@@ -165,7 +175,7 @@ def main() -> None:
             if options.only and name not in options.only:
                 continue
             begun = time.monotonic()
-            judged = train_and_judge(design, TrainingSet(footage, SENSOR), unseen, budget, seed)
+            judged = train_and_judge(design, footage, unseen, budget, seed)
             row = {
                 "design": name,
                 "name": design.name,
