@@ -31,7 +31,8 @@ def state_outputs(spec: Spec) -> Dimensions:
 def fuse(graph: GraphWriter, fusion: Fusion, fresh: str) -> str:
     """The twin of :class:`~autoisp_isp.network.fusion.Fusion`; its result is the new state."""
     change = graph.node("Sub", ["state", fresh])
-    gate = convolution(graph, fusion.gate, graph.node("Abs", [change]), "fusion.gate")
+    around = convolution(graph, fusion.around, graph.node("Abs", [change]), "fusion.around")
+    gate = convolution(graph, fusion.gate, around, "fusion.gate")
     valid = graph.node("Unsqueeze", ["state_valid", graph.integers(2, 3)])
     trust = graph.node("Mul", [graph.node("Sigmoid", [gate]), valid])
     fused = graph.node("Add", [fresh, graph.node("Mul", [trust, change])])

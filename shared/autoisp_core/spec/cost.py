@@ -12,6 +12,8 @@ _COLOURS = 3
 _CCM_MACS = _COLOURS * _COLOURS
 _TAPS = 9
 """Of the kernel that a kernel-predicting head gives each output pixel."""
+_FUSION_TAPS = 25
+"""Of the depthwise convolution that a recurrent network judges change with."""
 _DEMOSAIC_MACS, _DEMOSAIC_WEIGHTS, _DEMOSAIC_PLANES = 36, 144, 11
 """Planes: the newest frame's colours 1, their borders 1, interpolated 3, side by side 3, spread 3."""
 
@@ -125,6 +127,7 @@ class _Count:
 def _fusion(spec: Spec) -> _Count:
     count = _Count()
     if spec.recurrent:
+        count.convolution(_FUSION_TAPS * spec.width, spec.width)
         count.convolution(spec.width**2, spec.width)
         count.elementwise(6 * spec.width)  # change, its size, gate, trust, share of the change, sum
         if has_coarse(spec.block):

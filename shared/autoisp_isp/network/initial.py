@@ -14,13 +14,16 @@ from autoisp_isp.network.fixed import PLANE_TO_COLOUR
 _COLOURS = 3
 
 
-def start_as_demosaic(stem: nn.Conv2d, head: nn.Conv2d, packing: int) -> None:
+def start_as_demosaic(stem: nn.Conv2d, head: nn.Conv2d, packing: int) -> int:
     """Sets the first channels of the stem and the head in place.
 
     Args:
         stem: convolution from 4·T Bayer planes, oldest frame first, with stride ``packing`` / 2.
         head: convolution to 3 · packing² planes as depth-to-space wants them.
         packing: output pixels per feature pixel along one axis.
+
+    Returns:
+        How many channels carry the newest frame.
     """
     width = stem.out_channels
     with torch.no_grad():
@@ -30,6 +33,7 @@ def start_as_demosaic(stem: nn.Conv2d, head: nn.Conv2d, packing: int) -> None:
             head.weight[plane, : len(sites)] = weights
         if head.bias is not None:
             head.bias.zero_()
+    return len(sites)
 
 
 Site = tuple[int, float, float]

@@ -48,7 +48,9 @@ class PixelNetwork(nn.Module):
         self.fusion = Fusion(spec.width) if spec.recurrent else None
         self.demosaic = Demosaic() if spec.residual or spec.head else None
         if self.demosaic is None:
-            start_as_demosaic(self.stem, self.head, spec.packing)
+            carried = start_as_demosaic(self.stem, self.head, spec.packing)
+            if self.fusion is not None:
+                self.fusion.watch(carried)
         else:
             start_from_demosaic(
                 self.head, spec.packing, kernels=bool(spec.head), residual=bool(spec.residual)
