@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _PLANES, _COLOURS = 4, 3
+# How fast the fusion's trust in the past falls with the mean change around, at the start of training.
+_CAUTION, _TRUST = 20.0, 3.0
 
 
 class Residual(nn.Module):
@@ -29,21 +31,21 @@ class Residual(nn.Module):
 
 
 class UNet(nn.Module):
-    """Encoder and decoder with sums as skips: half, quarter, eighth resolution; `width` channels × 1, 2, 3.
+    """Encoder and decoder with sums as skips: half, quarter, eighth resolution; `width` channels × 1, 1.5, 2.
 
-    What costs most, the wide convolutions, runs where pixels are few and each sees much of the picture.
+    Half of the arithmetic stays at the finest level, where the detail is; each coarser one sees twice as far
+    for a fraction of it.
     """
 
     def __init__(self, width: int, frames: int = 3) -> None:
         super().__init__()
-        one, two, three = width, 2 * width, 3 * width
+        one, two, three = width, width * 3 // 2, 2 * width
         self.stem = nn.Conv2d(_PLANES * frames, one, 3, padding=1)
         self.down2 = nn.Conv2d(one, two, 3, stride=2, padding=1)
         self.body2 = Residual(two)
         self.down3 = nn.Conv2d(two, three, 3, stride=2, padding=1)
         self.body3 = Residual(three)
         self.up3 = nn.Conv2d(three, 4 * two, 1)
-        self.merge2 = nn.Conv2d(two, two, 3, padding=1)
         self.up2 = nn.Conv2d(two, 4 * one, 1)
         self.body1 = Residual(one)
         self.head = nn.Conv2d(one, 4 * _COLOURS, 3, padding=1)
@@ -58,7 +60,7 @@ class UNet(nn.Module):
         fine = self.stem(z).relu()
         middle = self.body2(self.down2(fine).relu())
         coarse = self.body3(self.down3(middle).relu())
-        middle = self.merge2((middle + functional.pixel_shuffle(self.up3(coarse), 2)).relu()).relu()
+        middle = (middle + functional.pixel_shuffle(self.up3(coarse), 2)).relu()
         fine = self.body1((fine + functional.pixel_shuffle(self.up2(middle), 2)).relu())
         return _picture(self.head(fine), raw, ccm, scale, offset)
 
@@ -69,12 +71,13 @@ class Fusion(nn.Module):
     A learned 2×2 transform, which starts as Haar's wavelets of the Bayer planes, splits the stabilised frame
     into bands; each is mixed with the state by weights that a small network reads from their difference
     (γ = σ(f(|bands − state|)); the noise's strength is the same everywhere behind the fixed square root).
-    Denoising happens on the fused bands, refinement behind the inverse transform at full Bayer resolution.
+    Denoising happens on the fused bands, refinement behind the inverse transform at full Bayer resolution,
+    both with `width` channels. It starts as a mean over time where the low band is still.
     """
 
     bands = 4 * _PLANES
 
-    def __init__(self, width: int, fine: int = 12) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         bands = self.bands
         self.transform = nn.Conv2d(_PLANES, bands, 2, stride=2, bias=False)
@@ -84,9 +87,9 @@ class Fusion(nn.Module):
         self.enter = nn.Conv2d(3 * bands, width, 3, padding=1)
         self.denoise = Residual(width)
         self.leave = nn.Conv2d(width, bands, 1)
-        self.detail = nn.Conv2d(width, 4 * (fine - 2 * _PLANES), 1)
-        self.refine = nn.Conv2d(fine, fine, 3, padding=1)
-        self.head = nn.Conv2d(fine, 4 * _COLOURS, 3, padding=1)
+        self.detail = nn.Conv2d(width, 4 * (width - 2 * _PLANES), 1)
+        self.refine = nn.Conv2d(width, width, 3, padding=1)
+        self.head = nn.Conv2d(width, 4 * _COLOURS, 1)
         self._start()
 
     def _start(self) -> None:
@@ -98,9 +101,13 @@ class Fusion(nn.Module):
         with torch.no_grad():
             self.transform.weight.copy_(kernels)
             self.inverse.weight.copy_(kernels)
-            # The current frame's planes reach the head untouched, as those of all networks do at the start.
-            identity = nn.Conv2d(_PLANES, self.refine.out_channels, 3, padding=1)
-            start_as_demosaic(identity, self.head, 2)
+            self.compare.weight[0].zero_()[:_PLANES] = 1.0 / (9 * _PLANES)
+            self.weigh.weight.zero_()[:, 0] = -_CAUTION
+            self.weigh.bias.fill_(_TRUST)
+            self.compare.bias.zero_()
+            # The fused planes reach the head untouched, as the current ones do in all networks at the start.
+            stem = nn.Conv2d(_PLANES, self.refine.out_channels, 3, padding=1)
+            start_as_demosaic(stem, self.head, 2)
             self.refine.weight[:_PLANES].zero_()
             for plane in range(_PLANES):
                 self.refine.weight[plane, plane, 1, 1] = 1.0
