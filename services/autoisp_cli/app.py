@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autoisp_cli.commands import datasets, demo, evaluations, models, searches, tune, up
+from autoisp_cli.commands import bench, datasets, demo, evaluations, models, searches, tune, up
 
 app = typer.Typer(
     name="autoisp",
@@ -24,6 +24,7 @@ app.add_typer(datasets.app, name="datasets")
 app.add_typer(searches.app, name="searches")
 app.add_typer(evaluations.app, name="evaluations")
 app.add_typer(models.app, name="models")
+app.add_typer(bench.app, name="bench")
 
 
 def _print_version(wanted: bool) -> None:
