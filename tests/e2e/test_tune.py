@@ -52,8 +52,8 @@ def test_tune_ends_with_a_network_and_its_report(tmp_path, footage, state):
     assert figures["mac_ratio"] is None
     assert min(figures["psnr_model"], figures["psnr_prototype"], figures["latency_ratio"]) > 1
     plan = next(event["choices"] for event in events if event.get("event") == "plan")
-    assert plan["Train"] == "alley [0–18], beach [0–15]"
-    assert plan["Validate"] == "alley [24–29], beach [21–25]"
+    assert plan["Train"]["value"] == "alley [0–18], beach [0–15]"
+    assert plan["Validate"]["value"] == "alley [24–29], beach [21–25]"
     stages = list(dict.fromkeys(event["stage"] for event in events if event.get("event") == "stage"))
     assert stages == ["start", "upload", "profile", "search", "evaluate", "register", "report"]
     page = (tmp_path / "report" / "index.html").read_text()

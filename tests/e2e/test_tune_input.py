@@ -84,6 +84,44 @@ def test_footage_too_short_to_split(home, tmp_path):
     assert "--footage short: 5 frames are too few" in err
 
 
+@pytest.mark.parametrize(
+    ("words", "option", "fix"),
+    [
+        (("--strategy", "luck"), "--strategy", "use one of"),
+        (("--objectives", "quality,beauty"), "--objectives", "use quality and any of macs and latency"),
+        (("--objectives", "macs"), "--objectives", "add quality"),
+        (("--objectives", "quality,quality"), "--objectives", "given twice"),
+        (("--warm-start", "never"), "--warm-start", "list the searches"),
+    ],
+)
+def test_what_only_the_service_knows(home, words, option, fix):
+    code, err = tune(home, *words)
+    assert code == 2, err
+    assert err.startswith(f"error: {option}: ")
+    assert fix in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_settings_are_looked_at_before_footage_is_sent(home, tmp_path):
+    (tmp_path / "a.mp4").write_text("no video")
+    (tmp_path / "b.mp4").write_text("no video")
+    code, err = tune(home, "--strategy", "luck", footage=tmp_path)
+    assert code == 2
+    assert "--strategy" in err
+    for name in ("blockqnn", "evolution", "nsga2", "random", "tpe"):
+        assert name in err
+
+
+def test_too_many_trials(home):
+    ran = autoisp(
+        *("tune", "--footage", "clips", "--server", "s/endpoints.json", "--out", "out", "--reduction", 100),
+        *("--trials", 99_999),
+        folder=home,
+    )
+    assert ran.returncode == 2
+    assert "error: --trials: " in ran.stderr
+
+
 def test_no_such_builtin_prototype(home):
     code, err = tune(home, "--prototype", "builtin:magic")
     assert code == 2

@@ -10,8 +10,9 @@ from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.ingest.v1 import ingest_pb2
 from autoisp.registry.v1 import registry_pb2
 from autoisp.search.v1 import search_pb2
+from autoisp_cli.choice import Choice
 from autoisp_cli.report import Outcome
-from autoisp_core.spec import Spec
+from autoisp_core.spec import RESIDUAL_PAIR, Spec
 
 SPEC = Spec(
     block=Spec.code(
@@ -27,6 +28,9 @@ SPEC = Spec(
     width=16,
     repeats=2,
 )
+
+
+PLAIN = Spec(block=RESIDUAL_PAIR, width=16)
 
 
 def png(red: int, green: int, blue: int, size: int = 96) -> bytes:
@@ -62,9 +66,11 @@ def make_outcome(*, opaque: bool = False, passed: bool = True) -> Outcome:
     search = search_pb2.Search(
         name="searches/tune-0a1b2c3d4e5f",
         seed=3,
-        strategy="evolution",
+        strategy="predictor",
+        objectives=["quality", "macs"],
+        strategy_figures={"rank_correlation": 0.81, "latency_error_percent": 6.2},
         best_trial=best.name,
-        pareto_trials=[trials[i].name for i in (2, 9, 22)] + [best.name],
+        pareto_trials=[trials[i].name for i in (13, 2, 19, 21, 14, 20)] + [best.name],
         rungs=[
             search_pb2.Rung(trials=18, seconds=8),
             search_pb2.Rung(trials=6, seconds=24),
@@ -101,8 +107,13 @@ def make_outcome(*, opaque: bool = False, passed: bool = True) -> Outcome:
             "gains": ("n", 3),
             "noise": ("n", 2),
             "state": ("n", 16, "h", "w"),
+            "state_valid": ("n", 1),
         },
-        settings={"Sensor": "builtin:phone", "Test noise": "shot 0.01, read 0.0005", "Seed": "3"},
+        settings=[
+            Choice("Sensor", "builtin:phone", option="--sensor"),
+            Choice("Strategy", "predictor", "the default", "--strategy"),
+            Choice("Seed", "3", option="--seed"),
+        ],
         command="autoisp tune --footage clips --prototype onnx:slow.onnx --reduction 100 --out report",
         seconds=287.4,
     )
@@ -115,7 +126,10 @@ def _trials():
             name=f"searches/tune-0a1b2c3d4e5f/trials/r{rung}-{i:04d}",
             rung=rung,
             state=search_pb2.TRIAL_STATE_SUCCEEDED,
+            spec=(PLAIN if i < 4 else SPEC).to_json(),
+            spec_hash=f"{i:032x}",
         )
+        trial.end_time.FromSeconds(1_700_000_000 + 13 * i)
         trial.cost.macs_per_pixel = 300 * math.exp(((i * 7) % 13) / 13 * 2.4)
         trial.cost.seconds_per_megapixel = 0.006 + 0.04 * ((i * 5) % 11) / 11
         trial.quality.psnr_db = 26.2 + math.log(trial.cost.macs_per_pixel / 300) + 0.7 * rung + math.sin(i)

@@ -6,12 +6,11 @@ from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_cli.tune import identity
 from autoisp_cli.tune.collect import evaluation_of, find_evaluation
-from autoisp_cli.tune.options import TuneOptions
 from autoisp_cli.tune.prepare import start_search
 from autoisp_core.errors import InternalError, NotFoundError
 
 WANTED = search_pb2.Search(dataset="datasets/d", seed=3)
-FIRST, SECOND = (f"searches/{identity.search_id(WANTED, None, attempt)}" for attempt in (1, 2))
+FIRST, SECOND = (f"searches/{identity.search_id(WANTED, attempt)}" for attempt in (1, 2))
 BEST = f"{FIRST}/trials/best"
 RUNNING, SUCCEEDED, FAILED = (
     evaluation_pb2.EvaluationState.Value(f"EVALUATION_STATE_{state}")
@@ -63,11 +62,6 @@ def nothing_is_wrong():
     pass
 
 
-@pytest.fixture
-def options(tmp_path):
-    return TuneOptions(footage=[], out=tmp_path, reduction=9.0)
-
-
 @pytest.mark.parametrize(
     ("state", "evaluations", "name", "resumed"),
     [
@@ -81,8 +75,8 @@ def options(tmp_path):
         (search_pb2.SEARCH_STATE_SUCCEEDED, [judged(FAILED, trial=""), judged(RUNNING)], FIRST, True),
     ],
 )
-def test_what_can_come_to_nothing_any_more_is_begun_again(options, state, evaluations, name, resumed):
-    search, again = start_search(Services(searched(state), *evaluations), options, WANTED)
+def test_what_can_come_to_nothing_any_more_is_begun_again(state, evaluations, name, resumed):
+    search, again = start_search(Services(searched(state), *evaluations), WANTED)
     assert (search.name, again) == (name, resumed)
 
 

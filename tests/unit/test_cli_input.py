@@ -3,8 +3,10 @@
 import socket
 
 import pytest
+from autoisp.search.v1 import search_pb2
 from autoisp_cli.__main__ import main
 from autoisp_cli.arguments import spread
+from autoisp_cli.tune.space_file import read_space
 
 
 @pytest.fixture
@@ -39,7 +41,12 @@ def run(capsys, *words):
         (["--reduction", "9", "--sensor", "builtin:fridge"], "--sensor", "builtin:phone"),
         (["--reduction", "9", "--sensor", "none.toml"], "--sensor", "builtin:phone"),
         (["--reduction", "9", "--minutes", "0"], "--minutes", "at least"),
-        (["--reduction", "9", "--strategy", "luck"], "--strategy", "evolution or random"),
+        (["--reduction", "9", "--objectives", ""], "--objectives", "quality,macs"),
+        (["--reduction", "9", "--objectives", "quality,"], "--objectives", "quality,macs"),
+        (["--reduction", "9", "--warm-start", "No One"], "--warm-start", "searches/{search}"),
+        (["--reduction", "9", "--warm-start", "models/m"], "--warm-start", "searches/{search}"),
+        (["--reduction", "9", "--space", "none.json"], "--space", "check the path"),
+        (["--reduction", "9", "--trials", "5", "--rung", "5x5s"], "--trials", "--rung"),
         (["--reduction", "9", "--seed", "-1"], "--seed", "0 or more"),
         (["--reduction", "9", "--trials", "0"], "--trials", "at least 1"),
         (["--reduction", "9", "--rung", "5 of 20s"], "--rung", "8x20s"),
@@ -82,6 +89,46 @@ def test_a_sensor_file_with_a_wrong_key(capsys, footage, tmp_path):
     assert code == 2
     assert "--sensor" in err
     assert "black_levle" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("widths: 8", "is no JSON"),
+        ("[" * 100_000, "is no JSON"),
+        ("[8, 16]", "must be a JSON object"),
+        ('{"widht": [8]}', "widht: there is no such key; a space has types, kernels"),
+        ('{"widths": 8}', 'widths: 8 is no list of choices; write it as in "widths": [8'),
+        ('{"widths": []}', "widths: [] is no list"),
+        ('{"widths": [8.5]}', "widths: 8.5 is no whole number"),
+        ('{"widths": [true]}', "widths: true is no whole number"),
+        ('{"widths": [2]}', "widths: widths must be 4 or more"),
+        ('{"widths": [99999999999]}', "widths: 99999999999 is out of range"),
+        ('{"max_layers": [3]}', 'max_layers: [3] is no whole number; write it as in "max_layers": 5'),
+        ('{"max_layers": 23}', "max_layers: max_layers must be 1 … 22"),
+        ('{"types": ["CONV", "MAGIC"]}', 'types: there is no layer type "MAGIC"; use 1 or CONV'),
+        ('{"types": [99]}', "types: there is no layer type 99"),
+        ('{"types": ["DYNAMIC"]}', "types: ['DYNAMIC'] can't be searched"),
+        ('{"types": [5]}', "types: no type with one predecessor"),
+        ('{"packings": [3]}', "packings: packings has [3]; allowed are [2, 4, 8]"),
+        ('{"recurrent": [2]}', "recurrent: recurrent has [2]; allowed are [0, 1]"),
+    ],
+)
+def test_a_wrong_space_names_its_key(capsys, footage, tmp_path, text, why):
+    path = tmp_path / "space.json"
+    path.write_text(text)
+    code, _, err = run(capsys, "tune", "--footage", footage, "--reduction", "9", "--space", str(path))
+    assert code == 2
+    assert f"error: --space {path}: {why}" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_space_says_only_what_its_file_says(tmp_path):
+    path = tmp_path / "space.json"
+    path.write_text('{"types": ["conv", 8, "Gate"], "widths": [8, 16], "recurrent": [0, 1], "max_layers": 3}')
+    assert read_space(path) == search_pb2.SearchSpace(
+        types=[1, 8, 11], widths=[8, 16], recurrent=[0, 1], max_layers=3
+    )
 
 
 def test_missing_footage(capsys, tmp_path):
@@ -157,6 +204,7 @@ def test_unknown_words_and_no_words(capsys):
 
 def test_options_take_what_a_glob_gives():
     words = ["tune", "--footage", "a", "b", "--test", "c", "--rung", "4x1s", "2x2s", "--seed", "1", "-h"]
+    assert spread(["--warm-start", "a", "b"]) == ["--warm-start", "a", "--warm-start", "b"]
     assert spread(words) == [
         *("tune", "--footage", "a", "--footage", "b", "--test", "c"),
         *("--rung", "4x1s", "--rung", "2x2s", "--seed", "1", "-h"),

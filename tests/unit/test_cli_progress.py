@@ -11,11 +11,11 @@ from autoisp_cli.report.result import result
 from autoisp_cli.tune import identity
 from autoisp_cli.tune.faults import in_options, search_failure
 from autoisp_cli.tune.follow import await_result, follow
-from autoisp_cli.tune.prepare import scaled_rungs
-from autoisp_cli.tune.progress import SearchProgress
+from autoisp_cli.tune.progress import RungProgress, SearchProgress
 from autoisp_cli.views.json_lines import JsonView
 from autoisp_cli.views.lines import LineView
 from autoisp_cli.views.live import LiveView, sparkline
+from autoisp_cli.views.words import figures_text, front_text, rungs_text
 from autoisp_core.errors import DeadlineExceededError, InternalError, InvalidArgumentError, NotFoundError
 from report_outcome import make_outcome
 from rich.console import Console
@@ -35,7 +35,7 @@ def play(view, folder):
     with view:
         view.stage("start", "2 workers")
         view.stage("upload", "bikes")
-        view.plan({"Train": "bikes [0–99]", "Unseen test": "carphone"})
+        view.plan(outcome.settings)
         view.stage("profile")
         view.stage("search")
         view.profiled(progress.search)
@@ -53,7 +53,14 @@ def test_the_live_view_draws_every_stage(tmp_path):
     view = LiveView(Console(file=screen, force_terminal=True, width=120, color_system=None))
     play(view, tmp_path)
     text = screen.getvalue()
-    for words in ("Search and train", "Judge on unseen clips", "Found a network", "index.html"):
+    for words in (
+        "the default",
+        "--strategy",
+        "Search and train",
+        "Judge on unseen clips",
+        "Found a network",
+        "index.html",
+    ):
         assert words in text
 
 
@@ -68,7 +75,11 @@ def test_the_live_view_shows_the_best_trials():
         view.search(progress, progress.apply(search_pb2.SearchUpdate(trial=trial)))
     console.print(view.render())
     text = screen.getvalue()
-    for words in ("r2-0025", "+2.00 dB", "best 30.40 dB", "24 trials done", "2 over budget", "16 wide"):
+    for words in (
+        *("r2-0025 ◆", "+2.00 dB", "best 30.40 dB", "16/18 · 6/6 · 2/2", "2 over budget", "16 wide"),
+        "predictor for quality, macs: latency error 6.2 %, rank correlation 0.81",
+        "◆ of the front: 7 networks, 26.62 dB at",
+    ):
         assert words in text
 
 
@@ -78,6 +89,7 @@ def test_lines_say_what_happens(tmp_path):
     assert any("r2-0025: 30.40 dB at 2" in line for line in lines)
     assert any("r0-0004: pruned" in line for line in lines)
     assert any("signal 9" in line for line in lines)
+    assert "Strategy  predictor  (the default; --strategy)" in lines
     assert lines[-1].endswith("index.html")
 
 
@@ -87,6 +99,13 @@ def test_json_is_one_event_a_line_and_the_result_last(capsys, tmp_path):
     assert {line["event"] for line in lines[:-1]} == {
         *("stage", "plan", "profiled", "trial", "progress", "note", "evaluation")
     }
+    plan = next(line for line in lines if line["event"] == "plan")
+    strategy = {"value": "predictor", "why": "the default", "option": "--strategy"}
+    assert plan["choices"]["Strategy"] == lines[-1]["choices"]["Strategy"] == strategy
+    progress = next(line for line in reversed(lines[:-1]) if line["event"] == "progress")
+    assert progress["rungs"][2] == {"planned": 2, "done": 2, "running": 0}
+    assert progress["strategy_figures"] == {"rank_correlation": 0.81, "latency_error_percent": 6.2}
+    assert [trial["psnr_db"] for trial in progress["front"]] == [t["psnr_db"] for t in lines[-1]["front"]]
     assert "event" not in lines[-1]
     assert lines[-1]["mac_ratio"] > 100
 
@@ -128,6 +147,14 @@ def test_a_trial_ends_once():
     assert progress.apply(update) is None
 
 
+def test_words_for_what_a_strategy_tells_and_for_a_front():
+    assert figures_text({}) == front_text([]) == ""
+    assert figures_text({"epsilon": 0.25, "latency_error_percent": 12}) == "epsilon 0.25, latency error 12 %"
+    alone = search_pb2.Trial(quality=common_pb2.Quality(psnr_db=27.5))
+    alone.cost.macs_per_pixel = 900
+    assert front_text([alone]) == "1 network, 27.50 dB at 900 MAC/px"
+
+
 def test_a_sparkline_rises():
     assert sparkline([1.0, 2.0, 3.0]) == "▁▄█" or sparkline([1.0, 2.0, 3.0]) == "▁▅█"
     assert sparkline([2.0, 2.0]) == "▁▁"
@@ -157,18 +184,33 @@ def test_waiting_for_a_result_has_an_end():
 
 def test_the_same_inputs_are_the_same_search():
     search = search_pb2.Search(dataset="datasets/d", seed=3, max_parallel_trials=2)
-    first = identity.search_id(search, None)
+    first = identity.search_id(search)
     search.max_parallel_trials = 8
-    assert identity.search_id(search, None) == first
-    assert identity.search_id(search, 9) != first
-    assert identity.search_id(search, None, 2) == f"{first}-2"
-    search.seed = 4
-    assert identity.search_id(search, None) != first
+    assert identity.search_id(search) == first
+    assert identity.search_id(search, 2) == f"{first}-2"
+    search.max_trials = 9
+    assert identity.search_id(search) != first
 
 
-def test_trials_rescale_the_plan_within_its_time():
-    planned = [search_pb2.Rung(trials=16, seconds=12), search_pb2.Rung(trials=4, seconds=27)]
-    assert [(rung.trials, rung.seconds) for rung in scaled_rungs(planned, 3)] == [(3, 64.0), (3, 36.0)]
+def test_rungs_go_on_at_once_and_the_first_may_outgrow_its_plan():
+    search = search_pb2.Search(
+        state=search_pb2.SEARCH_STATE_RUNNING,
+        rungs=[search_pb2.Rung(trials=2, seconds=10), search_pb2.Rung(trials=1, seconds=30)],
+        max_parallel_trials=2,
+        pareto_trials=["c", "a", "unknown yet"],
+    )
+    progress = SearchProgress(search)
+    states = ("SUCCEEDED", "FAILED", "SUCCEEDED", "RUNNING", "PRUNED", "QUEUED")
+    for name, state in zip("abcdef", states, strict=True):
+        trial = search_pb2.Trial(name=name, state=search_pb2.TrialState.Value(f"TRIAL_STATE_{state}"))
+        progress.apply(search_pb2.SearchUpdate(trial=trial))
+    above = search_pb2.Trial(name="g", rung=1, state=search_pb2.TRIAL_STATE_RUNNING)
+    progress.apply(search_pb2.SearchUpdate(trial=above))
+    assert progress.rungs() == [RungProgress(4, 3, 1), RungProgress(1, 0, 1)]
+    assert rungs_text(progress.rungs()) == "3/4 (1 running) · 0/1 (1 running)"
+    assert progress.fraction == pytest.approx(30 / 70)
+    assert progress.seconds_left() == pytest.approx((40 + 2 * 3) / 2)
+    assert [trial.name for trial in progress.front()] == ["c", "a"]
 
 
 @pytest.mark.parametrize(
@@ -179,6 +221,11 @@ def test_trials_rescale_the_plan_within_its_time():
         ("search.sensor.toml", "--sensor"),
         ("search.prototype.onnx", "--prototype"),
         ("search.dataset", "--footage"),
+        ("search.strategy", "--strategy"),
+        ("search.objectives[1]", "--objectives"),
+        ("search.max_trials", "--trials"),
+        ("search.warm_start[0]", "--warm-start"),
+        ("search.space.widths", "--space"),
     ],
 )
 def test_a_field_of_the_wire_becomes_an_option(field, option):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 from autoisp.search.v1 import search_pb2
+from autoisp_client import Client
 from autoisp_core.names import id_of
 
 from autoisp_cli.commands.common import (
@@ -22,7 +24,18 @@ from autoisp_cli.commands.common import (
     time_text,
 )
 from autoisp_cli.report.figures import number
-from autoisp_cli.views.words import budget_text, cost_text, spec_text
+from autoisp_cli.tune.plan_words import rungs_text
+from autoisp_cli.views.words import (
+    budget_text,
+    cost_text,
+    figures_text,
+    objectives_text,
+    space_text,
+    spec_text,
+    trial_line,
+)
+
+_MOST_OF_FRONT = 20
 
 app = typer.Typer(help="Searches and their trials.", no_args_is_help=True)
 
@@ -41,7 +54,10 @@ def list_command(
         columns = {
             "NAME": lambda search: search.name,
             "STATE": _state,
+            "STRATEGY": lambda search: search.strategy,
+            "OBJECTIVES": objectives_text,
             "TRIALS": lambda search: search.trial_counts.succeeded,
+            "FRONT": lambda search: len(search.pareto_trials),
             "BEST": lambda search: id_of(search.best_trial) if search.best_trial else "",
             "CREATED": lambda search: time_text(search, "create_time"),
         }
@@ -70,7 +86,14 @@ def show_command(
                 f"{profile.quality.psnr_db:.2f} dB, {cost_text(profile.cost)}" if profiled else "",
             ),
             ("budget", budget_text(search) if profiled else ""),
+            ("strategy", f"{search.strategy}, seed {search.seed}"),
+            ("objectives", objectives_text(search)),
+            ("space", space_text(search.space)),
+            ("warm start", ", ".join(search.warm_start)),
+            ("rungs", rungs_text(search)),
             ("trials", f"{counts.succeeded} done, {counts.running} running, {counts.pruned} pruned"),
+            ("strategy tells", figures_text(search.strategy_figures)),
+            *_front(client, search),
             ("best", search.best_trial),
             ("model", search.model),
             ("created", time_text(search, "create_time")),
@@ -89,15 +112,19 @@ def trials_command(
 ) -> None:
     """List a search's trials."""
     with client_for(server, state) as client:
+        search = full_name("searches", name)
+        front = set(client.get_search(search).pareto_trials)
         columns = {
             "TRIAL": lambda trial: id_of(trial.name),
+            "RUNG": lambda trial: trial.rung + 1,
             "STATE": lambda trial: state_name(search_pb2.TrialState, trial.state),
             "PSNR": lambda trial: f"{trial.quality.psnr_db:.2f}" if trial.quality.psnr_db else "",
             "MAC/PX": lambda trial: number(trial.cost.macs_per_pixel or None),
             "MS/MP": lambda trial: number(trial.cost.seconds_per_megapixel * 1e3 or None),
+            "FRONT": lambda trial: "◆" if trial.name in front else "",
             "NETWORK": spec_text,
         }
-        show_list(client.list_trials(full_name("searches", name)), columns, as_json=json, limit=limit)
+        show_list(client.list_trials(search), columns, as_json=json, limit=limit)
 
 
 @app.command("cancel")
@@ -115,3 +142,12 @@ def cancel_command(
 
 def _state(search: search_pb2.Search) -> str:
     return state_name(search_pb2.SearchState, search.state)
+
+
+def _front(client: Client, search: search_pb2.Search) -> Iterator[tuple[str, str]]:
+    """A row for each network of the front so far, cheapest first, up to :data:`_MOST_OF_FRONT`."""
+    names = search.pareto_trials
+    for place, name in enumerate(names[:_MOST_OF_FRONT]):
+        yield ("" if place else "front", trial_line(client.get_trial(name)))
+    if len(names) > _MOST_OF_FRONT:
+        yield "", f"and {len(names) - _MOST_OF_FRONT} more: autoisp searches trials {id_of(search.name)}"

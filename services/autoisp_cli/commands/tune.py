@@ -46,10 +46,17 @@ def tune_command(
         str | None, typer.Option("--noise", metavar="SHOT,READ", help="Fixed test noise, as variances.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of everything random.")] = 0,
-    minutes: Annotated[float, typer.Option("--minutes", metavar="M", help="Training time in all.")] = 5.0,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            "--minutes", metavar="M", help="Training time in all; 5, unless --trials sets the size."
+        ),
+    ] = None,
     trials: Annotated[
         int | None,
-        typer.Option("--trials", metavar="N", help="Trials on the first rung; planned by default."),
+        typer.Option(
+            "--trials", metavar="N", help="Networks to try at most; with --minutes, what fits into both."
+        ),
     ] = None,
     rung: Annotated[
         list[str],
@@ -57,7 +64,27 @@ def tune_command(
             "--rung", metavar="NxT", help="A rung of one's own, such as 8x20s or 8x500steps; repeat."
         ),
     ] = [],  # noqa: B006 - typer copies it
-    strategy: Annotated[str, typer.Option("--strategy", help="evolution or random.")] = "evolution",
+    strategy: Annotated[
+        str, typer.Option("--strategy", metavar="NAME", help="Who proposes networks; a wrong name lists all.")
+    ] = "",
+    objectives: Annotated[
+        str | None,
+        typer.Option(
+            "--objectives",
+            metavar="NAMES",
+            help="quality: the best network within the budget. quality,macs or quality,latency: a front.",
+        ),
+    ] = None,
+    warm_start: Annotated[
+        list[str],
+        typer.Option(
+            "--warm-start", metavar="SEARCH…", help="Ended searches over the same footage to learn from."
+        ),
+    ] = [],  # noqa: B006 - typer copies it
+    space: Annotated[
+        Path | None,
+        typer.Option("--space", metavar="FILE", help="Networks to choose from, as JSON; see space.md."),
+    ] = None,
     workers: WorkersOption = None,
     state: StateOption = DEFAULT_STATE,
     server: ServerOption = None,
@@ -90,6 +117,9 @@ def tune_command(
         trials=trials,
         rungs=rung,
         strategy=strategy,
+        objectives=objectives,
+        warm_start=warm_start,
+        space=space,
         model=model,
         test_frames=test_frames,
         max_parallel_trials=count,

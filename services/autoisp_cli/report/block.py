@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autoisp_core.spec import Layer, LayerType, Spec, loose_ends
+from autoisp_core.spec import Layer, LayerType, Spec, groups_of, loose_ends
 
 from autoisp_cli.report.svg import element, picture, text
 
@@ -26,6 +26,8 @@ _FAMILY = {
 _TITLE = {
     LayerType.CONV: "conv",
     LayerType.DEPTHWISE: "depthwise",
+    LayerType.GROUPED: "grouped",
+    LayerType.COARSE: "half-size",
     LayerType.MAX_POOL: "max pool",
     LayerType.AVG_POOL: "mean pool",
     LayerType.ADD: "add",
@@ -51,7 +53,7 @@ def draw(spec: Spec) -> str:
     for layer in layers:
         column = 1 + max(boxes[source].column for source in layer.predecessors)
         title = _TITLE.get(layer.type, layer.type.name.lower())
-        boxes[layer.index] = _Box(title, _note(layer), _family(layer), layer.predecessors, column)
+        boxes[layer.index] = _Box(title, _note(layer, spec.width), _family(layer), layer.predecessors, column)
     ends = loose_ends(spec.block)
     last = 1 + max(box.column for box in boxes.values())
     note = "1×1, + in" if len(ends) > 1 else "+ in"
@@ -169,5 +171,8 @@ def _family(layer: Layer) -> str:
     return _FAMILY.get(layer.type, "plain")
 
 
-def _note(layer: Layer) -> str:
-    return f"{layer.kernel}×{layer.kernel}" if layer.kernel else ""
+def _note(layer: Layer, width: int) -> str:
+    if not layer.kernel:
+        return ""
+    groups = f", {groups_of(width)} groups" if layer.type == LayerType.GROUPED else ""
+    return f"{layer.kernel}×{layer.kernel}{groups}"

@@ -27,21 +27,22 @@ class Axis:
     limit: float | None
 
 
-def cost_axis(search: search_pb2.Search) -> Axis:
-    """MAC per pixel, unless only time is limited."""
-    if search.HasField("seconds_per_megapixel_limit") and not search.HasField("macs_per_pixel_limit"):
-        limit = search.seconds_per_megapixel_limit * 1e3
-        return Axis("ms per output megapixel, one thread (log)", _milliseconds, limit)
+def cost_axes(search: search_pb2.Search) -> list[Axis]:
+    """The costs that are objectives or limited; MAC per pixel if none is."""
+    seconds = search.HasField("seconds_per_megapixel_limit")
+    limit = search.seconds_per_megapixel_limit * 1e3 if seconds else None
+    time = Axis("ms per output megapixel, one thread (log)", _milliseconds, limit)
     bound = search.macs_per_pixel_limit if search.HasField("macs_per_pixel_limit") else None
-    return Axis("multiply-accumulates per output pixel (log)", macs, bound)
+    arithmetic = Axis("multiply-accumulates per output pixel (log)", macs, bound)
+    costs = (("macs", arithmetic), ("latency", time))
+    return [axis for name, axis in costs if axis.limit or name in search.objectives] or [arithmetic]
 
 
-def pareto(outcome: Outcome) -> str:
-    """Validation quality against cost, one dot per trial; empty text if no trial was trained.
+def pareto(outcome: Outcome, axis: Axis) -> str:
+    """Validation quality against a cost, one dot per trial; empty text if no trial was trained.
 
     The prototype is a horizontal line, the budget a vertical one; over-budget trials are ticks at the bottom.
     """
-    axis = cost_axis(outcome.search)
     points = [
         (cost, trial)
         for trial in outcome.trials
@@ -72,7 +73,7 @@ def pareto(outcome: Outcome) -> str:
         parts.append(
             element("line", mark, x1=x(cost), x2=x(cost), y1=y.start - 12, y2=y.start, class_="pruned")
         )
-    parts.append(_front([(cost, trial.quality.psnr_db) for cost, trial in points], x, y))
+    parts.append(_front(_longest(points), x, y))
     parts += [_dot(outcome, trial, x(cost), y(trial.quality.psnr_db), cost) for cost, trial in points]
     return picture(WIDTH, HEIGHT, "Quality against cost of all trials", *parts)
 
@@ -125,6 +126,14 @@ def _budget(x: Scale, y: Scale, limit: float) -> Sequence[str]:
     ]
 
 
+def _longest(points: Sequence[tuple[float, search_pb2.Trial]]) -> list[tuple[float, float]]:
+    """Cost and quality of each network, as of its longest training: that is what it can do."""
+    latest: dict[str, tuple[float, search_pb2.Trial]] = {}
+    for cost, trial in sorted(points, key=lambda point: point[1].rung):
+        latest[trial.spec_hash or trial.name] = (cost, trial)
+    return [(cost, trial.quality.psnr_db) for cost, trial in latest.values()]
+
+
 def _front(points: Sequence[tuple[float, float]], x: Scale, y: Scale) -> str:
     """A staircase along the trials that no cheaper one beats."""
     path, best = "", float("-inf")
@@ -140,11 +149,13 @@ def _dot(outcome: Outcome, trial: search_pb2.Trial, cx: float, cy: float, cost: 
     name = trial.name.rsplit("/", 1)[-1]
     title = element("title", f"{name}, rung {trial.rung + 1}: {trial.quality.psnr_db:.2f} dB at {cost:,.4g}")
     rung = min(trial.rung, RUNG_COLOURS - 1)
-    dot = element("circle", title, cx=cx, cy=cy, r=5.5 if best else 4.5, class_=f"dot rung{rung}")
+    front = " on-front" if trial.name in outcome.search.pareto_trials else ""
+    radius = 5.5 if best or front else 4.5
+    dot = element("circle", title, cx=cx, cy=cy, r=radius, class_=f"dot rung{rung}{front}")
     if not best:
         return dot
     ring = element("circle", cx=cx, cy=cy, r=11, class_="winner")
-    side = {"text_anchor": "end"} if cx > WIDTH * 0.7 else {}
+    side = {"text_anchor": "end"} if cx > WIDTH * 0.5 else {}
     # Beside the ring and above the front's line.
     label = text(cx - 15 if side else cx + 15, cy - 8, "chosen", class_="note model-text", **side)
     return ring + dot + label

@@ -13,6 +13,8 @@ from autoisp.ingest.v1 import ingest_pb2
 from autoisp.registry.v1 import registry_pb2
 from autoisp.search.v1 import search_pb2
 
+from autoisp_cli.choice import Choice
+
 PROTOTYPE, MODEL = "prototype", "model"
 """The labels of the two subjects of a search's evaluation."""
 
@@ -37,7 +39,7 @@ class Outcome:
     clips: Mapping[str, ingest_pb2.Clip]
     pictures: Mapping[str, bytes] = field(default_factory=dict)
     inputs: Mapping[str, Sequence[int | str]] = field(default_factory=dict)
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Sequence[Choice] = ()
     command: str = ""
     seconds: float = 0.0
     resumed: bool = False
@@ -51,6 +53,12 @@ class Outcome:
     def judged_clips(self) -> list[evaluation_pb2.ClipResult]:
         """The test clips that every subject was judged on: the totals are of those."""
         return [clip for clip in self.evaluation.clips if is_judged(clip)]
+
+    @property
+    def front(self) -> list[search_pb2.Trial]:
+        """The trials that no other beats in all objectives, cheapest first."""
+        trials = {trial.name: trial for trial in self.trials}
+        return [trials[name] for name in self.search.pareto_trials if name in trials]
 
     @property
     def best_trial(self) -> search_pb2.Trial:

@@ -11,7 +11,7 @@ import jinja2
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp_core.spec import Spec, SpecError
 
-from autoisp_cli.report import block, charts
+from autoisp_cli.report import block, charts, discovery, network, story
 from autoisp_cli.report.figures import Row, comparison, duration
 from autoisp_cli.report.outcome import MODEL, PROTOTYPE, Outcome, failure_text, subject, whole
 from autoisp_cli.report.result import trial_states
@@ -72,11 +72,16 @@ def render(outcome: Outcome) -> str:
         checks=list(outcome.version.gate.checks),
         rows=rows,
         strips=list(_strips(outcome)),
-        pareto=charts.pareto(outcome),
+        fronts=[
+            chart for axis in charts.cost_axes(outcome.search) if (chart := charts.pareto(outcome, axis))
+        ],
+        discovery=discovery.draw(outcome),
+        story=story.sentences(outcome),
         rungs=_rungs(outcome),
         states=trial_states(outcome.trials),
         clips=[_clip_row(clip) for clip in outcome.evaluation.clips],
         spec=spec,
+        network=network.draw(spec) if spec else "",
         block=block.draw(spec) if spec else "",
         snippet=snippet(outcome),
         lineage=_lineage(outcome),

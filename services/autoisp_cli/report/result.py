@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.search.v1 import search_pb2
 
+from autoisp_cli.choice import Choice
 from autoisp_cli.report.outcome import MODEL, PROTOTYPE, Outcome, failure_text, is_judged, macs, subject
 
 
@@ -43,6 +45,11 @@ def result(outcome: Outcome) -> dict[str, Any]:
         "clips": [_clip(clip) for clip in outcome.evaluation.clips],
         "trials": len(outcome.trials),
         "trial_states": trial_states(outcome.trials),
+        "strategy": search.strategy,
+        "objectives": list(search.objectives) or ["quality"],
+        "strategy_figures": dict(search.strategy_figures),
+        "front": [trial_figures(trial) for trial in outcome.front],
+        "choices": choice_dicts(outcome.settings),
         "search": search.name,
         "best_trial": search.best_trial,
         "evaluation": outcome.evaluation.name,
@@ -54,6 +61,24 @@ def result(outcome: Outcome) -> dict[str, Any]:
         "seed": search.seed,
         "seconds": round(outcome.seconds, 3),
         "resumed": outcome.resumed,
+    }
+
+
+def choice_dicts(choices: Sequence[Choice]) -> dict[str, dict[str, str]]:
+    """Name to what was chosen, why, and the option that decides it."""
+    return {
+        choice.name: {"value": choice.value, "why": choice.why, "option": choice.option} for choice in choices
+    }
+
+
+def trial_figures(trial: search_pb2.Trial) -> dict[str, Any]:
+    """What a trial came to on the validation frames."""
+    return {
+        "trial": trial.name,
+        "rung": trial.rung,
+        "psnr_db": trial.quality.psnr_db,
+        "macs_per_pixel": macs(trial.cost),
+        "seconds_per_megapixel": trial.cost.seconds_per_megapixel or None,
     }
 
 

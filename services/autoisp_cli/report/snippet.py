@@ -15,8 +15,9 @@ _HEIGHT, _WIDTH = 136, 240
 
 
 def snippet(outcome: Outcome) -> str:
-    """Python that loads ``model.onnx`` beside it and runs one frame; it runs as it stands."""
+    """Python that loads ``model.onnx`` beside it and runs it; it runs as it stands."""
     feeds = [_feed(name, shape) for name, shape in outcome.inputs.items()]
+    recurrent = any(name.startswith("state") for name in outcome.inputs)
     return "\n".join(
         [
             "import numpy as np",
@@ -26,25 +27,40 @@ def snippet(outcome: Outcome) -> str:
             "feeds = {",
             *(f"    {line}" for line in feeds),
             "}",
-            'srgb = session.run(["srgb"], feeds)[0]  # (1, 3, 2h, 2w), 0 to 1',
+            *(_STREAM if recurrent else _SINGLE),
             "print(srgb.shape, srgb.min(), srgb.max())",
             "",
         ]
     )
 
 
+_SINGLE = ['srgb = session.run(["srgb"], feeds)[0]  # (1, 3, 2h, 2w), 0 to 1']
+_STREAM = [
+    "names = [output.name for output in session.get_outputs()]",
+    'for frame in range(3):  # set feeds["raw"] to each frame in its turn',
+    "    results = dict(zip(names, session.run(None, feeds)))",
+    '    srgb = results["srgb"]  # (1, 3, 2h, 2w), 0 to 1',
+    '    feeds |= {name.removesuffix("_out"): results[name] for name in names if name.endswith("_out")}',
+]
+
+
 def _feed(name: str, shape: Sequence[int | str]) -> str:
     if name in _KNOWN:
         value, comment = _KNOWN[name]
         return f'"{name}": {value},  # {comment}'
-    # The batch is free (a name or None) and becomes 1; so do height and width, the last two axes.
-    sizes = [size if isinstance(size, int) and size > 0 else 1 for size in shape]
-    if len(sizes) >= 4:
-        sizes[-2:] = [_HEIGHT, _WIDTH]
-    written = ", ".join(str(size) for size in sizes)
-    comment = "packed RGGB, black 0, white 1" if name == "raw" else "state: zeros at the first frame"
-    if name == "raw" and len(sizes) == 5:
-        comment += f"; {sizes[1]} frames, oldest first"
-    fill = "np.full" if name == "raw" else "np.zeros"
-    value = "0.2, " if name == "raw" else ""
-    return f'"{name}": {fill}(({written}), {value}np.float32),  # {comment}'
+    sizes = ", ".join(str(_size(size)) for size in shape)
+    if name != "raw":
+        return f'"{name}": np.zeros(({sizes}), np.float32),  # state: zeros at the start and after a cut'
+    comment = "packed RGGB, black 0, white 1"
+    if len(shape) == 5:
+        comment += f"; {_size(shape[1])} frames, oldest first"
+    return f'"{name}": np.full(({sizes}), 0.2, np.float32),  # {comment}'
+
+
+def _size(size: int | str) -> int:
+    """An axis in the example: those named after height and width follow it, as ``h/2`` does; others are 1."""
+    if isinstance(size, int):
+        return size
+    side, _, divisor = str(size).partition("/")
+    whole = {"h": _HEIGHT, "w": _WIDTH}.get(side, 1)
+    return -(-whole // int(divisor or 1))

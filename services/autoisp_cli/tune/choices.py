@@ -1,54 +1,78 @@
-"""Every choice of a run in words, the automatic ones included, and how to make it differently."""
+"""Every choice of a run in words, the automatic ones with their reason, and what makes it differently."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from autoisp.ingest.v1 import ingest_pb2
 from autoisp.search.v1 import search_pb2
 
-from autoisp_cli.report.figures import duration, number
-from autoisp_cli.tune import splits
+from autoisp_cli.choice import Choice
+from autoisp_cli.report.figures import number
+from autoisp_cli.tune import plan_words, splits
 from autoisp_cli.tune.options import TuneOptions
 from autoisp_cli.tune.prepare import Prepared
+from autoisp_cli.views.words import objectives_text, space_text
 
 
-def choices(options: TuneOptions, prepared: Prepared, workers: str) -> dict[str, str]:
-    """Name to value, in the order to show them."""
-    search, parts = prepared.search, prepared.dataset.clips
-    automatic = "" if options.test else "  (the last by name; --test chooses)"
-    return {
-        "Train": splits.describe(parts, prepared.names, ingest_pb2.SPLIT_TRAIN),
-        "Validate": splits.describe(parts, prepared.names, ingest_pb2.SPLIT_VALIDATION),
-        "Unseen test": splits.describe(parts, prepared.names, ingest_pb2.SPLIT_TEST) + automatic,
-        "Prototype": options.prototype,
-        "Budget": _budget(options),
-        "Sensor": options.sensor,
-        "Test noise": _noise(search, options),
-        "Training": _training(search, options),
-        "Strategy": f"{search.strategy}, seed {search.seed}",
-        "Workers": workers,
-        "Search": search.name + (" (resumed)" if prepared.resumed else ""),
-        "Model": search.model,
-        "Report": str(options.out),
-    }
+def choices(options: TuneOptions, prepared: Prepared, *, local: bool) -> list[Choice]:
+    """In the order to show them.
 
-
-def _budget(options: TuneOptions) -> str:
-    if options.reduction is not None:
-        return f"1/{options.reduction:g} of the prototype's cost"
-    return f"{number(options.budget_macs)} MAC per output pixel"
-
-
-def _noise(search: search_pb2.Search, options: TuneOptions) -> str:
-    if not search.sensor.HasField("test_noise"):
-        return "over the sensor's range  (--noise SHOT,READ fixes it)"
-    return f"shot {search.sensor.test_noise.shot:g}, read {search.sensor.test_noise.read:g}"
-
-
-def _training(search: search_pb2.Search, options: TuneOptions) -> str:
-    total = duration(search.max_duration.ToMilliseconds() / 1000)
-    rungs = [
-        f"{rung.trials} × " + (f"{rung.steps:,} steps" if rung.steps else f"{rung.seconds:.3g} s")
-        for rung in search.rungs
+    Args:
+        local: the workers were started here, so that their number is known.
+    """
+    return [
+        *_footage(options, prepared),
+        *_job(options, prepared.search),
+        *_search(options, prepared.search, local=local),
+        *_output(options, prepared),
     ]
-    planned = ", then ".join(rungs)
-    return planned if options.rungs else f"{total}: {planned}"
+
+
+def _footage(options: TuneOptions, prepared: Prepared) -> Iterator[Choice]:
+    def part(use: ingest_pb2.Split.ValueType) -> str:
+        return splits.describe(prepared.dataset.clips, prepared.names, use)
+
+    yield Choice("Train", part(ingest_pb2.SPLIT_TRAIN), option="--footage")
+    yield Choice("Validate", part(ingest_pb2.SPLIT_VALIDATION), "frames that no trial trains on")
+    by_name = "" if options.test else "the last by name"
+    yield Choice("Unseen test", part(ingest_pb2.SPLIT_TEST), by_name, "--test")
+
+
+def _job(options: TuneOptions, search: search_pb2.Search) -> Iterator[Choice]:
+    yield Choice("Prototype", options.prototype, option="--prototype")
+    if options.reduction is not None:
+        yield Choice("Budget", f"1/{options.reduction:g} of the prototype's cost", option="--reduction")
+    else:
+        yield Choice("Budget", f"{number(options.budget_macs)} MAC per output pixel", option="--budget-macs")
+    yield Choice("Sensor", options.sensor, option="--sensor")
+    if search.sensor.HasField("test_noise"):
+        noise = search.sensor.test_noise
+        yield Choice("Test noise", f"shot {noise.shot:g}, read {noise.read:g}", option="--noise")
+    else:
+        yield Choice("Test noise", "over the sensor's range", "the default", "--noise")
+
+
+def _search(options: TuneOptions, search: search_pb2.Search, *, local: bool) -> Iterator[Choice]:
+    yield Choice("Strategy", search.strategy, "" if options.strategy else "the default", "--strategy")
+    why = "" if options.objectives else "the one best network within the budget"
+    yield Choice("Objectives", objectives_text(search), why, "--objectives")
+    yield from plan_words.choices(options, search)
+    at_once = str(search.max_parallel_trials)
+    if local:
+        yield Choice("Workers", at_once, "as many as there are here", "--workers")
+    else:
+        yield Choice("Trials at once", at_once, "a server's workers can't be counted from here", "--workers")
+    why = f"from {options.space}" if options.space else "the default"
+    yield Choice("Space", space_text(search.space), why, "--space")
+    earlier = ", ".join(search.warm_start)
+    yield Choice("Warm start", earlier or "none", "" if earlier else "the default", "--warm-start")
+    yield Choice("Seed", str(search.seed), option="--seed")
+
+
+def _output(options: TuneOptions, prepared: Prepared) -> Iterator[Choice]:
+    search = prepared.search
+    why = "an earlier run of this command began it" if prepared.resumed else "named by what was asked"
+    yield Choice("Search", search.name, why)
+    yield Choice("Model", search.model, "" if options.model else "named like the search", "--model")
+    yield Choice("Report", str(options.out), option="--out")

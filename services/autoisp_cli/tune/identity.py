@@ -17,7 +17,7 @@ def dataset_id(parts: Sequence[ingest_pb2.DatasetClip]) -> str:
     return f"data-{_digest([[p.clip, p.split, p.first_frame, p.end_frame] for p in parts])}"
 
 
-def search_id(search: search_pb2.Search, trials: int | None, attempt: int = 1) -> str:
+def search_id(search: search_pb2.Search, attempt: int = 1) -> str:
     """The id of the search for these inputs; later attempts follow one that failed or was cancelled.
 
     How many trials run at once is left out: more workers may go on with what fewer began.
@@ -28,7 +28,7 @@ def search_id(search: search_pb2.Search, trials: int | None, attempt: int = 1) -
     wanted.ClearField("display_name")
     # A map-free message of scalars and lists: its deterministic bytes are the same in every run.
     text = wanted.SerializeToString(deterministic=True).hex()
-    identity = f"tune-{_digest([text, trials])}"
+    identity = f"tune-{_digest(text)}"
     return identity if attempt == 1 else f"{identity}-{attempt}"
 
 

@@ -48,7 +48,7 @@ def tune(
     with view, _services(view, server, state, workers) as (client, check):
         try:
             prepared = prepare(client, options, training, test, view)
-            settings = choices(options, prepared, "at the server" if server else str(workers))
+            settings = choices(options, prepared, local=server is None)
             view.plan(settings)
             progress = _watch(client, prepared, view, check)
             outcome = _outcome(client, options, prepared, progress, view, check)

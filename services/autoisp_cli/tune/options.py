@@ -13,10 +13,12 @@ from autoisp.common.v1 import common_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.ids import validate_user_id
+from autoisp_core.names import SEARCH
 from autoisp_core.sensor import Noise, SensorProfile
 from autoisp_core.sensor import builtin as builtin_sensor
 
-STRATEGIES = ("evolution", "random")
+from autoisp_cli.tune.space_file import read_space
+
 SHORTEST_MINUTES = 5 / 60
 LONGEST_MINUTES = 30 * 24 * 60.0
 MOST = 2**31 - 1
@@ -30,7 +32,9 @@ _MOST_DIGITS = 10
 
 @dataclass(frozen=True)
 class TuneOptions:
-    """The options of ``autoisp tune``; defaults are the command's.
+    """The options of ``autoisp tune``; what is None or empty is left to the service.
+
+    Which strategies and objectives there are, only the service knows: it refuses others.
 
     Raises:
         InvalidArgumentError: one is wrong; ``field`` is the option (``--reduction``).
@@ -45,10 +49,13 @@ class TuneOptions:
     sensor: str = "builtin:phone"
     noise: str | None = None
     seed: int = 0
-    minutes: float = 5.0
+    minutes: float | None = None
     trials: int | None = None
     rungs: Sequence[str] = ()
-    strategy: str = "evolution"
+    strategy: str = ""
+    objectives: str | None = None
+    warm_start: Sequence[str] = ()
+    space: Path | None = None
     model: str | None = None
     test_frames: str | None = None
     max_parallel_trials: int = 2
@@ -68,17 +75,14 @@ class TuneOptions:
             raise InvalidArgumentError(
                 "--budget-macs", f"--budget-macs {self.budget_macs:g} is no budget; give a number above 0"
             )
-        if not (math.isfinite(self.minutes) and self.minutes >= SHORTEST_MINUTES):
+        minutes = self.minutes
+        if minutes is not None and not (math.isfinite(minutes) and minutes >= SHORTEST_MINUTES):
             raise InvalidArgumentError(
-                "--minutes", f"--minutes {self.minutes:g} is too short; give at least {SHORTEST_MINUTES:.2g}"
+                "--minutes", f"--minutes {minutes:g} is too short; give at least {SHORTEST_MINUTES:.2g}"
             )
-        if self.minutes > LONGEST_MINUTES:
+        if minutes is not None and minutes > LONGEST_MINUTES:
             raise InvalidArgumentError(
-                "--minutes", f"--minutes {self.minutes:g} is too long; give at most {LONGEST_MINUTES:,.0f}"
-            )
-        if self.strategy not in STRATEGIES:
-            raise InvalidArgumentError(
-                "--strategy", f"--strategy {self.strategy} is unknown; use {' or '.join(STRATEGIES)}"
+                "--minutes", f"--minutes {minutes:g} is too long; give at most {LONGEST_MINUTES:,.0f}"
             )
         if self.seed < 0:
             raise InvalidArgumentError("--seed", f"--seed {self.seed} is negative; give 0 or more")
@@ -105,6 +109,9 @@ class TuneOptions:
         self.sensor_message()
         self.explicit_rungs()
         self.test_frames_per_clip()
+        self.objective_names()
+        self.warm_start_names()
+        self.space_message()
 
     def prototype_source(self) -> str | Path:
         """The name of a built-in prototype, or the path of an ONNX file."""
@@ -172,6 +179,29 @@ class TuneOptions:
                 "--test-frames", f"--test-frames {self.test_frames}: give a number of frames per clip, or all"
             )
         return _count("--test-frames", text, "frames", text)
+
+    def objective_names(self) -> list[str]:
+        """What networks are judged by; empty for the service's default."""
+        if self.objectives is None:
+            return []
+        names = [name.strip() for name in self.objectives.split(",")]
+        if not all(names):
+            raise InvalidArgumentError(
+                "--objectives",
+                f"--objectives {self.objectives!r}: write names with commas, as in quality,macs",
+            )
+        return names
+
+    def warm_start_names(self) -> list[str]:
+        """Searches to learn from, as resource names; a bare id names one too."""
+        names = [name if "/" in name else f"searches/{name}" for name in self.warm_start]
+        for name in names:
+            SEARCH.parse(name, "--warm-start")
+        return names
+
+    def space_message(self) -> search_pb2.SearchSpace | None:
+        """What the file says of the space; None if there is none."""
+        return None if self.space is None else read_space(self.space.expanduser())
 
     def _sensor_text(self) -> str:
         path = Path(self.sensor).expanduser()

@@ -10,7 +10,7 @@ from autoisp.ingest.v1 import ingest_pb2
 from autoisp.prototype.v1 import prototype_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_client import Client, search_ended
-from autoisp_core.errors import AlreadyExistsError, NotFoundError
+from autoisp_core.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
 
 from autoisp_cli.tune import collect, identity, splits
 from autoisp_cli.tune.faults import in_options
@@ -41,6 +41,9 @@ def prepare(
     client: Client, options: TuneOptions, training: Sequence[Source], test: Sequence[Source], view: View
 ) -> Prepared:
     """Uploads, groups and starts; everything that exists already is used as it is."""
+    with in_options():
+        prototype = _prototype(client, options)
+        check_settings(client, search_message(options, prototype))
     seen = upload(client, "--test" if options.test else "--footage", test, view)
     learnt = upload(client, "--footage", training, view)
     for name in set(learnt) & set(seen):
@@ -52,8 +55,8 @@ def prepare(
     with in_options():
         parts = splits.split(list(learnt.values()), list(seen.values()))
         dataset = make_dataset(client, parts)
-        wanted = search_message(client, options, dataset)
-        search, resumed = start_search(client, options, wanted)
+        wanted = search_message(options, prototype, dataset.name)
+        search, resumed = start_search(client, wanted)
     clips = {**learnt, **seen}
     names = {name: clip.display_name for name, clip in clips.items()}
     return Prepared(dataset, clips, names, search, resumed)
@@ -81,19 +84,40 @@ def make_dataset(client: Client, parts: Sequence[ingest_pb2.DatasetClip]) -> ing
         return client.get_dataset(f"datasets/{identifier}")
 
 
-def search_message(client: Client, options: TuneOptions, dataset: ingest_pb2.Dataset) -> search_pb2.Search:
-    """The search that the options ask for; uploads an ONNX prototype."""
+def check_settings(client: Client, search: search_pb2.Search) -> None:
+    """Has the service look at everything but the footage, before that is uploaded, which may take long.
+
+    Raises:
+        InvalidArgumentError: a setting is wrong; the service knows all strategies and objectives.
+    """
+    try:
+        client.validate_search(search)
+    except (InvalidArgumentError, NotFoundError) as error:
+        # It has no dataset yet, and that is asked for once the rest is right.
+        if error.metadata.get("field") != "search.dataset":
+            raise
+
+
+def search_message(
+    options: TuneOptions, prototype: prototype_pb2.Prototype, dataset: str = ""
+) -> search_pb2.Search:
+    """The search that the options ask for; what they leave open is left to the service."""
     search = search_pb2.Search(
-        dataset=dataset.name,
-        prototype=_prototype(client, options),
+        dataset=dataset,
+        prototype=prototype,
         sensor=options.sensor_message(),
         strategy=options.strategy,
         seed=options.seed,
+        objectives=options.objective_names(),
         rungs=options.explicit_rungs(),
+        max_trials=options.trials or 0,
+        warm_start=options.warm_start_names(),
+        space=options.space_message(),
         max_parallel_trials=options.max_parallel_trials,
         model=f"models/{options.model}" if options.model else "",
     )
-    search.max_duration.FromMilliseconds(round(options.minutes * 60_000))
+    if options.minutes is not None:
+        search.max_duration.FromMilliseconds(round(options.minutes * 60_000))
     if options.reduction is not None:
         search.budget.reduction = options.reduction
     if options.budget_macs is not None:
@@ -104,25 +128,19 @@ def search_message(client: Client, options: TuneOptions, dataset: ingest_pb2.Dat
     return search
 
 
-def start_search(
-    client: Client, options: TuneOptions, wanted: search_pb2.Search
-) -> tuple[search_pb2.Search, bool]:
+def start_search(client: Client, wanted: search_pb2.Search) -> tuple[search_pb2.Search, bool]:
     """The search for these inputs, and whether an earlier run began it.
 
     One that failed or was cancelled, or whose evaluation failed, stays as it is, and another attempt begins.
     """
     for attempt in range(1, _MOST_ATTEMPTS):
-        identifier = identity.search_id(wanted, options.trials, attempt)
+        identifier = identity.search_id(wanted, attempt)
         try:
             found = client.get_search(f"searches/{identifier}")
         except NotFoundError:
             break
         if not _is_spent(client, found):
             return found, True
-    # Checked first: its defaults are needed, and a wrong field is found before anything is kept.
-    checked = client.validate_search(wanted, search_id=identifier)
-    if options.trials is not None:
-        wanted.rungs.extend(scaled_rungs(checked.rungs, options.trials))
     return client.create_search(wanted, search_id=identifier, request_id=identifier), False
 
 
@@ -132,16 +150,6 @@ def _is_spent(client: Client, search: search_pb2.Search) -> bool:
         return search_ended(search)
     evaluation = collect.find_evaluation(client, search)
     return evaluation is not None and evaluation.state == evaluation_pb2.EVALUATION_STATE_FAILED
-
-
-def scaled_rungs(planned: Sequence[search_pb2.Rung], trials: int) -> list[search_pb2.Rung]:
-    """The service's plan with another number of trials on the first rung, in the same time."""
-    rungs: list[search_pb2.Rung] = []
-    for plan in planned:
-        count = trials if not rungs else min(plan.trials, rungs[-1].trials)
-        seconds = max(1.0, plan.seconds * plan.trials / count)
-        rungs.append(search_pb2.Rung(trials=count, seconds=round(seconds, 1)))
-    return rungs
 
 
 def _prototype(client: Client, options: TuneOptions) -> prototype_pb2.Prototype:

@@ -21,6 +21,20 @@ _ENDED = frozenset(
 )
 
 
+@dataclass(frozen=True)
+class RungProgress:
+    """How far one rung is; several are on their way at once.
+
+    Attributes:
+        planned: trials, as far as is known by now.
+        done: trials that are through, the pruned ones left out: those cost nothing.
+    """
+
+    planned: int
+    done: int
+    running: int
+
+
 @dataclass
 class SearchProgress:
     """A search and its trials, kept up to date by :meth:`apply`.
@@ -59,10 +73,22 @@ class SearchProgress:
     @property
     def ended(self) -> int:
         """Trials that are through, well or not, the pruned ones left out: those cost nothing."""
-        return sum(
-            trial.state in _ENDED and trial.state != search_pb2.TRIAL_STATE_PRUNED
-            for trial in self.trials.values()
-        )
+        return sum(map(_took_its_turn, self.trials.values()))
+
+    def rungs(self) -> list[RungProgress]:
+        """Each rung of the plan, cheapest first."""
+        found = []
+        for index, rung in enumerate(self.search.rungs):
+            trials = [trial for trial in self.trials.values() if trial.rung == index]
+            done = sum(_took_its_turn(trial) for trial in trials)
+            running = sum(trial.state == search_pb2.TRIAL_STATE_RUNNING for trial in trials)
+            # With the clock, the first rung may grow beyond its plan.
+            found.append(RungProgress(max(rung.trials, done + running), done, running))
+        return found
+
+    def front(self) -> list[search_pb2.Trial]:
+        """The trials that no other beats in all objectives so far, cheapest first."""
+        return [self.trials[name] for name in self.search.pareto_trials if name in self.trials]
 
     def best(self, count: int = 1) -> list[search_pb2.Trial]:
         """The trials of the highest quality, one per architecture, best first."""
@@ -94,14 +120,13 @@ class SearchProgress:
         return (1 - fraction) * elapsed / gained
 
     def _planned_seconds_left(self) -> float:
-        trials = sum(rung.trials for rung in self.search.rungs)
-        ahead = (
-            max(0.0, self._planned() - self._done()) + max(0, trials - self.ended) * TRIAL_OVERHEAD_SECONDS
-        )
+        trials = sum(rung.planned - rung.done for rung in self.rungs())
+        ahead = max(0.0, self._planned() - self._done()) + trials * TRIAL_OVERHEAD_SECONDS
         return ahead / max(1, self.search.max_parallel_trials)
 
     def _planned(self) -> float:
-        return sum(rung.trials * _effort(rung) for rung in self.search.rungs)
+        efforts = map(_effort, self.search.rungs)
+        return sum(rung.planned * effort for rung, effort in zip(self.rungs(), efforts, strict=True))
 
     def _done(self) -> float:
         done = 0.0
@@ -111,6 +136,10 @@ class SearchProgress:
             share = 1.0 if trial.state in _ENDED else trial.progress
             done += share * _effort(self.search.rungs[trial.rung])
         return done
+
+
+def _took_its_turn(trial: search_pb2.Trial) -> bool:
+    return trial.state in _ENDED and trial.state != search_pb2.TRIAL_STATE_PRUNED
 
 
 def _effort(rung: search_pb2.Rung) -> float:

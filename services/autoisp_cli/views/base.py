@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -11,6 +11,7 @@ from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_core.errors import AutoISPError
 
+from autoisp_cli.choice import Choice
 from autoisp_cli.tune.progress import SearchProgress
 
 STAGES = {
@@ -34,7 +35,7 @@ class View(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def plan(self, choices: Mapping[str, str]) -> None:
+    def plan(self, choices: Sequence[Choice]) -> None:
         """What will be done, every automatic choice included."""
 
     def stage(self, key: str, detail: str = "") -> None:

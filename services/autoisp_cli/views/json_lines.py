@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +15,8 @@ from autoisp.search.v1 import search_pb2
 from autoisp_core.errors import AutoISPError
 from google.protobuf.json_format import MessageToDict
 
+from autoisp_cli.choice import Choice
+from autoisp_cli.report.result import choice_dicts, trial_figures
 from autoisp_cli.tune.progress import SearchProgress
 
 _EVERY_SECONDS = 2.0
@@ -34,8 +37,8 @@ class JsonView:
     ) -> None:
         return None
 
-    def plan(self, choices: Mapping[str, str]) -> None:
-        self._write("plan", choices=dict(choices))
+    def plan(self, choices: Sequence[Choice]) -> None:
+        self._write("plan", choices=choice_dicts(choices))
 
     def stage(self, key: str, detail: str = "") -> None:
         self._write("stage", stage=key, detail=detail)
@@ -64,7 +67,10 @@ class JsonView:
                 done=progress.ended,
                 running=progress.count(search_pb2.TRIAL_STATE_RUNNING),
                 pruned=progress.count(search_pb2.TRIAL_STATE_PRUNED),
+                rungs=[asdict(rung) for rung in progress.rungs()],
                 best_psnr=progress.history[-1] if progress.history else None,
+                front=[trial_figures(trial) for trial in progress.front()],
+                strategy_figures=dict(progress.search.strategy_figures),
                 seconds_left=None if left is None else round(left, 1),
             )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,10 +12,20 @@ from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_core.errors import AutoISPError
 
+from autoisp_cli.choice import Choice
 from autoisp_cli.report.figures import duration
 from autoisp_cli.tune.progress import SearchProgress
 from autoisp_cli.views.base import STAGES
-from autoisp_cli.views.words import budget_text, cost_text, result_lines, trial_line
+from autoisp_cli.views.words import (
+    budget_text,
+    choice_lines,
+    cost_text,
+    figures_text,
+    front_text,
+    result_lines,
+    rungs_text,
+    trial_line,
+)
 
 _EVERY_SECONDS = 15.0
 
@@ -36,10 +46,9 @@ class LineView:
     ) -> None:
         return None
 
-    def plan(self, choices: Mapping[str, str]) -> None:
-        width = max(len(name) for name in choices)
-        for name, value in choices.items():
-            self._write(f"{name:<{width}}  {value}")
+    def plan(self, choices: Sequence[Choice]) -> None:
+        for line in choice_lines(choices):
+            self._write(line)
 
     def stage(self, key: str, detail: str = "") -> None:
         self._say(STAGES[key] + (f": {detail}" if detail else ""))
@@ -62,12 +71,15 @@ class LineView:
         ):
             self._last_summary = now
             left = progress.seconds_left()
-            running = progress.count(search_pb2.TRIAL_STATE_RUNNING)
             pruned = progress.count(search_pb2.TRIAL_STATE_PRUNED)
             self._say(
-                f"{progress.fraction:.0%} of the training, {progress.ended} trials done, {running} running, "
+                f"{progress.fraction:.0%} of the training, trials by rung {rungs_text(progress.rungs())}, "
                 f"{pruned} pruned" + (f", {duration(left)} left" if left is not None else "")
             )
+            if front := progress.front():
+                self._say(f"front: {front_text(front)}")
+            if figures := figures_text(progress.search.strategy_figures):
+                self._say(f"{progress.search.strategy}: {figures}")
 
     def evaluation(self, evaluation: evaluation_pb2.Evaluation) -> None:
         done = sum(c.state == evaluation_pb2.EVALUATION_STATE_SUCCEEDED for c in evaluation.clips)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,10 +19,20 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from autoisp_cli.choice import Choice
 from autoisp_cli.report.figures import duration, number
 from autoisp_cli.tune.progress import SearchProgress
 from autoisp_cli.views.base import STAGES
-from autoisp_cli.views.words import budget_text, cost_text, result_lines, spec_text
+from autoisp_cli.views.words import (
+    budget_text,
+    cost_text,
+    figures_text,
+    front_text,
+    objectives_text,
+    result_lines,
+    rungs_text,
+    spec_text,
+)
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _SPARK_WIDTH = 40
@@ -59,10 +69,11 @@ class LiveView:
         for line in self._last_words:
             self._console.print(line)
 
-    def plan(self, choices: Mapping[str, str]) -> None:
+    def plan(self, choices: Sequence[Choice]) -> None:
         table = Table.grid(padding=(0, 2))
-        for name, value in choices.items():
-            table.add_row(Text(name, style="dim"), value)
+        for choice in choices:
+            option = Text(choice.option, style="cyan")
+            table.add_row(Text(choice.name, style="dim"), choice.value, Text(choice.why, style="dim"), option)
         self._live.console.print(Padding(table, (1, 0, 1, 1)))
 
     def stage(self, key: str, detail: str = "") -> None:
@@ -132,19 +143,29 @@ class LiveView:
         ahead = f"{duration(left)} left" if left is not None else since
         line.add_row(bar, f"{progress.fraction:4.0%}", Text(ahead, style="dim"))
         yield line
-        rungs = len(progress.search.rungs)
-        counts = f"rung {min(progress.search.rung + 1, rungs)} of {rungs}, " if rungs else ""
-        counts += f"{progress.ended} trials done, {progress.count(search_pb2.TRIAL_STATE_RUNNING)} running"
+        counts = f"trials by rung {rungs_text(progress.rungs())}"
         if pruned := progress.count(search_pb2.TRIAL_STATE_PRUNED):
             counts += f", {pruned} over budget"
         yield Text(counts, style="dim")
+        search = progress.search
+        told = f"{search.strategy} for {objectives_text(search)}"
+        if figures := figures_text(search.strategy_figures):
+            told += f": {figures}"
+        yield Text(told, style="dim")
         if progress.history:
             yield Text.assemble(
                 (sparkline(progress.history), "cyan"), (f"  best {progress.history[-1]:.2f} dB", "bold")
             )
             yield self._best(progress)
+        if front := progress.front():
+            yield Text(f"◆ of the front: {front_text(front)}", style="dim")
 
     def _best(self, progress: SearchProgress) -> Table:
+        """The best trials; where a cost is an objective, those of the front: what it beats is no result."""
+        front = progress.front()
+        on_front = {trial.name for trial in front}
+        wants_front = len(progress.search.objectives) > 1 and front
+        shown = front[: -_SHOWN_TRIALS - 1 : -1] if wants_front else progress.best(_SHOWN_TRIALS)
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
         for column, justify in (("trial", "left"), ("PSNR", "right"), ("vs prototype", "right")):
             table.add_column(column, justify=justify)  # type: ignore[arg-type]
@@ -152,10 +173,10 @@ class LiveView:
             table.add_column(column, justify="right")
         table.add_column("network")
         baseline = progress.search.prototype_profile.quality.psnr_db
-        for trial in progress.best(_SHOWN_TRIALS):
+        for trial in shown:
             gain = trial.quality.psnr_db - baseline
             table.add_row(
-                trial.name.rsplit("/", 1)[-1],
+                trial.name.rsplit("/", 1)[-1] + (" ◆" if trial.name in on_front else ""),
                 f"{trial.quality.psnr_db:.2f}",
                 Text(f"{gain:+.2f} dB", style="green" if gain >= 0 else "yellow"),
                 number(trial.cost.macs_per_pixel),
