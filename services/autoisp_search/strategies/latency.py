@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections import Counter, deque
+from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
-from autoisp_core.spec import LayerType, Spec, cost
-
-Features = npt.NDArray[np.float64]
+from autoisp_core.spec import Cost, Layer, LayerType, Spec, cost
 
 _MACS_PER_SECOND = 48e9
 _BYTES_PER_SECOND = 14e9
@@ -36,48 +36,54 @@ class LatencyModel:
 
     def __init__(self) -> None:
         self._factors = deque((_PRIOR_FACTOR,), maxlen=_WINDOW)
+        self._factor = _PRIOR_FACTOR
         self._correction = _Correction()
 
     def predict(self, spec: Spec) -> float:
         """Seconds per output megapixel at one thread."""
-        return self._factor() * reference_seconds(spec) * math.exp(self._correction.of(_features(spec)))
+        priced = cost(spec)
+        correction = self._correction.of(_features(spec, priced))
+        return self._factor * _reference(spec, priced) * math.exp(correction)
 
     def measured(self, spec: Spec, seconds_per_megapixel: float) -> None:
         """Learn how fast this machine is."""
-        features, observed = _features(spec), seconds_per_megapixel / reference_seconds(spec)
+        priced = cost(spec)
+        features, observed = _features(spec, priced), seconds_per_megapixel / _reference(spec, priced)
         correction = self._correction.of(features)
         # What the factor does not know yet is no news of the features.
         if len(self._factors) > _SETTLED:
-            surprise = math.log(observed / self._factor()) - correction
+            surprise = math.log(observed / self._factor) - correction
             self._correction.learn(features, max(-_MOST_SURPRISE, min(_MOST_SURPRISE, surprise)))
         self._factors.append(observed / math.exp(correction))
-
-    def _factor(self) -> float:
-        factors = sorted(self._factors)
-        return factors[int(_QUANTILE * (len(factors) - 1))]
+        self._factor = sorted(self._factors)[int(_QUANTILE * (len(self._factors) - 1))]
 
 
 class _Correction:
     """Recursive least squares with small weights as its prior belief."""
 
     def __init__(self) -> None:
-        self._weights = np.zeros(_FEATURES)
+        self._weights = [0.0] * _FEATURES
         self._doubt = _PRIOR_VARIANCE * np.eye(_FEATURES)
 
-    def of(self, features: Features) -> float:
-        return float(self._weights @ features)
+    def of(self, features: Sequence[float]) -> float:
+        # Thousands of candidates are looked at for each that is tried: for so few terms, numpy takes longer.
+        return float(sum(map(operator.mul, self._weights, features)))
 
-    def learn(self, features: Features, surprise: float) -> None:
+    def learn(self, features: Sequence[float], surprise: float) -> None:
         """Take in by how much the logarithm of a measurement differed from what had been expected."""
-        gain = self._doubt @ features
-        certainty = _NOISE_VARIANCE + float(features @ gain)
-        self._weights += gain * (surprise / certainty)
+        values = np.array(features)
+        gain = self._doubt @ values
+        certainty = _NOISE_VARIANCE + float(values @ gain)
+        self._weights = [float(weight) for weight in self._weights + gain * (surprise / certainty)]
         self._doubt -= np.outer(gain, gain) / certainty
 
 
 def reference_seconds(spec: Spec) -> float:
     """Seconds per output megapixel on the machine that the constants are of."""
-    priced = cost(spec)
+    return _reference(spec, cost(spec))
+
+
+def _reference(spec: Spec, priced: Cost) -> float:
     head = spec.head_kernel**2 * spec.width * _COLOURS
     others = priced.macs_per_pixel - _CCM_MACS - head
     macs = others * _lanes(spec.width) + head * _lanes(_COLOURS * spec.packing**2)
@@ -105,11 +111,9 @@ _PRIOR_VARIANCE, _NOISE_VARIANCE, _MOST_SURPRISE = 0.05, 0.2**2, 0.3
 _SETTLED = 5
 
 
-def _features(spec: Spec) -> Features:
+def _features(spec: Spec, priced: Cost) -> tuple[float, ...]:
     """What a device may be better or worse at than the reference, in units of about one."""
-    layers, priced = spec.block[:-1], cost(spec)
-    kinds = Counter(layer.type for layer in layers)
-    values = [
+    return (
         spec.packing == 4,
         spec.packing == 8,
         spec.frames / 5,
@@ -121,8 +125,16 @@ def _features(spec: Spec) -> Features:
         math.log(spec.repeats),
         math.log(spec.width / _USUAL_WIDTH),
         spec.width % _LANES != 0,
-        sum(layer.kernel >= _WIDE_KERNEL for layer in layers) / len(layers),
         math.log(priced.macs_per_pixel / _USUAL_MACS),
-    ]
-    shares = [sum(kinds[kind] for kind in alike) / len(layers) for alike in _SHARES]
-    return np.array([*values, *shares], dtype=np.float64)
+        *_block_features(spec.block),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _block_features(block: tuple[Layer, ...]) -> tuple[float, ...]:
+    layers = block[:-1]
+    kinds = Counter(layer.type for layer in layers)
+    wide = sum(layer.kernel >= _WIDE_KERNEL for layer in layers)
+    return tuple(
+        count / len(layers) for count in (wide, *(sum(kinds[k] for k in alike) for alike in _SHARES))
+    )
