@@ -45,6 +45,9 @@ class ClassicalPrototype:
         """Itself: it carries nothing from frame to frame."""
         return self
 
+    def skip(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> None:
+        """Nothing to do: it remembers nothing."""
+
     def run(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> Array:
         """Develops the newest of three frames.
 

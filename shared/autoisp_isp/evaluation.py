@@ -27,6 +27,9 @@ class Stream(Protocol):
         """Raw (T, 4, h, w) whose newest frame comes next, gains (3,), ccm (3, 3), noise (2,) to that frame's
         sRGB (3, 2h, 2w) in [0, 1]."""
 
+    def skip(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> None:
+        """As `run`, where nobody wants the picture."""
+
 
 class Developer(Protocol):
     """Whatever turns noisy raw into pictures: a prototype or an exported network."""
@@ -123,10 +126,14 @@ def approach(
     past = clip.sample(index, developer.frames + earlier, noise)
     stream = developer.start()
     for frame in range(earlier):
-        develop(stream, past.window(frame, developer.frames))
+        stream.skip(*_arrays(past.window(frame, developer.frames)))
     return stream, past.window(earlier, developer.frames)
 
 
 def develop(stream: Stream, sample: RawSample) -> Array:
     """Runs one sample as a stream's next frame."""
-    return stream.run(sample.raw.numpy(), sample.gains.numpy(), sample.ccm.numpy(), sample.noise.numpy())
+    return stream.run(*_arrays(sample))
+
+
+def _arrays(sample: RawSample) -> tuple[Array, Array, Array, Array]:
+    return sample.raw.numpy(), sample.gains.numpy(), sample.ccm.numpy(), sample.noise.numpy()

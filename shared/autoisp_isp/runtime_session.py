@@ -12,8 +12,9 @@ import numpy.typing as npt
 import onnxruntime
 from autoisp_core.errors import InvalidArgumentError
 
-from autoisp_isp.contract import Contract, check_contract
+from autoisp_isp.contract import Contract, check_contract, parse_onnx
 from autoisp_isp.cost import grey_inputs
+from autoisp_isp.states import only_states
 
 Array = npt.NDArray[np.float32]
 
@@ -25,12 +26,20 @@ class OnnxNetwork:
         contract: what the graph takes.
         session: the graph in ONNX Runtime.
         threads: threads the session may use.
+        state_session: the part of the graph that makes its states, if it has any.
     """
 
-    def __init__(self, contract: Contract, session: onnxruntime.InferenceSession, threads: int) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        session: onnxruntime.InferenceSession,
+        threads: int,
+        state_session: onnxruntime.InferenceSession | None = None,
+    ) -> None:
         self.contract = contract
         self.threads = threads
         self._session = session
+        self._state_session = state_session
         self._outputs = ["srgb", *(state.output for state in contract.states)]
 
     def start(self) -> OnnxStream:
@@ -58,7 +67,7 @@ class OnnxNetwork:
         stream = self.start()
         if self.contract.recurrent:
             for end in range(self.contract.frames, len(raw)):
-                stream.run(raw[:end], gains, ccm, noise)
+                stream.skip(raw[:end], gains, ccm, noise)
         return stream.run(raw, gains, ccm, noise)
 
     def run_inputs(self, inputs: Mapping[str, Array]) -> Array:
@@ -76,8 +85,18 @@ class OnnxNetwork:
         """
         given = {name: np.ascontiguousarray(value, np.float32) for name, value in inputs.items()}
         srgb, *carried = self._session.run(self._outputs, given)
+        return srgb, self._next(carried)
+
+    def skip(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Gives what the next frame needs, without the picture."""
+        if self._state_session is None:
+            return {}
+        given = {name: np.ascontiguousarray(value, np.float32) for name, value in inputs.items()}
+        return self._next(self._state_session.run(self._outputs[1:], given))
+
+    def _next(self, carried: list[Array]) -> dict[str, Array]:
         names = (state.name for state in self.contract.states)
-        return srgb, dict(zip(names, carried, strict=True))
+        return dict(zip(names, carried, strict=True))
 
 
 class OnnxStream:
@@ -100,6 +119,15 @@ class OnnxStream:
         Raises:
             InvalidArgumentError: fewer frames than the graph takes, or another size than the frames before.
         """
+        batch, self._states = self._network.step(self._inputs(raw, gains, ccm, noise))
+        srgb: Array = np.clip(batch[0], 0.0, 1.0)
+        return srgb
+
+    def skip(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> None:
+        """Lets the stream see its next frame, as :meth:`run` does, where nobody wants the picture."""
+        self._states = self._network.skip(self._inputs(raw, gains, ccm, noise))
+
+    def _inputs(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> dict[str, Array]:
         contract = self._network.contract
         if raw.shape[0] < contract.frames:
             raise InvalidArgumentError(
@@ -115,10 +143,7 @@ class OnnxStream:
             self._states, self._size = contract.start(1, *size), size
         window = raw[-contract.frames :] if contract.stacked else raw[-1]
         values = {"raw": window, "gains": gains, "ccm": ccm, "noise": noise}
-        told = {name: values[name][None] for name in contract.inputs}
-        batch, self._states = self._network.step(told | self._states)
-        srgb: Array = np.clip(batch[0], 0.0, 1.0)
-        return srgb
+        return {name: values[name][None] for name in contract.inputs} | self._states
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +176,14 @@ def load_session(model: bytes, threads: int = 1, *, field: str = "model") -> Onn
         it.
     """
     contract = check_contract(model, field=field)
+    session = _session(model, threads, field)
+    if not contract.recurrent:
+        return OnnxNetwork(contract, session, threads)
+    states = only_states(parse_onnx(model, field=field)).SerializeToString()
+    return OnnxNetwork(contract, session, threads, _session(states, threads, field))
+
+
+def _session(model: bytes, threads: int, field: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -158,11 +191,10 @@ def load_session(model: bytes, threads: int = 1, *, field: str = "model") -> Onn
     # Idle threads that spin would take the core from whoever trains beside us.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own exceptions share no base class but this
         reason = " ".join(str(error).split())[:200]
         raise InvalidArgumentError(field, f"ONNX Runtime can't load the model: {reason}") from error
-    return OnnxNetwork(contract, session, threads)
 
 
 def measure_latency(network: OnnxNetwork, height: int, width: int, repeats: int = 5) -> Latency:

@@ -74,6 +74,29 @@ def read_states(inputs: Mapping[str, Any], outputs: Mapping[str, Any], *, field:
     return states
 
 
+def only_states(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The part of a graph that makes its states, for frames whose picture nobody wants.
+
+    ONNX Runtime computes a whole graph whatever outputs it is asked for.
+    """
+    part = onnx.ModelProto()
+    part.CopyFrom(model)
+    kept = [value for value in model.graph.output if is_state(value.name)]
+    wanted = {value.name for value in kept}
+    nodes = []
+    for node in reversed(model.graph.node):
+        if wanted.intersection(node.output):
+            nodes.append(node)
+            wanted.update(node.input)
+            # Graphs inside a node may use any value of the graph around them.
+            for inner in (attribute.g for attribute in node.attribute if attribute.HasField("g")):
+                wanted.update(name for each in inner.node for name in each.input)
+    del part.graph.output[:], part.graph.node[:]
+    part.graph.output.extend(kept)
+    part.graph.node.extend(reversed(nodes))
+    return part
+
+
 def _state(field: str, value: Any) -> State:
     tensor = value.type.tensor_type
     dimensions = list(tensor.shape.dim)

@@ -13,7 +13,7 @@ from autoisp_isp.crops import crops
 from autoisp_isp.evaluation import FrameResult, evaluate
 from autoisp_isp.prototype import OnnxPrototype, load_prototype
 from autoisp_isp.runtime_session import load_session, measure_latency
-from autoisp_isp.states import State
+from autoisp_isp.states import State, only_states
 from autoisp_isp.synthesis import RawClip
 from autoisp_testing.scenes import moving_scene
 from autoisp_worker.jobs import timing
@@ -143,6 +143,20 @@ def test_a_stream_starts_at_zero_and_carries_its_state() -> None:
     # A run by itself is the end of a stream of its frames.
     whole = np.concatenate([dark, bright, bright])
     assert network.run(whole, _GAINS, _CCM, _VARIANCES) == pytest.approx(0.35**0.5)
+
+
+def test_a_skipped_frame_leaves_the_same_state_without_the_picture() -> None:
+    model = onnx.load_model_from_string(averaging())
+    part = only_states(model)
+    assert [value.name for value in part.graph.output] == ["state_out", "state_valid_out"]
+    assert "Resize" not in {node.op_type for node in part.graph.node}
+    network = load_session(averaging())
+    seen, skipped = network.start(), network.start()
+    raws = np.random.default_rng(0).random((2, 1, 4, 6, 8)).astype(np.float32)
+    seen.run(raws[0], _GAINS, _CCM, _VARIANCES)
+    skipped.skip(raws[0], _GAINS, _CCM, _VARIANCES)
+    last = [stream.run(raws[1], _GAINS, _CCM, _VARIANCES) for stream in (seen, skipped)]
+    assert np.array_equal(*last)
 
 
 def test_a_stream_of_another_size_is_refused() -> None:
