@@ -1,5 +1,6 @@
 """The fixed demosaic and the predicted kernels."""
 
+import math
 from dataclasses import replace
 
 import onnx
@@ -17,24 +18,33 @@ from torch import Tensor
 PLAIN = Spec(Spec.code((1, 1, 3, 0, 0), (2, 7, 0, 0, 0)), 16)
 
 
-def test_the_demosaic_keeps_what_was_sampled() -> None:
-    picture = torch.rand(1, 3, 10, 12)
-    again = Demosaic()(mosaic_of(picture[0])[None])
-    for colour, rows, columns in ((0, 0, 0), (1, 0, 1), (1, 1, 0), (2, 1, 1)):
-        sampled = (0, colour, slice(rows, None, 2), slice(columns, None, 2))
-        assert torch.equal(again[sampled], picture[sampled])
+def test_the_demosaic_shifts_no_colour() -> None:
+    rows, columns = torch.linspace(0.1, 0.4, 10), torch.linspace(0.1, 0.5, 12)
+    ramp = (rows[:, None] + columns[None]) * torch.tensor([0.5, 1.0, 0.6])[:, None, None]
+    again = Demosaic()(mosaic_of(ramp)[None])[0]
+    inner = (slice(None), slice(2, -2), slice(2, -2))
+    assert torch.allclose(again[inner], ramp[inner], atol=1e-6)
 
 
-def test_the_demosaic_is_bilinear_between_and_flat_at_the_border() -> None:
+def test_the_demosaic_weighs_by_distance_and_repeats_the_border() -> None:
     planes = torch.rand(1, 4, 5, 6)
     red, green, blue = Demosaic()(planes)[0]
-    assert red[2, 3] == pytest.approx(float(planes[0, 0, 1, 1:3].mean()))
+    # Half way between two samples in a row, rows above and below being two pixels away.
+    near, far = 1.0, math.exp(-2.0)
+    pairs = planes[0, 0, 0:3, 1:3].mean(1) @ torch.tensor([far, near, far]) / (near + 2 * far)
+    assert red[2, 3] == pytest.approx(float(pairs))
     assert red[3, 3] == pytest.approx(float(planes[0, 0, 1:3, 1:3].mean()))
-    assert blue[2, 2] == pytest.approx(float(planes[0, 3, 0:2, 0:2].mean()))
-    around = [planes[0, 1, 1, 0], planes[0, 1, 1, 1], planes[0, 2, 0, 1], planes[0, 2, 1, 1]]
-    assert green[2, 2] == pytest.approx(float(torch.stack(around).mean()))
     assert blue[0, 0] == planes[0, 3, 0, 0]
-    assert red[9, 11] == planes[0, 0, 4, 5]
+    assert float(green.std()) < float(planes[0, 1:3].std())
+
+
+def test_the_demosaic_mixes_no_colours() -> None:
+    for colour, own in enumerate(((0,), (1, 2), (3,))):
+        planes = torch.zeros(1, 4, 3, 3)
+        planes[:, list(own)] = 1.0
+        developed = Demosaic()(planes)[0]
+        assert torch.allclose(developed[colour], torch.tensor(1.0))
+        assert float(developed.sum()) == pytest.approx(36)
 
 
 def test_a_flat_picture_stays_flat() -> None:

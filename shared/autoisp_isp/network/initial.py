@@ -14,6 +14,16 @@ from autoisp_isp.network.fixed import PLANE_TO_COLOUR
 _COLOURS = 3
 
 
+def carry_newest(stem: nn.Conv2d, packing: int) -> int:
+    """Lets the first channels of a stem pass the newest frame's planes on, in place.
+
+    Whatever corrects or filters a demosaic needs to see them. Arguments and result as of
+    :func:`start_as_demosaic`.
+    """
+    with torch.no_grad():
+        return len(_carry(stem, packing))
+
+
 def start_as_demosaic(stem: nn.Conv2d, head: nn.Conv2d, packing: int) -> int:
     """Sets the first channels of the stem and the head in place.
 
@@ -25,9 +35,8 @@ def start_as_demosaic(stem: nn.Conv2d, head: nn.Conv2d, packing: int) -> int:
     Returns:
         How many channels carry the newest frame.
     """
-    width = stem.out_channels
     with torch.no_grad():
-        sites = _carry(stem, packing, width)
+        sites = _carry(stem, packing)
         head.weight.zero_()
         for plane, weights in enumerate(_interpolation(sites, head.kernel_size[0], packing)):
             head.weight[plane, : len(sites)] = weights
@@ -40,11 +49,13 @@ Site = tuple[int, float, float]
 """Colour, row and column of what a channel carries, in output pixels from the cell's corner."""
 
 
-def _carry(stem: nn.Conv2d, packing: int, width: int) -> list[Site]:
+def _carry(stem: nn.Conv2d, packing: int) -> list[Site]:
     """One channel for each mosaic pixel of a cell of packing × packing; networks too thin for that carry the
     means of squares of each Bayer plane, as small as they can."""
     side = packing // 2
-    squares = next(count for count in range(side, 0, -1) if side % count == 0 and 4 * count**2 <= width)
+    squares = next(
+        count for count in range(side, 0, -1) if side % count == 0 and 4 * count**2 <= stem.out_channels
+    )
     square = side // squares
     sites: list[Site] = []
     first_tap, newest = _cell_corner(stem), stem.in_channels - len(PLANE_TO_COLOUR)

@@ -10,7 +10,7 @@ from autoisp_isp.network.block import Block
 from autoisp_isp.network.demosaic import Demosaic
 from autoisp_isp.network.fixed import develop, stabilise, stabiliser
 from autoisp_isp.network.fusion import Fusion
-from autoisp_isp.network.initial import start_as_demosaic
+from autoisp_isp.network.initial import carry_newest, start_as_demosaic
 from autoisp_isp.network.picture import TAPS, filtered, start_from_demosaic
 
 _BAYER_PLANES = 4
@@ -49,12 +49,13 @@ class PixelNetwork(nn.Module):
         self.demosaic = Demosaic() if spec.residual or spec.head else None
         if self.demosaic is None:
             carried = start_as_demosaic(self.stem, self.head, spec.packing)
-            if self.fusion is not None:
-                self.fusion.watch(carried)
         else:
+            carried = carry_newest(self.stem, spec.packing)
             start_from_demosaic(
                 self.head, spec.packing, kernels=bool(spec.head), residual=bool(spec.residual)
             )
+        if self.fusion is not None:
+            self.fusion.watch(carried)
 
     def forward(self, raw: Tensor, gains: Tensor, ccm: Tensor, noise: Tensor) -> Tensor:
         """Develops the newest frame.
