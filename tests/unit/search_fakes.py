@@ -234,7 +234,10 @@ class FakeWorker:
 def draft(**changes: object) -> SearchDraft:
     """A draft that is in order, but for ``changes``."""
     fine = SearchDraft(
-        dataset="datasets/d", prototype=Prototype(builtin="classical"), budget=Budget(reduction=100)
+        dataset="datasets/d",
+        prototype=Prototype(builtin="classical"),
+        budget=Budget(reduction=100),
+        strategy="evolution",  # learns, and takes no time
     )
     return replace(fine, **changes)  # type: ignore[arg-type]
 
@@ -246,6 +249,7 @@ def running_search(**changes: object) -> Search:
         prototype=Prototype(builtin="classical"),
         budget=Budget(reduction=100),
         model="models/s",
+        strategy="evolution",
     )
     settings = replace(settings, **changes)  # type: ignore[arg-type]
     search = Search("s", settings, artifact("manifest"), plan_of(settings), not settings.rungs, START)

@@ -31,6 +31,7 @@ from autoisp_search.domain import (
     TrialState,
 )
 from autoisp_search.usecases import watch
+from autoisp_search.usecases.drafts import SensorDraft
 from autoisp_search.usecases.results import SILENCE
 from search_fakes import COUNTED, FakeClock, FakeStore, FakeWorker, Service, artifact, draft, run_to_end
 
@@ -183,6 +184,9 @@ async def test_what_is_not_ours_is_left_alone(service: Service) -> None:
         replace(SUCCESS, onnx=None),
         replace(SUCCESS, cost=None),
         replace(SUCCESS, quality=Quality(float("nan"), 0.5)),
+        replace(SUCCESS, quality=Quality(float("inf"), 0.5)),
+        replace(SUCCESS, quality=Quality(28.0, float("nan"))),
+        replace(SUCCESS, cost=MeasuredCost(float("nan"), 1, 1, 0.01)),
     ],
 )
 async def test_a_success_without_figures_is_a_failure(
@@ -195,6 +199,7 @@ async def test_a_success_without_figures_is_a_failure(
     assert trial.state is TrialState.FAILED
     assert trial.failure
     assert trial.failure.reason == "NO_METRICS"
+    assert (await service.searches.get("s")).search.pareto_trials == ()
 
 
 @pytest.mark.parametrize(
@@ -344,3 +349,70 @@ async def test_a_service_that_dies_at_any_point_makes_the_same_search() -> None:
     assert len(expected) >= 4
     for seed in range(12):
         assert await history(seed) == expected
+
+
+async def test_what_was_learned_before_is_learned_again(service: Service, worker: FakeWorker) -> None:
+    await service.searches.create(draft(rungs=RUNGS), "earlier")
+    running = draft(rungs=RUNGS, warm_start=("searches/earlier",))
+    with pytest.raises(InvalidArgumentError) as caught:
+        await service.searches.create(running, "s")
+    assert caught.value.field == "search.warm_start[0]"
+    assert "PROFILING" in caught.value.message
+    await run_to_end(worker, service)
+    await service.searches.create(running, "s")
+    await run_to_end(worker, service)
+    earlier = {trial.spec_hash: trial for trial in await service.store.trials("earlier")}
+    first = await service.searches.trial("s", "r0-0001")
+    # The best of before is tried first, and trained anew: no weights are taken over.
+    assert first.spec_hash in earlier
+    assert first.onnx not in [trial.onnx for trial in earlier.values()]
+    assert not first.parent
+
+
+@pytest.mark.parametrize(
+    ("names", "changes", "error", "fix"),
+    [
+        (("searches/none",), {}, NotFoundError, "does not exist"),
+        (("searches/earlier", "searches/s"), {}, InvalidArgumentError, "itself"),
+        (
+            ("searches/earlier",),
+            {"sensor": SensorDraft(test_noise=(0.1, 0.1))},
+            InvalidArgumentError,
+            "sensor",
+        ),
+    ],
+)
+async def test_what_can_not_be_learned_from_is_named(
+    service: Service,
+    worker: FakeWorker,
+    names: tuple[str, ...],
+    changes: dict[str, object],
+    error: type[InvalidArgumentError | NotFoundError],
+    fix: str,
+) -> None:
+    await service.searches.create(draft(rungs=RUNGS), "earlier")
+    await run_to_end(worker, service)
+    with pytest.raises(error) as caught:
+        await service.searches.create(draft(rungs=RUNGS, warm_start=names, **changes), "s")
+    assert caught.value.metadata["field"] == f"search.warm_start[{len(names) - 1}]"
+    assert fix in caught.value.message
+
+
+async def test_memory_is_given_back(service: Service, worker: FakeWorker) -> None:
+    await service.searches.create(draft(rungs=RUNGS), "ends")
+    await service.searches.create(draft(rungs=RUNGS), "cancelled")
+    await worker.step(service)
+    await worker.step(service)
+    assert len(service.live) == 2
+    await service.searches.cancel("cancelled")
+    await run_to_end(worker, service)
+    assert len(service.live) == 0
+
+
+async def test_a_failure_without_a_cause_gets_one(service: Service, worker: FakeWorker) -> None:
+    await service.searches.create(draft(rungs=RUNGS), "s")
+    await worker.step(service)
+    await service.results.completed("s", "r0-0001", TrialResult(TrialState.FAILED))
+    trial = await service.searches.trial("s", "r0-0001")
+    assert trial.failure
+    assert trial.failure.reason == "UNKNOWN"

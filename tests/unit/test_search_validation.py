@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from autoisp_core.errors import InvalidArgumentError, NotFoundError
 from autoisp_core.spec import SearchSpace, cost
-from autoisp_search.domain import Budget, Prototype, Rung
+from autoisp_search.domain import Budget, Objective, Prototype, Rung
 from autoisp_search.domain.dataset import DatasetInfo
 from autoisp_search.usecases.drafts import SensorDraft, SpaceDraft
 from autoisp_search.usecases.validation import validated
@@ -30,6 +30,15 @@ WRONG = [
     ({"budget": Budget(macs_per_pixel=-3.0)}, "search.budget.macs_per_pixel", "above 0"),
     ({"budget": Budget(macs_per_pixel=10.0)}, "search.budget.macs_per_pixel", "cheapest"),
     ({"strategy": "luck"}, "search.strategy", "evolution"),
+    ({"objectives": ("beauty",)}, "search.objectives[0]", "quality"),
+    ({"objectives": ("quality", "macs", "quality")}, "search.objectives[2]", "twice"),
+    ({"objectives": ("macs", "latency")}, "search.objectives", "add quality"),
+    ({"max_trials": -1}, "search.max_trials", "1 to"),
+    ({"max_trials": 1_000_000}, "search.max_trials", "1 to"),
+    ({"max_trials": 5, "rungs": (Rung(6, steps=1),)}, "search.max_trials", "search.rungs"),
+    ({"warm_start": ("datasets/d",)}, "search.warm_start[0]", "searches/"),
+    ({"warm_start": ("searches/a", "searches/b", "searches/a")}, "search.warm_start[2]", "twice"),
+    ({"warm_start": tuple(f"searches/s{n}" for n in range(21))}, "search.warm_start", "at most 20"),
     ({"seed": -1}, "search.seed", "0 or more"),
     ({"model": "models/No Good"}, "search.model", "models/"),
     ({"display_name": "x" * 201}, "search.display_name", "200"),
@@ -54,6 +63,10 @@ WRONG = [
     ({"space": SpaceDraft(widths=(100_000,))}, "search.space.widths", "1024"),
     ({"space": SpaceDraft(packings=(3,))}, "search.space.packings", "2, 4"),
     ({"space": SpaceDraft(frames=(2,))}, "search.space.frames", "1, 3, 5"),
+    ({"space": SpaceDraft(stem_kernels=(2,))}, "search.space.stem_kernels", "1, 3"),
+    ({"space": SpaceDraft(recurrent=(2,))}, "search.space.recurrent", "0, 1"),
+    ({"space": SpaceDraft(residual=(-1,))}, "search.space.residual", "0, 1"),
+    ({"space": SpaceDraft(heads=(0, 9))}, "search.space.heads", "0, 1"),
     ({"sensor": SensorDraft(builtin="eye")}, "search.sensor.builtin", "phone"),
     ({"sensor": SensorDraft(toml="name = 3")}, "search.sensor.toml", "sensor.name"),
     ({"sensor": SensorDraft(toml="name = 'a'\ncolour = 1")}, "search.sensor.toml", "sensor.colour"),
@@ -104,9 +117,11 @@ async def test_windows_longer_than_any_clip_are_not_searched() -> None:
 
 
 async def test_defaults_are_filled_in() -> None:
-    settings, dataset = await validated(draft(), "mine", DATASETS)
+    settings, dataset = await validated(draft(strategy=""), "mine", DATASETS)
     assert settings.model == "models/mine"
-    assert settings.strategy == "evolution"
+    assert settings.strategy == "predictor"
+    assert settings.objectives == (Objective.QUALITY,)
+    assert (settings.max_trials, settings.warm_start) == (None, ())
     assert settings.sensor.builtin == "phone"
     assert (settings.max_parallel_trials, settings.max_duration_seconds) == (2, 300.0)
     assert (settings.validation_frames_per_clip, settings.test_frames_per_clip) == (8, 24)
@@ -124,3 +139,18 @@ async def test_an_absolute_budget_is_checked_against_the_space_that_was_asked_fo
         draft(space=space, budget=Budget(macs_per_pixel=cheapest + 1)), "s", DATASETS
     )
     assert settings.space.widths == (64,)
+
+
+async def test_objectives_mean_the_same_in_any_order() -> None:
+    settings, _ = await validated(draft(objectives=("latency", "quality")), "s", DATASETS)
+    assert settings.objectives == (Objective.QUALITY, Objective.LATENCY)
+
+
+async def test_a_number_of_trials_takes_the_place_of_the_clock() -> None:
+    settings, _ = await validated(draft(max_trials=9), "s", DATASETS)
+    assert (settings.max_trials, settings.max_duration_seconds) == (9, None)
+    both, _ = await validated(draft(max_trials=9, max_duration_seconds=60.0), "s", DATASETS)
+    assert (both.max_trials, both.max_duration_seconds) == (9, 60.0)
+    # What a search shows of itself may be asked for again.
+    again, _ = await validated(draft(max_trials=9, rungs=(Rung(9, seconds=12.0),)), "s", DATASETS)
+    assert again.rungs == (Rung(9, seconds=12.0),)

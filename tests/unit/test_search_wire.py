@@ -7,10 +7,12 @@ from autoisp.events.v1 import commands_pb2, events_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.sensor import Noise
+from autoisp_core.spec import SearchSpace
 from autoisp_search.domain import (
     Budget,
     Failure,
     MeasuredCost,
+    Objective,
     ProfilePrototype,
     Prototype,
     Quality,
@@ -42,6 +44,10 @@ SEARCH = replace(
         max_duration_seconds=61.5,
         test_frames_per_clip=0,
         seed=3,
+        objectives=(Objective.QUALITY, Objective.LATENCY),
+        max_trials=4,
+        warm_start=("earlier",),
+        space=SearchSpace(recurrent=(0, 1), residual=(1,), heads=(0, 1), stem_kernels=(3,)),
     ),
     state=SearchState.SUCCEEDED,
     best_trial="r1-0001",
@@ -49,6 +55,7 @@ SEARCH = replace(
     rung=1,
     revision=9,
     end_time=START,
+    strategy_figures={"latency_error_percent": 4.5},
 )
 TRIAL = Trial(
     "s",
@@ -59,7 +66,7 @@ TRIAL = Trial(
     START,
     parent="r0-0002",
     state=TrialState.SUCCEEDED,
-    cost=MeasuredCost(1.0, 2, 3, 4.0),
+    cost=MeasuredCost(1.0, 2, 3, 4.0, 5.0),
     quality=Quality(28.0, 0.9),
     onnx=artifact("onnx"),
     checkpoint=artifact("checkpoint"),
@@ -78,7 +85,10 @@ def test_a_search_reads_back_as_the_draft_that_would_make_it_again() -> None:
     assert draft.test_frames_per_clip == 0
     assert draft.sensor.toml == SENSOR.toml
     assert draft.sensor.test_noise == (0.01, 0.0005)
-    assert draft.space.widths == settings.space.widths
+    assert draft.objectives == ("quality", "latency")
+    assert (draft.max_trials, draft.warm_start) == (4, ("searches/earlier",))
+    for name in ("widths", "recurrent", "residual", "heads", "stem_kernels", "head_kernels"):
+        assert getattr(draft.space, name) == getattr(settings.space, name)
     assert draft.fingerprint() == draft_from(search_to(SEARCH)).fingerprint()
 
 
@@ -89,6 +99,7 @@ def test_outputs_of_a_search() -> None:
     assert list(message.pareto_trials) == ["searches/s/trials/r0-0002", "searches/s/trials/r1-0001"]
     assert (message.rung, message.etag, message.trial_counts.planned) == (1, "9", 5)
     assert message.macs_per_pixel_limit == 700
+    assert dict(message.strategy_figures) == {"latency_error_percent": 4.5}
     assert not message.HasField("seconds_per_megapixel_limit")
     failed = search_to(replace(SEARCH, failure=Failure("X", "why"), best_trial=""))
     assert (failed.failure.reason, failed.best_trial) == ("X", "")

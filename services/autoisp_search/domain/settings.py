@@ -75,7 +75,7 @@ class SearchSettings:
     model: str
     display_name: str = ""
     sensor: Sensor = Sensor(builtin="phone")
-    strategy: str = "evolution"
+    strategy: str = "predictor"
     objectives: tuple[Objective, ...] = (Objective.QUALITY,)
     seed: int = 0
     rungs: tuple[Rung, ...] = ()

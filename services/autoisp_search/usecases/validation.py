@@ -35,6 +35,7 @@ MAX_RUNGS = 10
 MAX_TRIALS_PER_RUNG = 20_000
 MAX_WARM_STARTS = 20
 DEFAULT_DURATION_SECONDS = 300.0
+DEFAULT_STRATEGY = "predictor"
 MAX_DURATION_SECONDS = 30 * 86_400.0
 MIN_DURATION_SECONDS = 5.0
 MAX_FRAMES_PER_CLIP = 100_000
@@ -82,7 +83,7 @@ def _settings(draft: SearchDraft, search_id: str) -> SearchSettings:
         MODEL.parse(draft.model, "search.model")
     if len(draft.display_name) > 200:
         raise _Invalid("search.display_name", "search.display_name may have at most 200 characters")
-    strategy = draft.strategy or "evolution"
+    strategy = draft.strategy or DEFAULT_STRATEGY
     check_strategy(strategy)
     if draft.seed < 0:
         raise _Invalid("search.seed", f"search.seed is {draft.seed}; give 0 or more")
