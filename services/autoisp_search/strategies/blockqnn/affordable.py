@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from autoisp_core.spec import Spec
+from autoisp_core.spec import Spec, cost
 
 from autoisp_search.strategies.blockqnn.decisions import Action, Decisions, is_terminal
 from autoisp_search.strategies.budgets import Budget
@@ -22,33 +22,34 @@ class Affordable:
     def __init__(self, budget: Budget, decisions: Decisions) -> None:
         self._budget = budget
         self._decisions = decisions
-        self._cheapest = budget.space.cheapest()
-        self._least: dict[tuple[Action, ...], float] = {}
+        self._block = [layer.as_tuple() for layer in budget.space.cheapest().block]
+        self._cheapest: dict[tuple[Action, ...], Spec | None] = {}
 
     def __call__(self, before: Sequence[Action], action: Action, share: float) -> bool:
         """Whether ``action`` may follow ``before`` if that share of the budget is to be kept."""
         if is_terminal(action):
             return True  # judged at the layer before
         if isinstance(action[0], str):
-            # Measurements change what all networks take by one factor, so ratios to the cheapest stay.
-            return self._ratio((*before, action)) * self._budget.share(self._cheapest) <= share
+            cheapest = self._with((*before, action))
+            return cheapest is not None and self._budget.share(cheapest) <= share
         return self._budget.share(self._decisions.spec((*before, action))) <= share
 
-    def _ratio(self, numbers: tuple[Action, ...]) -> float:
-        """What the cheapest network with these numbers costs, in units of the cheapest of all."""
-        known = self._least.get(numbers)
-        if known is None:
+    def _with(self, numbers: tuple[Action, ...]) -> Spec | None:
+        """The network of the fewest MAC with these numbers; None if the space has none.
+
+        It stays the same however fast the budget learns networks to be, so it is found once.
+        """
+        if numbers not in self._cheapest:
             further = self._decisions.after(numbers[-1])
             if isinstance(further[0][0], str):
-                known = min(self._ratio((*numbers, action)) for action in further)
+                found = [self._with((*numbers, action)) for action in further]
             else:
-                known = self._closed(numbers)
-            self._least[numbers] = known
-        return known
+                spec = self._decisions.spec((*numbers, *self._block))
+                found = [spec if self._budget.space.contains(spec) else None]
+            specs = [spec for spec in found if spec is not None]
+            self._cheapest[numbers] = min(specs, key=_macs, default=None)
+        return self._cheapest[numbers]
 
-    def _closed(self, numbers: tuple[Action, ...]) -> float:
-        block: list[Action] = [layer.as_tuple() for layer in self._cheapest.block]
-        spec: Spec = self._decisions.spec((*numbers, *block))
-        if not self._budget.space.contains(spec):
-            return float("inf")
-        return self._budget.share(spec) / self._budget.share(self._cheapest)
+
+def _macs(spec: Spec) -> float:
+    return cost(spec).macs_per_pixel

@@ -52,7 +52,6 @@ class OptunaStrategy:
         self._parameters = SpecParameters(task.budget.space)
         self._study = optuna.create_study(directions=["minimize"] * len(task.objectives))
         self._numbers: dict[str, int] = {}
-        self._refused = 0
         for spec, result in task.prior:
             self._learn_prior(spec, result)
 
@@ -69,7 +68,6 @@ class OptunaStrategy:
             self._study.tell(trial, state=TrialState.FAIL if spec is None else TrialState.PRUNED)
         if spec is None:
             raise SpaceExhaustedError
-        self._refused += len(refused)
         return spec
 
     def tell(self, spec: Spec, result: TrialOutcome) -> None:
@@ -96,8 +94,8 @@ class OptunaStrategy:
             self._enter(spec)
 
     def figures(self) -> Mapping[str, float]:
-        """How many of the sampler's proposals could not be trained."""
-        return {"refused_proposals": float(self._refused)}
+        """See :meth:`Strategy.figures`: nothing."""
+        return {}
 
     @property
     def _objectives(self) -> int:
