@@ -8,7 +8,7 @@ from typing import Any
 from autoisp_cli.report.svg import Scale, axes, element, padded, text
 
 WIDTH, HEIGHT = 900.0, 460.0
-_LABELS = 150.0
+_LABELS = 175.0
 _LINE = 15.0
 _FIRST = 5
 """The curves begin here: of the first few trials there is nothing to tell."""

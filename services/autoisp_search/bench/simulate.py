@@ -31,7 +31,7 @@ class Run:
         spent: trainings until each network, in whole ones; 1, 2, 3, … where all are whole.
         rows: the networks.
         figures: what the strategy said of itself at the end.
-        strategy_seconds: time that the strategy itself took in all.
+        strategy_seconds: processor time that the strategy itself took in all.
     """
 
     spent: tuple[float, ...]
@@ -61,22 +61,22 @@ def run(table: Table, strategy: str, seed: int, trials: int, *, halving: bool = 
 
 
 class _Timed:
-    """A strategy with a watch, told what the table says."""
+    """A strategy with a watch of its processor time."""
 
     def __init__(self, strategy: Strategy) -> None:
         self._strategy = strategy
         self.seconds = 0.0
 
     def ask(self, ordinal: int) -> Spec:
-        begun = time.perf_counter()
+        begun = time.process_time()
         spec = self._strategy.ask(ordinal)
-        self.seconds += time.perf_counter() - begun
+        self.seconds += time.process_time() - begun
         return spec
 
     def told(self, row: Row, outcome: TrialOutcome) -> None:
-        begun = time.perf_counter()
+        begun = time.process_time()
         self._strategy.tell(row.spec, outcome)
-        self.seconds += time.perf_counter() - begun
+        self.seconds += time.process_time() - begun
 
 
 def _whole(table: Table, strategy: _Timed, trials: int) -> Replay:

@@ -32,11 +32,11 @@ Array = npt.NDArray[np.float64]
 
 _LEAST_WARM_UP, _MOST_WARM_UP, _WARM_UP_SHARE = 4, 10, 0.1
 _SPREAD_OUT_OF = 24
-"""Draws of which the warm-up takes the one that is most unlike all before."""
+"""Candidates of which the warm-up takes the one that is most unlike all before."""
 
-_SCALED_BY = 128
-_DRAWS, _CHILDREN, _PARENTS = 24, 136, 16
-"""Candidates in a large space: anywhere, and near the best."""
+_SCALED_BY = 64
+_DRAWS, _CHILDREN, _PARENTS = 8, 72, 16
+"""Candidates in a large space: anywhere, and near the best. A draw takes as long as five changes."""
 
 _MOST_PREDICTED, _MOST_TIMED = 1_500, 300
 """Candidates in a small space; fewer where the time of each is predicted too."""

@@ -13,7 +13,7 @@ from autoisp_search.strategies.predictor_features import PARTS, Vector
 
 Array = npt.NDArray[np.float64]
 
-KEPT = 320
+KEPT = 256
 """Results that are learned from at most: half are the best so far, half the newest."""
 
 _SLACK = 64
