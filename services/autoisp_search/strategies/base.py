@@ -108,9 +108,10 @@ class BudgetedStrategy(ABC):
     def __init__(self, task: Task) -> None:
         self.task = task
         self.budget = task.budget
-        self._anchors = min(_MOST_ANCHORS, max(min(2, task.planned), round(task.planned / 4)))
+        most = len(_FRONT_SHARES) if task.front else _MOST_ANCHORS
+        self._anchors = min(most, max(min(2, task.planned), round(task.planned / 4)))
         self._asked: set[str] = set()
-        self._plain = self._plain_asked = 0
+        self._plain = 0
         self._proven = _proven(task, self._anchors)
 
     def ask(self, ordinal: int) -> Spec:
@@ -118,7 +119,7 @@ class BudgetedStrategy(ABC):
         # Seeded by the ordinal: what a restarted service draws does not depend on what was drawn before.
         rng = random.Random(f"{self.task.seed}:{ordinal}")
         # A stack over the budget is worth nothing as an anchor: the next best takes its place.
-        anchors_due = self._plain < self._anchors and self._plain_asked < _MOST_TRIES * self._anchors
+        anchors_due = self._plain < self._anchors and len(self._asked) < _MOST_TRIES * self._anchors
         for spec in (*self._proven, *(self.openers() if anchors_due else ())):
             if self._accept(spec, ordinal):
                 return spec
@@ -143,7 +144,6 @@ class BudgetedStrategy(ABC):
         """See :meth:`Strategy.replay`."""
         self._asked.add(spec_hash)
         self._plain += _is_plain(spec)
-        self._plain_asked += _is_plain(spec)
 
     def figures(self) -> Mapping[str, float]:
         """See :meth:`Strategy.figures`; nothing unless a subclass knows something."""
