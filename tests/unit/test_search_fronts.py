@@ -1,4 +1,4 @@
-"""Searches with more objectives than one: who goes up, what is kept; neither depends on the order of reading."""
+"""Searches with more objectives than one: who goes up and what is kept, in whatever order it is read."""
 
 import random
 from dataclasses import replace
