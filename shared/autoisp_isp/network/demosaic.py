@@ -2,9 +2,9 @@
 
 On stabilised planes, where noise is equally strong everywhere: each output pixel is a mean of the samples of
 its colour at most two pixels away, near ones counting most. Soft rather than bilinear, since the base of a
-denoiser had better not be the noise: after a short training that is worth 1.3 dB to thin networks of packing 4
-and 1.6 dB to those of 8. 36 MAC per output pixel; nothing is learned. Beyond the border the picture goes on as
-at it.
+denoiser had better not be the noise: after a short training that is worth 1.3 dB to thin networks of
+packing 4 and 1.6 dB to those of 8. 36 MAC per output pixel; nothing is learned. Beyond the border the
+picture goes on as at it.
 """
 
 from __future__ import annotations
