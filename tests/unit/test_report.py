@@ -17,7 +17,7 @@ from autoisp_cli.report.figures import duration, number
 from autoisp_cli.report.page import render
 from autoisp_cli.report.result import result
 from autoisp_cli.report.snippet import snippet
-from autoisp_cli.report.svg import Scale
+from autoisp_cli.report.svg import Scale, floor
 from autoisp_cli.views.words import result_lines
 from autoisp_core.errors import ResourceExhaustedError
 from autoisp_core.spec import Spec, anchor_specs
@@ -301,3 +301,17 @@ def test_ticks_lie_within_their_scale():
         ticks = scale.ticks()
         assert 2 <= len(ticks) <= 12
         assert all(-1e-6 <= scale(tick) <= 100 + 1e-6 for tick in ticks)
+
+
+def test_one_network_far_below_does_not_squeeze_the_others():
+    outcome = make_outcome()
+    bad = outcome.trials[6]
+    bad.quality.psnr_db = 4.1
+    (axis,) = charts.cost_axes(outcome.search)
+    for chart in (charts.pareto(outcome, axis), discovery.draw(outcome)):
+        ticks = re.findall(r'class="tick" text-anchor="end">([\d.]+)<', chart)
+        assert min(map(float, ticks)) > 15
+        assert chart.count("↓ 4.1") == 1
+        assert "4.10 dB" in chart  # in the dot's title
+    assert floor([4.1, 4.1, 25.9, 26.5, 26.6, 27.7, 29.0]) == pytest.approx(26.5 - 3 * 2.5)
+    assert floor([25.0, 25.0]) == 25.0

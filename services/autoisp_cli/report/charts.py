@@ -10,7 +10,7 @@ from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.search.v1 import search_pb2
 
 from autoisp_cli.report.outcome import MODEL, PROTOTYPE, Outcome, macs, subject
-from autoisp_cli.report.svg import Scale, axes, element, padded, picture, text
+from autoisp_cli.report.svg import Scale, axes, element, fallen, floor, padded, picture, text
 
 WIDTH, HEIGHT = 860.0, 420.0
 _BUDGET_LABEL_WIDTH = 110.0
@@ -41,6 +41,8 @@ def cost_axes(search: search_pb2.Search) -> list[Axis]:
 def pareto(outcome: Outcome, axis: Axis) -> str:
     """Validation quality against a cost, one dot per trial; empty text if no trial was trained.
 
+    A network far below all others stands at the bottom, with its figure.
+
     The prototype is a horizontal line, the budget a vertical one; over-budget trials are ticks at the bottom.
     """
     points = [
@@ -57,9 +59,10 @@ def pareto(outcome: Outcome, axis: Axis) -> str:
     ]
     baseline = outcome.search.prototype_profile.quality.psnr_db
     heights = [trial.quality.psnr_db for _, trial in points] + ([baseline] if baseline > 0 else [])
+    low = floor(heights)
     costs = [cost for cost, _ in points] + pruned + ([axis.limit] if axis.limit else [])
     x = Scale(*padded(costs, log=True, share=0.05), 64, WIDTH - 20, log=True)
-    y = Scale(*padded(heights, share=0.1), HEIGHT - 56, 18)
+    y = Scale(*padded([max(low, height) for height in heights], share=0.1), HEIGHT - 56, 18)
     parts = [axes(x, y, axis.label, "PSNR on validation frames, dB", short)]
     if axis.limit:
         parts += _budget(x, y, axis.limit)
@@ -67,14 +70,20 @@ def pareto(outcome: Outcome, axis: Axis) -> str:
         at = y(baseline)
         parts.append(element("line", x1=x.start, x2=x.end, y1=at, y2=at, class_="prototype"))
         label = f"prototype {baseline:.2f} dB"
-        parts.append(text(x.start + 8, at - 7, label, class_="note prototype-text"))
+        chosen = next((x(cost) for cost, trial in points if trial.name == outcome.search.best_trial), WIDTH)
+        # At the other end than the chosen network's own label.
+        place, side = (x.end - 8, "end") if chosen < WIDTH * 0.45 else (x.start + 8, "start")
+        parts.append(text(place, at - 7, label, class_="note prototype-text", text_anchor=side))
     for cost in pruned:
         mark = element("title", "over budget: refused before training")
         parts.append(
             element("line", mark, x1=x(cost), x2=x(cost), y1=y.start - 12, y2=y.start, class_="pruned")
         )
-    parts.append(_front(_longest(points), x, y))
-    parts += [_dot(outcome, trial, x(cost), y(trial.quality.psnr_db), cost) for cost, trial in points]
+    parts.append(_front([point for point in _longest(points) if point[1] >= low], x, y))
+    for cost, trial in points:
+        psnr = trial.quality.psnr_db
+        parts.append(_dot(outcome, trial, x(cost), y(max(low, psnr)), cost))
+        parts.append(fallen(psnr, low, x(cost), y(low)))
     return picture(WIDTH, HEIGHT, "Quality against cost of all trials", *parts)
 
 

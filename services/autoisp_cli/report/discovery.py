@@ -9,7 +9,7 @@ from autoisp.search.v1 import search_pb2
 from autoisp_core.spec import RESIDUAL_PAIR, RESIDUAL_SINGLE, Spec, SpecError
 
 from autoisp_cli.report.outcome import Outcome
-from autoisp_cli.report.svg import Scale, axes, element, padded, picture, text
+from autoisp_cli.report.svg import Scale, axes, element, fallen, floor, padded, picture, text
 
 WIDTH, HEIGHT = 860.0, 330.0
 _FEWEST = 2
@@ -50,16 +50,20 @@ def draw(outcome: Outcome) -> str:
     heights = [trial.quality.psnr_db for trial in trials]
     baseline = outcome.search.prototype_profile.quality.psnr_db
     known = heights + ([baseline] if baseline > 0 else [])
+    low = floor(known)
     x = Scale(0.5, len(trials) + 0.5, 64, WIDTH - 20)
-    y = Scale(*padded(known, share=0.1), HEIGHT - 56, 18)
+    y = Scale(*padded([max(low, height) for height in known], share=0.1), HEIGHT - 56, 18)
     parts = [axes(x, y, "trial, in the order of their ends", "PSNR on validation frames, dB", _whole)]
     if baseline > 0:
         at = y(baseline)
         parts.append(element("line", x1=x.start, x2=x.end, y1=at, y2=at, class_="prototype"))
         label = f"prototype {baseline:.2f} dB"
         parts.append(text(x.start + 8, at - 7, label, class_="note prototype-text"))
-    parts.append(_best_so_far(heights, x, y))
-    parts += [_mark(trial, x(number), y(trial.quality.psnr_db)) for number, trial in enumerate(trials, 1)]
+    parts.append(_best_so_far([max(low, height) for height in heights], x, y))
+    for number, trial in enumerate(trials, 1):
+        psnr = trial.quality.psnr_db
+        parts.append(_mark(trial, x(number), y(max(low, psnr))))
+        parts.append(fallen(psnr, low, x(number), y(low)))
     return picture(WIDTH, HEIGHT, "Best quality so far, trial by trial", *parts)
 
 

@@ -20,7 +20,7 @@ def sentences(outcome: Outcome) -> list[str]:
         )
     if (error := figures.pop("latency_error_percent", None)) is not None:
         told.append(
-            f"Their time was predicted before it was measured; the prediction was off by {error:.0f} % "
+            f"The time of each network was predicted before it was measured; the prediction was off by {error:.0f} % "
             "(median)."
         )
     told += [

@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+_FAR = 3
+"""Times the distance from the middle value to the highest."""
+
 
 def element(tag: str, *children: str, **attributes: object) -> str:
     """One element; a trailing underscore in a name is dropped (``class_``), others become hyphens."""
@@ -67,6 +70,18 @@ def padded(values: Sequence[float], *, log: bool = False, share: float = 0.06) -
         return low / factor, high * factor
     air = (high - low) * share or 0.05 * abs(high) or 1.0
     return low - air, high + air
+
+
+def floor(values: Sequence[float]) -> float:
+    """Where an axis may begin: values far below the others are not worth squeezing those for."""
+    ordered = sorted(values)
+    middle, high = ordered[len(ordered) // 2], ordered[-1]
+    return max(ordered[0], middle - _FAR * (high - middle)) if high > middle else ordered[0]
+
+
+def fallen(value: float, low: float, x: float, y: float) -> str:
+    """The figure of a value below the axis, beside its mark at ``low``; empty text for any other."""
+    return text(x + 8, y + 4, f"↓ {value:.1f}", class_="tick") if value < low else ""
 
 
 def axes(x: Scale, y: Scale, x_label: str, y_label: str, tick: Callable[[float], str]) -> str:

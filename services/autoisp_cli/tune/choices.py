@@ -8,6 +8,7 @@ from autoisp.ingest.v1 import ingest_pb2
 from autoisp.search.v1 import search_pb2
 
 from autoisp_cli.choice import Choice
+from autoisp_cli.local import default_workers
 from autoisp_cli.report.figures import number
 from autoisp_cli.tune import plan_words, splits
 from autoisp_cli.tune.options import TuneOptions
@@ -60,7 +61,8 @@ def _search(options: TuneOptions, search: search_pb2.Search, *, local: bool) -> 
     yield from plan_words.choices(options, search)
     at_once = str(search.max_parallel_trials)
     if local:
-        yield Choice("Workers", at_once, "as many as there are here", "--workers")
+        why = "one for each core" if search.max_parallel_trials == default_workers() else ""
+        yield Choice("Workers", at_once, why, "--workers")
     else:
         yield Choice("Trials at once", at_once, "a server's workers can't be counted from here", "--workers")
     why = f"from {options.space}" if options.space else "the default"
