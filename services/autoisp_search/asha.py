@@ -6,7 +6,7 @@ Tuning", MLSys 2020. With more objectives than one, trials go up by non-dominate
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -207,12 +207,13 @@ def _with_results(search: Search, board: Board, strategy: Strategy) -> Search:
         rung=reached,
         rungs=rungs,
         pareto_trials=board.front.trial_ids(),
-        strategy_figures=dict(_figures(board, strategy)),
+        strategy_figures=_figures(board, strategy),
     )
 
 
-def _figures(board: Board, strategy: Strategy) -> Mapping[str, float]:
-    figures = dict(strategy.figures())
+def _figures(board: Board, strategy: Strategy) -> dict[str, float]:
+    # What a strategy can't tell yet is left out: JSON has no word for it.
+    figures = {name: value for name, value in strategy.figures().items() if math.isfinite(value)}
     if (error := board.latency_error_percent()) is not None:
         figures["latency_error_percent"] = error
     return figures

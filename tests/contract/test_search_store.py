@@ -20,6 +20,7 @@ from autoisp_search.domain import (
     Budget,
     Failure,
     MeasuredCost,
+    Objective,
     ProfilePrototype,
     Prototype,
     PrototypeProfile,
@@ -46,6 +47,10 @@ SETTINGS = SearchSettings(
     sensor=Sensor(toml="name = 'ä'", test_noise=Noise(0.01, 0.0005)),
     rungs=(Rung(4, seconds=0.1), Rung(2, steps=3)),
     seed=2**62,
+    objectives=(Objective.QUALITY, Objective.LATENCY),
+    warm_start=("earlier",),
+    max_trials=4,
+    max_duration_seconds=None,
 )
 PROFILE = PrototypeProfile(MeasuredCost(None, 1, 2, 3.5), Quality(25.0, 0.7), 5, ("raw", "gains"))
 
@@ -76,7 +81,9 @@ async def test_the_migrated_tables_are_the_codes(store: SqlSearchStore, database
 
 async def test_everything_comes_back_as_it_was(store: SqlSearchStore) -> None:
     running = search().profiled(PROFILE, NOW)
-    ended = replace(running, pareto_trials=("r0-0001",), told=3).succeeded("r0-0001", NOW)
+    ended = replace(
+        running, pareto_trials=("r0-0001",), told=3, strategy_figures={"latency_error_percent": 4.5}
+    ).succeeded("r0-0001", NOW)
     result = TrialResult(
         TrialState.SUCCEEDED,
         cost=MeasuredCost(1.5, 2, 3, 0.25),
@@ -90,7 +97,8 @@ async def test_everything_comes_back_as_it_was(store: SqlSearchStore) -> None:
         start_time=NOW,
         end_time=NOW,
     )
-    done = trial(1).completed(result, 1, NOW)
+    asked = replace(trial(1), told_before=2, predicted_seconds_per_megapixel=0.5, seconds=7.5)
+    done = asked.completed(result, 1, NOW)
     async with store.transaction() as transaction:
         await transaction.insert(search(request_id="r"), "print")
         assert await transaction.search("s") == search(request_id="r")
@@ -156,6 +164,12 @@ async def test_pages_and_changes(store: SqlSearchStore) -> None:
     ids = [t.trial_id for t in await store.trials_page("a", "r0-0011", 5)]
     assert ids == ["r0-0012", "r1-0001"]
     assert [t.ordinal for t in await store.trials_page("a", None, 3)] == [1, 2, 3]
+    async with store.transaction() as transaction:
+        await transaction.save_trial(trial(10_000, search_id="c"))
+        await transaction.save_trial(trial(9_999, search_id="c"))
+        await transaction.save_trial(trial(2, rung=1, search_id="c"))
+    assert [t.trial_id for t in await store.trials_page("c", "r0-9999", 5)] == ["r0-10000", "r1-0002"]
+    assert [t.ordinal for t in await store.trials_page("c", None, 5)] == [9_999, 10_000, 2]
     changed = await store.changed("a", 5)
     assert changed
     assert [t.ordinal for t in changed[1]] == [6, 7, 8, 9, 10, 11, 12]

@@ -10,7 +10,7 @@ from typing import Any
 
 from autoisp_core.errors import AlreadyExistsError
 from autoisp_runtime.database import Database
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,6 +21,8 @@ from autoisp_search.store.tables import searches, trials
 Send = Callable[[AsyncSession, Outgoing], Awaitable[None]]
 """Writes a message into the session's transaction."""
 
+# Ordinals have four digits or more, and r0-10000 comes after r0-9999.
+_BY_RUNG_AND_ORDINAL = (trials.c.rung, func.length(trials.c.trial_id), trials.c.trial_id)
 _UNFINISHED = tuple(state.value for state in SearchState if not state.final)
 
 
@@ -72,7 +74,9 @@ class SqlSearchStore:
         """See the port."""
         statement = _trials_of(search_id).limit(limit)
         if after is not None:
-            statement = statement.where(trials.c.trial_id > after)
+            rung = after.removeprefix("r").partition("-")[0]
+            place = (int(rung) if rung.isdecimal() else 0, len(after), after)
+            statement = statement.where(tuple_(*_BY_RUNG_AND_ORDINAL) > place)
         async with self._database.read() as session:
             return [trial_from(document) for document in await session.scalars(statement)]
 
@@ -171,7 +175,8 @@ def _search_values(search: Search) -> dict[str, Any]:
 
 
 def _trials_of(search_id: str) -> Any:
-    return select(trials.c.document).where(trials.c.search_id == search_id).order_by(trials.c.trial_id)
+    found = select(trials.c.document).where(trials.c.search_id == search_id)
+    return found.order_by(*_BY_RUNG_AND_ORDINAL)
 
 
 async def _trial(session: AsyncSession, search_id: str, trial_id: str) -> Trial | None:
