@@ -27,7 +27,8 @@ class Fusion(nn.Module):
         super().__init__()
         self.around = nn.Conv2d(width, width, _KERNEL, padding=_KERNEL // 2, groups=width)
         self.gate = nn.Conv2d(width, width, 1)
-        nn.init.constant_(self.around.weight, 1.0 / _KERNEL**2)
+        # A sum rather than a mean: weights near one learn at the pace of all others, tiny ones too fast.
+        nn.init.ones_(self.around.weight)
         for convolution, bias in ((self.around, 0.0), (self.gate, _TRUST)):
             if convolution.bias is not None:
                 nn.init.constant_(convolution.bias, bias)
@@ -36,7 +37,7 @@ class Fusion(nn.Module):
     def watch(self, channels: int) -> None:
         """Lets the change in the first channels decide for all: those that show the picture, if any do."""
         nn.init.zeros_(self.gate.weight)
-        nn.init.constant_(self.gate.weight[:, :channels], -_CAUTION / channels)
+        nn.init.constant_(self.gate.weight[:, :channels], -_CAUTION / (channels * _KERNEL**2))
 
     def forward(self, fresh: Tensor, state: Tensor) -> Tensor:
         """Features of the newest frames and the state before, both (N, width, H, W), to the new state."""
