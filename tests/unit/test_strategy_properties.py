@@ -42,7 +42,7 @@ SMALL = SearchSpace(
 
 MACS, SECONDS = 2000.0, 0.06
 FRONT = (Objective.QUALITY, Objective.MACS)
-TRIALS = {"gp": 15, "predictor": 20, "tpe": 30}
+TRIALS = {"gp": 14, "predictor": 20, "tpe": 24}
 """Trials that a strategy is tested with where an ask takes long; others have 60."""
 
 every = pytest.mark.parametrize("name", sorted(STRATEGIES))
@@ -116,8 +116,8 @@ class Journal:
 def test_what_is_asked_is_new_and_allowed_and_rebuilt_exactly(
     name: str, timed: bool, objectives: tuple[Objective, ...]
 ) -> None:
-    if name == "gp" and timed == (Objective.LATENCY not in objectives):
-        pytest.skip("two seconds a trial")
+    if name == "gp" and (timed, objectives) not in ((False, FRONT), (True, (Objective.QUALITY,))):
+        pytest.skip("takes a second a trial")
     search = search_of(name, timed, objectives)
     total = TRIALS.get(name, 60)
     journal = Journal(search)
@@ -138,9 +138,9 @@ def test_what_is_asked_is_new_and_allowed_and_rebuilt_exactly(
         assert max(cost(spec).macs_per_pixel for spec in specs) <= MACS
 
 
-@every
+@pytest.mark.parametrize("name", sorted(STRATEGIES.keys() - {"gp"}))
 def test_the_same_seed_makes_the_same_choices(name: str) -> None:
-    count = min(30, TRIALS.get(name, 30))
+    count = min(20, TRIALS.get(name, 20))
     runs = []
     for seed in (1, 1, 2):
         journal = Journal(search_of(name, False, FRONT, seed))
