@@ -15,7 +15,7 @@ from autoisp_search.bench.hypervolume import Front, Reference, first_reaching, h
 from autoisp_search.bench.lines import summary_lines
 from autoisp_search.bench.peers import SAMPLERS, trained
 from autoisp_search.bench.results import Curves, document, measured
-from autoisp_search.bench.simulate import run
+from autoisp_search.bench.simulate import OBJECTIVES, run
 from autoisp_search.bench.table import Row, Table, pack, read
 from autoisp_search.domain import Objective
 from autoisp_search.strategies import STRATEGIES, SpaceExhaustedError, Task, TrialOutcome
@@ -256,6 +256,34 @@ def test_the_posterior_knows_what_it_was_told_and_what_it_could_have_foretold(ta
     assert closer[0] < spreads[0]
     believed, _ = before.believing(inputs.only(last)).predict(inputs)
     assert believed == pytest.approx(before.predict(inputs)[0], abs=1e-3)
+
+
+def test_the_same_network_told_many_times_breaks_nothing() -> None:
+    strategy = PredictorStrategy(Task(MacBudget(SPACE, LIMIT), OBJECTIVES, seed=1, planned=20))
+    spec = strategy.ask(1)
+    for _ in range(40):
+        strategy.tell(spec, TrialOutcome(26.0))
+    assert strategy.ask(2) != spec
+
+
+def test_earlier_searches_inform_the_choices(table: Table) -> None:
+    """Their trainings were worth 3 dB less; what is good among them is good here."""
+    rows = list(table.rows.values())
+    prior = tuple((row.spec, TrialOutcome(row.quality() - 3)) for row in rows[::2])
+
+    def twelve(task: Task) -> float:
+        strategy = STRATEGIES["predictor"](task)
+        corner, trained = references(table)["cheapest"], []
+        for ordinal in range(1, 13):
+            row = table.row(strategy.ask(ordinal))
+            assert row is not None
+            trained.append(row)
+            strategy.tell(row.spec, TrialOutcome(row.quality()))
+        return hypervolume(trained, corner)
+
+    cold = twelve(Task(MacBudget(SPACE, LIMIT), OBJECTIVES, seed=1, planned=20))
+    warm = twelve(Task(MacBudget(SPACE, LIMIT), OBJECTIVES, seed=1, planned=20, prior=prior))
+    assert warm > cold
 
 
 def test_results_stay_bounded_and_keep_the_best() -> None:

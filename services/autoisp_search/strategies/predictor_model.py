@@ -28,7 +28,7 @@ _PRIOR = np.concatenate([_WEIGHTS, [-1.0, -0.5, -1.0, -2.0]])
 
 _PRIOR_SPREAD = 1.5
 _STEPS, _FIRST_STEP, _LEAST_STEP, _MOST_STEP = 25, 0.2, 1e-3, 0.8
-_JITTER = 1e-6
+_JITTER, _MOST_JITTER = 1e-6, 1.0
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,8 @@ def _loss(theta: Array, pairs: _Pairs, targets: Array) -> tuple[float, Array]:
     value, smooth, slope = _kernel(theta, pairs)
     linear, _, own, noise = np.exp(theta[len(PARTS) :])
     count = len(targets)
-    value[np.diag_indices(count)] += noise + _JITTER
-    factor = np.linalg.cholesky(value)
+    value[np.diag_indices(count)] += noise
+    factor = _factored(value)
     inverse = np.linalg.inv(factor)
     inverse = inverse.T @ inverse
     explained = inverse @ targets
@@ -162,6 +162,19 @@ def _loss(theta: Array, pairs: _Pairs, targets: Array) -> tuple[float, Array]:
     return float(loss), 0.5 * np.array(gradient) + distance / _PRIOR_SPREAD
 
 
+def _factored(value: Array) -> Array:
+    """Cholesky factor of a kernel matrix that rounding may have made indefinite; changes the matrix."""
+    jitter = _JITTER
+    while True:
+        value[np.diag_indices(len(value))] += jitter
+        try:
+            return np.asarray(np.linalg.cholesky(value), dtype=np.float64)
+        except np.linalg.LinAlgError:
+            if jitter > _MOST_JITTER:
+                raise
+            jitter *= 100
+
+
 class Posterior:
     """What is believed of all specs, given the results of some.
 
@@ -174,8 +187,8 @@ class Posterior:
     def __init__(self, theta: Array, inputs: Inputs, targets: Array) -> None:
         self._theta, self._inputs, self._targets = theta, inputs, targets
         value, _, _ = _kernel(theta, _Pairs.of(inputs, inputs))
-        value[np.diag_indices(len(targets))] += self.noise + _JITTER
-        self._factor = np.linalg.cholesky(value)
+        value[np.diag_indices(len(targets))] += self.noise
+        self._factor = _factored(value)
         self._inverse = np.linalg.inv(self._factor)
         self._white = self._inverse @ targets
 
