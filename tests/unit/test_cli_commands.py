@@ -14,11 +14,22 @@ class Services:
 
     def __init__(self):
         self.search = search_pb2.Search(name="searches/s", state=search_pb2.SEARCH_STATE_PROFILING)
+        self.trials = []
         self.deleted = []
 
     def get_search(self, name):
         assert name == self.search.name
         return self.search
+
+    def list_searches(self):
+        return iter([self.search])
+
+    def get_trial(self, name):
+        return next(trial for trial in self.trials if trial.name == name)
+
+    def list_trials(self, search):
+        assert search == self.search.name
+        return iter(self.trials)
 
     def delete_dataset(self, name):
         self.deleted.append(name)
@@ -46,6 +57,42 @@ def test_a_search_that_is_still_profiled_has_no_figures(capsys, services):
     shown = capsys.readouterr().out
     assert "28.40 dB" in shown
     assert "300 MAC/px" in shown
+
+
+def test_a_search_shows_its_strategy_and_its_front(capsys, services):
+    search = services.search
+    search.strategy, search.seed = "blockqnn", 4
+    search.objectives[:] = ["quality", "latency"]
+    search.strategy_figures["epsilon"] = 0.25
+    search.warm_start.append("searches/before")
+    search.rungs.add(trials=8, seconds=12)
+    for name, psnr in (("a", 25.0), ("b", 27.5)):
+        trial = search_pb2.Trial(name=f"searches/s/trials/{name}", state=search_pb2.TRIAL_STATE_SUCCEEDED)
+        trial.quality.psnr_db, trial.cost.macs_per_pixel = psnr, 40 * psnr
+        services.trials.append(trial)
+        search.pareto_trials.append(trial.name)
+    services.trials.append(search_pb2.Trial(name="searches/s/trials/c", rung=1))
+    assert main(["searches", "show", "s"]) == 0
+    shown = capsys.readouterr().out
+    for words in (
+        *("blockqnn, seed 4", "quality, latency", "8 × 12 s", "epsilon 0.25", "searches/before"),
+        *("a: 25.00 dB at 1\u202f000 MAC/px", "b: 27.50 dB at 1\u202f100 MAC/px"),
+    ):
+        assert words in shown
+    assert main(["searches", "list"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()[1:]
+    assert line.split()[:6] == ["searches/s", "profiling", "blockqnn", "quality,", "latency", "0"]
+    assert main(["searches", "trials", "s"]) == 0
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert [("◆" in row, row.split()[1]) for row in rows] == [(True, "1"), (True, "1"), (False, "2")]
+
+
+def test_of_a_long_front_the_rest_is_counted(capsys, services):
+    trial = search_pb2.Trial(name="searches/s/trials/a", state=search_pb2.TRIAL_STATE_SUCCEEDED)
+    services.trials.append(trial)
+    services.search.pareto_trials.extend([trial.name] * 23)
+    assert main(["searches", "show", "s"]) == 0
+    assert "and 3 more: autoisp searches trials s" in capsys.readouterr().out
 
 
 def test_deleting_says_what_was_deleted(capsys, services):

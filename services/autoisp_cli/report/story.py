@@ -7,6 +7,10 @@ from autoisp_cli.report.figures import duration
 from autoisp_cli.report.outcome import Outcome
 
 _ROUND = {"quality": "quality", "macs": "arithmetic", "latency": "time"}
+_FIGURES = {
+    "epsilon": "Share of design decisions taken at random at the end",
+    "visited_actions": "Design decisions whose value was learned",
+}
 
 
 def sentences(outcome: Outcome) -> list[str]:
@@ -20,13 +24,15 @@ def sentences(outcome: Outcome) -> list[str]:
         )
     if (error := figures.pop("latency_error_percent", None)) is not None:
         told.append(
-            f"The time of each network was predicted before it was measured; the prediction was off by {error:.0f} % "
-            "(median)."
+            "The time of each network was predicted before it was measured; the prediction was off by "
+            f"{error:.0f} % (median)."
         )
-    told += [
-        f"{name.replace('_', ' ').capitalize()}: {value:.4g}." for name, value in sorted(figures.items())
-    ]
+    told += [f"{_figure_name(name)}: {value:.4g}." for name, value in sorted(figures.items())]
     return told
+
+
+def _figure_name(name: str) -> str:
+    return _FIGURES.get(name, name.replace("_", " ").capitalize())
 
 
 def _wanted(outcome: Outcome) -> str:
