@@ -151,7 +151,7 @@ async def test_a_recurrent_trial_and_the_evaluation_of_its_network(
     bus: Bus, footage: Footage, worker: ServiceProcess
 ) -> None:
     await bus.send(footage.trial(spec=RECURRENT.to_json()))
-    (trial,) = await bus.completed()
+    (trial,) = await bus.completed(timeout_s=70.0)
 
     assert trial.state == search_pb2.TRIAL_STATE_SUCCEEDED
     assert trial.cost.macs_per_pixel == cost(RECURRENT).macs_per_pixel
