@@ -62,6 +62,7 @@ def request(dataset: str, search_id: str = "", **changes: object) -> search_pb2.
         dataset=dataset,
         prototype=prototype_pb2.Prototype(builtin="classical"),
         budget=search_pb2.Budget(reduction=100),
+        strategy="evolution",  # takes no time
         rungs=[
             search_pb2.Rung(trials=12, steps=5),
             search_pb2.Rung(trials=4, steps=5),

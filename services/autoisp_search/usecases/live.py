@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -48,7 +49,8 @@ class LiveSearches:
         if known is not None and known.revision == search.revision:
             return known
         trials = await transaction.trials(search.search_id)
-        live = LiveSearch(search, trials, await _prior(transaction, search))
+        prior = await _prior(transaction, search)
+        live = await asyncio.to_thread(LiveSearch, search, trials, prior)
         self._kept[search.search_id] = live
         return live
 

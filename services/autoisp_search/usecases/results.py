@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -90,7 +91,7 @@ class ResultHandlers:
             search = replace(search, told=search.told + 1)
             trial = trial.completed(_checked(result), search.told, self._clock()).at(search.revision)
             await transaction.save_trial(trial)
-            live.ended(trial)
+            await asyncio.to_thread(live.ended, trial)
             await self._advance(transaction, search, live)
         self._changes.notify(search_id)
 
@@ -130,7 +131,8 @@ class ResultHandlers:
 
     async def _advance(self, transaction: Transaction, search: Search, live: LiveSearch) -> None:
         now = self._clock()
-        decision = advance(search, live.board, live.strategy, now)
+        # In a thread: whoever watches or asks should not wait until a strategy has made up its mind.
+        decision = await asyncio.to_thread(advance, search, live.board, live.strategy, now)
         search = decision.search
         for trial in decision.start:
             await transaction.save_trial(trial)
