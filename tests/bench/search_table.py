@@ -49,6 +49,7 @@ SPACE = SearchSpace(
     frames=(3,),
     stem_kernels=(3,),
     head_kernels=(1,),
+    recurrent=(0,),
 )
 LIMIT = 3554.0
 """MAC per output pixel: a hundredth of the learned prototype's."""

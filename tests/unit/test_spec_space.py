@@ -66,9 +66,12 @@ def test_the_whole_space_is_drawn_from_and_changed_within() -> None:
     assert min(cost(spec).macs_per_pixel for spec in specs) >= least
 
 
-def test_the_default_space_has_no_extensions() -> None:
+def test_the_default_space_has_what_pays_only() -> None:
     spec = SPACE.sample(random.Random(0))
-    for changes in ({"recurrent": 1}, {"residual": 1}, {"head": 1}, {"packing": 8}):
+    assert {
+        replace(spec, recurrent=on).recurrent for on in (0, 1) if SPACE.contains(replace(spec, recurrent=on))
+    } == {0, 1}
+    for changes in ({"residual": 1}, {"head": 1}, {"packing": 8}):
         changed = replace(spec, **changes)
         assert not SPACE.contains(changed)
         assert WIDE.contains(replace(changed, width=8))
@@ -180,12 +183,12 @@ def test_anchors_spend_the_budget_and_lie_in_the_space(budget: float) -> None:
     anchors = anchor_specs(budget)
     assert anchors
     assert all(SPACE.contains(spec) and cost(spec).macs_per_pixel <= budget for spec in anchors)
-    assert anchors[0].frames == 3
+    assert (anchors[0].recurrent, anchors[0].frames) == (1, 1)
     assert cost(anchors[0]).macs_per_pixel > 0.75 * budget
 
 
 def test_anchors_obey_a_narrower_space() -> None:
-    space = SearchSpace(frames=(1,), packings=(2,))
+    space = SearchSpace(frames=(1,), packings=(2,), recurrent=(0,))
     assert {(spec.frames, spec.packing) for spec in anchor_specs(2000, space)} == {(1, 2)}
     assert anchor_specs(1.0) == ()
 

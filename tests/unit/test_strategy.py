@@ -135,6 +135,7 @@ def test_a_space_that_is_used_up_says_so(name: str) -> None:
         frames=(1,),
         stem_kernels=(3,),
         head_kernels=(3,),
+        recurrent=(0,),
     )
     strategy = STRATEGIES[name](Task(MacBudget(space, 1e9), planned=10))
     specs = [strategy.ask(1), strategy.ask(2)]

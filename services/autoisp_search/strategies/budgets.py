@@ -10,6 +10,7 @@ from autoisp_core.spec import (
     SearchSpace,
     Spec,
     SpecError,
+    anchor_kind,
     anchor_preference,
     anchor_specs,
     cost,
@@ -144,10 +145,10 @@ class TimeBudget:
 
     def anchors(self, share: float = 1.0) -> tuple[Spec, ...]:
         """See :meth:`Budget.anchors`."""
-        best: dict[tuple[int, int], Spec] = {}
+        best: dict[tuple[int, int, int], Spec] = {}
         for spec in plain_stacks(self.space):  # cheapest first: the last that fits is the largest
             if self.share(spec) <= share * _MOST_SHARE:
-                best[spec.frames, spec.packing] = spec
+                best[anchor_kind(spec)] = spec
         return tuple(sorted(best.values(), key=anchor_preference))
 
     def sample(self, rng: random.Random, share: float = 1.0) -> Spec:

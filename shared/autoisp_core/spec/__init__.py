@@ -7,6 +7,7 @@ Nothing here knows torch or ONNX; ``autoisp_isp`` builds and exports what a spec
 from autoisp_core.spec.anchors import (
     RESIDUAL_PAIR,
     RESIDUAL_SINGLE,
+    anchor_kind,
     anchor_preference,
     anchor_specs,
     plain_stacks,
@@ -33,6 +34,7 @@ __all__ = [
     "SearchSpace",
     "Spec",
     "SpecError",
+    "anchor_kind",
     "anchor_preference",
     "anchor_specs",
     "canonical_hash",

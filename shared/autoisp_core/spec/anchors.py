@@ -26,14 +26,14 @@ def anchor_specs(max_macs: float, space: SearchSpace | None = None) -> tuple[Spe
         space: where the anchors must lie; the default space if None.
 
     Returns:
-        At most one spec per (frames, packing); empty if no plain stack of the space fits.
+        At most one spec per :func:`anchor_kind`; empty if no plain stack of the space fits.
     """
-    best: dict[tuple[int, int], Spec] = {}
+    best: dict[tuple[int, int, int], Spec] = {}
     for block in (RESIDUAL_PAIR, RESIDUAL_SINGLE):
-        fitting: dict[tuple[int, int], Spec] = {}
+        fitting: dict[tuple[int, int, int], Spec] = {}
         for spec in plain_stacks(space or SearchSpace(), block):  # cheapest first: the last that fits stays
             if cost(spec).macs_per_pixel <= max_macs:
-                fitting[spec.frames, spec.packing] = spec
+                fitting[anchor_kind(spec)] = spec
         best = fitting | best
     return tuple(sorted(best.values(), key=anchor_preference))
 
@@ -45,17 +45,28 @@ def plain_stacks(space: SearchSpace, block: tuple[Layer, ...] = RESIDUAL_PAIR) -
     return tuple(sorted(specs, key=lambda spec: (cost(spec).macs_per_pixel, spec.repeats)))
 
 
+def anchor_kind(spec: Spec) -> tuple[int, int, int]:
+    """What anchors differ in: of two that agree in it, the costlier is the better."""
+    return (spec.recurrent, spec.frames, spec.packing)
+
+
 def anchor_preference(spec: Spec) -> tuple[int, int]:
     """Sorting key for anchors, the best bet first.
 
-    Three frames average most of the noise away and move little. Features at half resolution keep up with
-    motion better than those at a quarter, which in turn are faster for the same arithmetic.
+    A state averages the noise of many frames away for the arithmetic of one; without it, three frames take
+    most of it and move little. Features at half resolution keep up with motion better than those at a
+    quarter, which in turn are faster for the same arithmetic.
     """
-    return ((3, 5, 1).index(spec.frames), spec.packing)
+    return (_BEST_MEMORIES.index((spec.recurrent, spec.frames)), spec.packing)
+
+
+_BEST_MEMORIES = ((1, 1), (0, 3), (1, 3), (0, 5), (1, 5), (0, 1))
+"""Recurrence and frames."""
 
 
 def _with_every_number(space: SearchSpace, block: tuple[Layer, ...]) -> Iterator[Spec]:
-    for numbers in product(
-        space.widths, space.repeats, space.packings, space.frames, space.stem_kernels, space.head_kernels
-    ):
-        yield Spec(block, *numbers)
+    for recurrent in space.recurrent:
+        for numbers in product(
+            space.widths, space.repeats, space.packings, space.frames, space.stem_kernels, space.head_kernels
+        ):
+            yield Spec(block, *numbers, recurrent=recurrent)

