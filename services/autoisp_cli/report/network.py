@@ -10,7 +10,7 @@ from autoisp_core.spec import Spec
 
 from autoisp_cli.report.svg import element, picture, text
 
-BOX_WIDTH, BOX_HEIGHT, GAP, MARGIN = 118.0, 46.0, 24.0, 14.0
+BOX_WIDTH, BOX_HEIGHT, GAP, MARGIN = 128.0, 46.0, 22.0, 14.0
 LOOP_HEIGHT, DETOUR = 40.0, 76.0
 """Room for the state's way back above the boxes, and from them to the demosaic below."""
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-_FAR = 3
-"""Times the distance from the middle value to the highest."""
+_FAR = 2
+"""Times the distance from a value that two thirds reach to the highest."""
 
 
 def element(tag: str, *children: str, **attributes: object) -> str:
@@ -75,13 +75,13 @@ def padded(values: Sequence[float], *, log: bool = False, share: float = 0.06) -
 def floor(values: Sequence[float]) -> float:
     """Where an axis may begin: values far below the others are not worth squeezing those for."""
     ordered = sorted(values)
-    middle, high = ordered[len(ordered) // 2], ordered[-1]
-    return max(ordered[0], middle - _FAR * (high - middle)) if high > middle else ordered[0]
+    usual, high = ordered[len(ordered) // 3], ordered[-1]
+    return max(ordered[0], usual - _FAR * (high - usual)) if high > usual else ordered[0]
 
 
 def fallen(value: float, low: float, x: float, y: float) -> str:
-    """The figure of a value below the axis, beside its mark at ``low``; empty text for any other."""
-    return text(x + 8, y + 4, f"↓ {value:.1f}", class_="tick") if value < low else ""
+    """The figure of a value below the axis, above its mark at ``low``; empty text for any other."""
+    return text(x, y - 9, f"↓ {value:.1f}", class_="tick", text_anchor="middle") if value < low else ""
 
 
 def axes(x: Scale, y: Scale, x_label: str, y_label: str, tick: Callable[[float], str]) -> str:
