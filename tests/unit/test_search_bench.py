@@ -36,6 +36,7 @@ SPACE = SearchSpace(
     frames=(3,),
     stem_kernels=(3,),
     head_kernels=(1,),
+    recurrent=(0,),
 )
 LIMIT = 3000.0
 CORNER = Reference(quality_db=20.0, macs_per_pixel=math.e**8)

@@ -24,6 +24,7 @@ PAPER = SearchSpace(
     frames=(1,),
     stem_kernels=(3,),
     head_kernels=(3,),
+    recurrent=(0,),
 )
 """The paper's types, and nothing around the block to choose."""
 
@@ -37,6 +38,7 @@ TINY = SearchSpace(
     frames=(1,),
     stem_kernels=(1,),
     head_kernels=(1,),
+    recurrent=(0,),
 )
 CONV, ADD, END = int(LayerType.CONV), int(LayerType.ADD), int(LayerType.TERMINAL)
 

@@ -37,6 +37,7 @@ SMALL = SearchSpace(
     frames=(3,),
     stem_kernels=(3,),
     head_kernels=(1,),
+    recurrent=(0,),
 )
 """The space of the table benchmark."""
 
