@@ -9,6 +9,10 @@ from autoisp_search.domain import Objective, Search, Trial, TrialState
 from autoisp_search.fronts import dominates
 from autoisp_search.ranking import Standing
 
+HOPELESS_DB = 3.0
+"""So far below the prototype a network is of no use, however cheap. The cheapest end of a front may be such a
+one, and would go up for its loneliness."""
+
 _UNKNOWN = float("inf")
 
 
@@ -31,7 +35,7 @@ def standing(search: Search, trial: Trial, seconds: float) -> Standing:
         search.seconds_limit is not None and seconds > search.seconds_limit
     )
     point = _point(search.settings.objectives, trial, seconds)
-    return Standing(over, point, (macs, seconds, trial.trial_id), trial.trial_id)
+    return Standing(over or _hopeless(search, trial), point, (macs, seconds, trial.trial_id), trial.trial_id)
 
 
 def best_of(search: Search, trials: Sequence[Trial], seconds: Mapping[str, float]) -> Trial:
@@ -45,7 +49,7 @@ def best_of(search: Search, trials: Sequence[Trial], seconds: Mapping[str, float
 
     def key(trial: Trial) -> tuple[object, ...]:
         found = standing(search, trial, seconds.get(trial.spec_hash, _UNKNOWN))
-        return (found.over, _loss(trial), found.ties)
+        return (found.aside, _loss(trial), found.ties)
 
     return min(trials, key=key)
 
@@ -115,6 +119,11 @@ def pareto_front(
 def _point(objectives: tuple[Objective, ...], trial: Trial, seconds: float) -> tuple[float, ...]:
     values = {Objective.QUALITY: _loss(trial), Objective.MACS: _macs(trial), Objective.LATENCY: seconds}
     return tuple(values[objective] for objective in objectives)
+
+
+def _hopeless(search: Search, trial: Trial) -> bool:
+    prototype = search.profile.quality if search.profile else None
+    return prototype is not None and -_loss(trial) < prototype.psnr_db - HOPELESS_DB
 
 
 def _loss(trial: Trial) -> float:

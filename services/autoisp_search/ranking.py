@@ -14,12 +14,12 @@ class Standing:
     """How a trial did.
 
     Attributes:
-        over: whether it is over the budget; then anything within it comes first.
+        aside: whether it is over the budget or hopelessly bad; then anything else comes first.
         point: the objectives in their order, less is better in each.
         ties: what decides between equal points; ends with the trial's id.
     """
 
-    over: bool
+    aside: bool
     point: tuple[float, ...]
     ties: tuple[float | str, ...]
     trial_id: str
@@ -50,7 +50,7 @@ class OrderRanking:
 
     def add(self, standing: Standing) -> None:
         """See :meth:`Ranking.add`."""
-        entry = ((standing.over, standing.point, standing.ties), standing.trial_id)
+        entry = ((standing.aside, standing.point, standing.ties), standing.trial_id)
         self._keys[standing.trial_id] = entry
         insort(self._waiting, entry)
 
@@ -67,12 +67,12 @@ class FrontRanking:
     """By non-dominated rank, within a front the loneliest first: what goes up is spread over the costs."""
 
     def __init__(self) -> None:
-        self._within, self._over = _Fronts(), _Fronts()
+        self._usual, self._aside = _Fronts(), _Fronts()
         self._promoted: set[str] = set()
 
     def add(self, standing: Standing) -> None:
         """See :meth:`Ranking.add`."""
-        (self._over if standing.over else self._within).add(standing)
+        (self._aside if standing.aside else self._usual).add(standing)
 
     def promote(self, trial_id: str) -> None:
         """See :meth:`Ranking.promote`."""
@@ -80,7 +80,7 @@ class FrontRanking:
 
     def best(self) -> str | None:
         """See :meth:`Ranking.best`."""
-        return self._within.best(self._promoted) or self._over.best(self._promoted)
+        return self._usual.best(self._promoted) or self._aside.best(self._promoted)
 
 
 class _Fronts:

@@ -24,8 +24,8 @@ from search_fakes import (
 BOTH = (Objective.QUALITY, Objective.MACS)
 
 
-def standing(point: tuple[float, ...], number: int, *, over: bool = False) -> Standing:
-    return Standing(over, point, (f"{number:04d}",), f"{number:04d}")
+def standing(point: tuple[float, ...], number: int, *, aside: bool = False) -> Standing:
+    return Standing(aside, point, (f"{number:04d}",), f"{number:04d}")
 
 
 def trial(ordinal: int, psnr: float, macs: float, **changes: object) -> Trial:
@@ -74,13 +74,29 @@ def test_within_a_front_the_extremes_and_the_loneliest_go_up_first() -> None:
 
 @pytest.mark.parametrize("ranking", [OrderRanking(), FrontRanking()])
 def test_what_is_over_the_budget_comes_last(ranking: OrderRanking | FrontRanking) -> None:
-    ranking.add(standing((-40.0,), 1, over=True))
+    ranking.add(standing((-40.0,), 1, aside=True))
     ranking.add(standing((-20.0,), 2))
     assert ranking.best() == "0002"
     ranking.promote("0002")
     assert ranking.best() == "0001"
     ranking.promote("0001")
     assert ranking.best() is None
+
+
+def test_what_is_far_below_the_prototype_does_not_go_up_for_being_cheap() -> None:
+    search = replace(running_search(objectives=BOTH), macs_limit=1e9, seconds_limit=None)
+    assert search.profile is not None
+    assert search.profile.quality is not None
+    near = search.profile.quality.psnr_db
+    board = Board(search)
+    for each in (trial(1, near, 900), trial(2, near - 1, 700), trial(3, near - 2, 600), trial(4, 4.0, 10)):
+        board.put(each)
+    order = []
+    while (found := board.next_up(0)) is not None:
+        board.put(trial(found.ordinal, near, 1, rung=1, state=TrialState.QUEUED, parent=found.trial_id))
+        order.append(found.ordinal)
+    assert order == [1, 3, 2, 4]
+    assert board.front.trial_ids()[0] == "r0-0004"
 
 
 def test_a_front_lets_what_was_held_down_come_up_again() -> None:

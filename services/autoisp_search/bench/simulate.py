@@ -98,7 +98,7 @@ def _halved(table: Table, strategy: _Timed, trials: int) -> Replay:
         name = canonical_hash(row.spec)
         rows[name] = row
         point = (-row.quality(FIDELITIES[0]), row.macs_per_pixel)
-        ranking.add(Standing(over=False, point=point, ties=(name,), trial_id=name))
+        ranking.add(Standing(aside=False, point=point, ties=(name,), trial_id=name))
         best = ranking.best() if told % PROMOTED_ONE_OF == 0 else None
         if best is None or spent + 1 - low > trials:
             continue
