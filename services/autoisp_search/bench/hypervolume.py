@@ -1,10 +1,10 @@
 """How good a set of networks is as a whole: hypervolume of dB against the logarithm of MAC per pixel.
 
-Where the measuring begins was settled before any strategy ran:
+Where the measuring begins:
 
 - the cost's end is the limit of the space, above which there is no network;
 - ``cheapest``: the quality's begin is what the cheapest network of the space reaches, which is what a user
-  gets without any search;
+  gets without any search. This corner counts, and was settled before any strategy ran;
 - ``lowest``: the begin is the quality that one network of a hundred stays below. It is the laxer one: nearly
   everything counts, but for those few whose training diverged.
 

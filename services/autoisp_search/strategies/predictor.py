@@ -46,6 +46,8 @@ _FLOOR_QUANTILE = 0.1
 _FITTED_TO = 192
 """Results that hyperparameters are found from: time grows with the cube of their number."""
 
+_LEAST_AIMED_AT = 4
+
 _JUDGED = 256
 _LEAST_JUDGED = 4
 
@@ -201,7 +203,8 @@ class PredictorStrategy(BudgetedStrategy):
             return []
         since = min(self._results.told - self._fit.told, KEPT // 2)
         predicted = self._fit.units.decibels(self._posterior(self._fit).foretold[-since:])
-        fidelity = self._fidelity()
+        labels = Counter(result.fidelity for result in self._results.kept if result.fidelity >= 0)
+        fidelity = max(labels, key=lambda label: (labels[label], -label), default=0)
         return [
             (float(guess), result.quality)
             for guess, result in zip(predicted, self._results.kept[-since:], strict=True)
@@ -219,10 +222,10 @@ class PredictorStrategy(BudgetedStrategy):
         return Candidates.of([self.draw(rng) for _ in range(_SCALED_BY)])
 
     def _fidelity(self) -> int:
-        """What most of this search's results were trained with."""
+        """The longest training that enough results tell of: there networks have to be good."""
         labels = Counter(result.fidelity for result in self._results.kept)
-        own = {label: count for label, count in labels.items() if label >= 0} or {0: 0}
-        return max(own, key=lambda label: (own[label], -label))
+        told = [label for label, count in labels.items() if label >= 0 and count >= _LEAST_AIMED_AT]
+        return max(told, default=0)
 
     def _costs(self, candidates: Candidates) -> Array:
         """(n, costs) logarithm of each cost among the objectives; time is predicted."""
