@@ -50,8 +50,8 @@ def count_cost(model: bytes, *, height: int = 64, width: int = 64, field: str = 
 
     Raises:
         InvalidArgumentError: no valid ONNX, not the contract's inputs and outputs, an operator whose
-        arithmetic
-            isn't countable, or a graph that doesn't run or gives another size than 2h × 2w.
+            arithmetic isn't countable, or a graph that doesn't run, or gives another size than 2h × 2w or a
+            state that doesn't fit the next frame.
     """
     parsed = parse_onnx(model, field=field)
     contract = check_contract(parsed, field=field)
@@ -68,6 +68,14 @@ def count_cost(model: bytes, *, height: int = 64, width: int = 64, field: str = 
         raise InvalidArgumentError(
             field, f"output 'srgb' is {size} for raw of {given}; it must be twice that size"
         )
+    for one in contract.states:
+        made, taken = shapes[one.output].shape, shapes[one.name].shape
+        if made != taken:
+            raise InvalidArgumentError(
+                field,
+                f"output {one.output!r} is {made}, and input {one.name!r}, which it goes into at the next "
+                f"frame, is {taken}; both must have one shape",
+            )
     area = height * width
     macs = sum(multiply_accumulates(node, shapes) for node in parsed.graph.node)
     inputs = {value.name for value in parsed.graph.input}

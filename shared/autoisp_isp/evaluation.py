@@ -94,8 +94,7 @@ def evaluate(
     Args:
         developer: what to measure.
         frames: (T, H, W, 3) uint8 sRGB; odd sizes lose their last row or column. Before the first frame a
-            window
-            holds the first one again, with the same noise.
+            window holds the first one again, with the same noise.
         sensor: gains and colour matrix.
         noise: one, or several that the given frames take in turns.
         seed: of the noise.

@@ -12,7 +12,13 @@ import onnx
 from autoisp_core.errors import InvalidArgumentError
 
 PREFIX, SUFFIX = "state", "_out"
-_FORMS = "(N, C) or (N, C, 'h/k', 'w/k') float32 with a fixed C, the names saying the size for raw of h × w"
+_MOST = 4096
+"""Channels, and raw pixels per value along an axis: beyond it is a mistake that would only eat memory."""
+_LEGIBLE = 32
+_FORMS = (
+    "(N, C) or (N, C, 'h/k', 'w/k') float32 with a fixed C, the names saying the size for raw of h × w; "
+    f"C and k are at most {_MOST}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,7 @@ def _state(field: str, value: Any) -> State:
     if tensor.elem_type != onnx.TensorProto.FLOAT or len(dimensions) not in (2, 4):
         raise _wrong(field, "input", value)
     channels = int(dimensions[1].dim_value)
-    if channels < 1:
+    if not 1 <= channels <= _MOST:
         raise _wrong(field, "input", value)
     if len(dimensions) == 2:
         return State(value.name, channels, None)
@@ -123,7 +129,9 @@ def _divisor(text: str, letter: str) -> int | None:
         return None
     if not slash:
         return 1
-    return int(number) if number.isdecimal() and int(number) > 0 else None
+    # Python itself refuses to read thousands of digits.
+    short = number.isdecimal() and len(number) <= len(str(_MOST))
+    return int(number) if short and 1 <= int(number) <= _MOST else None
 
 
 def _check_output(field: str, state: State, value: Any) -> None:
@@ -137,6 +145,6 @@ def _check_output(field: str, state: State, value: Any) -> None:
 
 def _wrong(field: str, kind: str, value: Any) -> InvalidArgumentError:
     tensor = value.type.tensor_type
-    sizes = [dim.dim_param or str(dim.dim_value or "?") for dim in tensor.shape.dim]
+    sizes = [dim.dim_param[:_LEGIBLE] or str(dim.dim_value or "?") for dim in tensor.shape.dim]
     given = f"{onnx.TensorProto.DataType.Name(tensor.elem_type)} ({', '.join(sizes)})"
     return InvalidArgumentError(field, f"{kind} {value.name!r} is {given}; a state must be {_FORMS}")

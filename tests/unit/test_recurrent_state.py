@@ -118,7 +118,9 @@ def test_the_names_of_dimensions_size_the_first_state(name: str, divisor: int, s
         (averaging({**_STATES, "state": ("N", 4, "H", "W")}), r"input 'state' is FLOAT \(N, 4, H, W\)"),
         (averaging({**_STATES, "state": ("N", 4, "h/2", "w/4")}), r"\(N, 4, h/2, w/4\); a state must be"),
         (averaging({**_STATES, "state": ("N", 4, "h/0", "w/0")}), "a state must be"),
+        (averaging({**_STATES, "state": ("N", 4, "h/" + "9" * 5000, "w")}), r"h/9{30}, w\); .* at most 4096"),
         (averaging({**_STATES, "state": ("N", "C", "h", "w")}), "a state must be .* fixed C"),
+        (averaging({**_STATES, "state": ("N", 2**40, "h", "w")}), "a state must be .* at most 4096"),
         (averaging({**_STATES, "state_valid": ("N",)}), "input 'state_valid'"),
         (averaging(carried={**_CARRIED, "state_out": ("N", 8, "a", "b")}), "output 'state_out' is"),
         (averaging(kind=TensorProto.FLOAT16), "input 'state' is FLOAT16"),
@@ -129,6 +131,19 @@ def test_states_that_make_no_sense_are_refused_by_name(model: bytes, message: st
         # Without onnx's own checks, which see some of these first.
         check_contract(onnx.load_model_from_string(model), field="--prototype")
     assert caught.value.field == "--prototype"
+
+
+def test_a_state_that_does_not_fit_the_next_frame_is_refused() -> None:
+    model = onnx.load_model_from_string(averaging())
+    (fused,) = (node for node in model.graph.node if "state_out" in node.output)
+    fused.output[0] = "fused"
+    model.graph.node.append(helper.make_node("Concat", ["fused", "fused"], ["state_out"], axis=2))
+    (gathered,) = (node for node in model.graph.node if node.op_type == "Gather")
+    gathered.input[0] = "fused"
+    model.graph.node.remove(gathered)
+    model.graph.node.insert(5, gathered)
+    with pytest.raises(InvalidArgumentError, match=r"'state_out' is \(1, 4, 64, 32\).* is \(1, 4, 32, 32\)"):
+        load_prototype("onnx:growing.onnx", model.SerializeToString())
 
 
 def test_a_stream_starts_at_zero_and_carries_its_state() -> None:
