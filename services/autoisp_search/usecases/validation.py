@@ -265,9 +265,6 @@ def _space(draft: SpaceDraft) -> SearchSpace:
         changes["types"] = tuple(
             LayerType(code) for code in dict.fromkeys(changes["types"]) if code != LayerType.TERMINAL
         )
-    wrong = [kernel for kernel in changes.get("kernels", ()) if kernel not in (1, 3, 5, 7)]
-    if wrong:
-        raise _Invalid("search.space.kernels", f"kernels has {wrong[0]}; allowed are 1, 3, 5 and 7")
     for name, value in changes.items():
         if name != "max_layers":
             changes[name] = tuple(dict.fromkeys(value))

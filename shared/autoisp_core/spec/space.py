@@ -24,6 +24,7 @@ from autoisp_core.spec.rules import (
     reads_twice,
 )
 
+_KERNELS = tuple(sorted({kernel for kernels in KERNELS.values() for kernel in kernels}))
 _ATTEMPTS = 200
 _LEAST_SHARE = 0.35
 """Draws within a budget use at least this share of it where they can: nearly spent budgets win."""
@@ -84,6 +85,7 @@ class SearchSpace:
             if field.name != "max_layers" and not value:
                 raise SpecError(f"space.{field.name}", f"{field.name} is empty; give at least one value")
         for name, allowed in (
+            ("kernels", _KERNELS),
             ("packings", PACKINGS),
             ("frames", FRAMES),
             ("stem_kernels", END_KERNELS),
@@ -228,7 +230,7 @@ class SearchSpace:
             }
             if "types" in values:
                 values["types"] = tuple(LayerType(code) for code in values["types"])
-        except (TypeError, ValueError) as error:
+        except (OverflowError, TypeError, ValueError) as error:
             raise SpecError("space", f"the space has a wrong value: {error}") from error
         return cls(**values)
 
