@@ -66,6 +66,10 @@ def run(capsys, *words):
         (["--reduction", "9", "--test-frames", "99999999999"], "--test-frames", "at most 2,147,483,647"),
         (["--reduction", "9", "--prototype", "onnx:" + "a" * 5000], "--prototype", "check the path"),
         (["--reduction", "9", "--sensor", "a" * 5000], "--sensor", "check the path"),
+        (["--reduction", "9", "--prototype", "onnx:~nobody-here/a.onnx"], "--prototype", "check the path"),
+        (["--reduction", "9", "--sensor", "~nobody-here/a.toml"], "--sensor", "check the path"),
+        (["--reduction", "9", "--space", "~nobody-here/a.json"], "--space", "check the path"),
+        (["--reduction", "9", "--test", "~nobody-here/a.mp4"], "--test", "the clips are a, b"),
         (["--reduction", "9", "--model", "My Model"], "--model", "lowercase"),
         (["--reduction", "9", "--test", "nobody"], "--test", "the clips are a, b"),
         (["--reduction", "9", "--workers", "0"], "--workers", "1"),
@@ -111,6 +115,7 @@ def test_a_sensor_file_with_a_wrong_key(capsys, footage, tmp_path):
         ('{"types": ["DYNAMIC"]}', "types: ['DYNAMIC'] can't be searched"),
         ('{"types": [5]}', "types: no type with one predecessor"),
         ('{"packings": [3]}', "packings: packings has [3]; allowed are [2, 4, 8]"),
+        ('{"kernels": [2]}', "kernels: kernels has [2]; allowed are [1, 3, 5, 7]"),
         ('{"recurrent": [2]}', "recurrent: recurrent has [2]; allowed are [0, 1]"),
     ],
 )
@@ -129,6 +134,20 @@ def test_a_space_says_only_what_its_file_says(tmp_path):
     assert read_space(path) == search_pb2.SearchSpace(
         types=[1, 8, 11], widths=[8, 16], recurrent=[0, 1], max_layers=3
     )
+
+
+def test_footage_in_a_home_that_is_not_there(capsys):
+    code, _, err = run(capsys, "tune", "--footage", "~nobody-here/clips", "--reduction", "9")
+    assert code == 2
+    assert err == "error: --footage ~nobody-here/clips: no such file or folder; check the path\n"
+
+
+def test_a_benchmark_into_a_file(capsys, tmp_path):
+    path = tmp_path / "file"
+    path.write_text("")
+    code, _, err = run(capsys, "bench", "search", "--out", str(path), "--seeds", "1", "--trials", "1")
+    assert code == 2
+    assert err == f"error: --out {path} is a file; give a folder\n"
 
 
 def test_missing_footage(capsys, tmp_path):

@@ -11,6 +11,7 @@ from autoisp_cli.report.result import result
 from autoisp_cli.tune import identity
 from autoisp_cli.tune.faults import in_options, search_failure
 from autoisp_cli.tune.follow import await_result, follow
+from autoisp_cli.tune.plan_words import effort_text
 from autoisp_cli.tune.progress import RungProgress, SearchProgress
 from autoisp_cli.views.json_lines import JsonView
 from autoisp_cli.views.lines import LineView
@@ -150,9 +151,15 @@ def test_a_trial_ends_once():
 def test_words_for_what_a_strategy_tells_and_for_a_front():
     assert figures_text({}) == front_text([]) == ""
     assert figures_text({"epsilon": 0.25, "latency_error_percent": 12}) == "epsilon 0.25, latency error 12 %"
+    assert figures_text({"visited_actions": 12345}) == "visited actions 12,345"
     alone = search_pb2.Trial(quality=common_pb2.Quality(psnr_db=27.5))
     alone.cost.macs_per_pixel = 900
     assert front_text([alone]) == "1 network, 27.50 dB at 900 MAC/px"
+
+
+def test_long_trainings_are_told_in_whole_seconds():
+    texts = [effort_text(search_pb2.Rung(seconds=seconds)) for seconds in (6.25, 117.0, 2877.4)]
+    assert texts == ["6.25 s", "117 s", "2,877 s"]
 
 
 def test_a_sparkline_rises():

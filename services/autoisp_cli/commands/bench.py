@@ -48,6 +48,8 @@ def search_command(
     ),
 ) -> None:
     """Replay search strategies, and Optuna beside them, on a table of networks that were all trained once."""
+    if out.exists() and not out.is_dir():
+        raise InvalidArgumentError("--out", f"--out {out} is a file; give a folder")
     options = [f"--seeds={seeds}", f"--trials={trials}", f"--out={out}"]
     options += [f"--strategies={strategies}"] if strategies else []
     options += [f"--processes={processes}"] if processes else []

@@ -9,6 +9,7 @@ from autoisp.common.v1 import common_pb2
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.search.v1 import search_pb2
 
+from autoisp_cli.report.figures import figure
 from autoisp_cli.report.outcome import MODEL, PROTOTYPE, Outcome, macs, subject
 from autoisp_cli.report.svg import Scale, axes, element, fallen, floor, padded, picture, text
 
@@ -124,7 +125,7 @@ def _budget(x: Scale, y: Scale, limit: float) -> Sequence[str]:
     label = text(
         at - 8 if left else at + 8,
         y.end + 14,
-        f"budget {limit:,.4g}",
+        f"budget {figure(limit)}",
         class_="note",
         text_anchor="end" if left else "start",
     )
@@ -156,7 +157,8 @@ def _front(points: Sequence[tuple[float, float]], x: Scale, y: Scale) -> str:
 def _dot(outcome: Outcome, trial: search_pb2.Trial, cx: float, cy: float, cost: float) -> str:
     best = trial.name == outcome.search.best_trial
     name = trial.name.rsplit("/", 1)[-1]
-    title = element("title", f"{name}, rung {trial.rung + 1}: {trial.quality.psnr_db:.2f} dB at {cost:,.4g}")
+    quality = f"{trial.quality.psnr_db:.2f} dB at {figure(cost)}"
+    title = element("title", f"{name}, rung {trial.rung + 1}: {quality}")
     rung = min(trial.rung, RUNG_COLOURS - 1)
     front = " on-front" if trial.name in outcome.search.pareto_trials else ""
     radius = 5.5 if best or front else 4.5

@@ -46,6 +46,11 @@ def number(value: float | None) -> str:
     return written.replace(",", "\u202f")
 
 
+def figure(value: float) -> str:
+    """Three significant digits, all of them for large numbers: ``0.25``, ``117``, ``2,877``."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def duration(seconds: float) -> str:
     """``4 min 05 s``."""
     minutes, rest = divmod(round(seconds), 60)

@@ -12,7 +12,7 @@ from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp_core.spec import Spec, SpecError
 
 from autoisp_cli.report import block, charts, discovery, network, story
-from autoisp_cli.report.figures import Row, comparison, duration
+from autoisp_cli.report.figures import Row, comparison, duration, figure
 from autoisp_cli.report.outcome import MODEL, PROTOTYPE, Outcome, failure_text, subject, whole
 from autoisp_cli.report.result import trial_states
 from autoisp_cli.report.snippet import snippet
@@ -99,7 +99,7 @@ def _spec(outcome: Outcome) -> Spec | None:
 def _rungs(outcome: Outcome) -> list[str]:
     names = []
     for rung in outcome.search.rungs:
-        effort = f"{rung.steps:,} steps" if rung.HasField("steps") else f"{rung.seconds:.3g} s"
+        effort = f"{rung.steps:,} steps" if rung.HasField("steps") else f"{figure(rung.seconds)} s"
         names.append(f"{rung.trials} × {effort}")
     return names
 

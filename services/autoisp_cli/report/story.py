@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autoisp_cli.report.discovery import Origin, in_order, origin
-from autoisp_cli.report.figures import duration
+from autoisp_cli.report.figures import duration, figure
 from autoisp_cli.report.outcome import Outcome
 
 _ROUND = {"quality": "quality", "macs": "arithmetic", "latency": "time"}
@@ -27,7 +27,7 @@ def sentences(outcome: Outcome) -> list[str]:
             "The time of each network was predicted before it was measured; the prediction was off by "
             f"{error:.0f} % (median)."
         )
-    told += [f"{_figure_name(name)}: {value:.4g}." for name, value in sorted(figures.items())]
+    told += [f"{_figure_name(name)}: {figure(value)}." for name, value in sorted(figures.items())]
     return told
 
 

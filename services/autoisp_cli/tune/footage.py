@@ -58,7 +58,7 @@ def _expand(word: str, option: str) -> list[Path]:
 
 
 def _looked_up(word: str, option: str) -> list[Path]:
-    path = Path(word).expanduser()
+    path = _expanded(word)
     if path.is_dir():
         return _in_folder(path, option)
     if path.exists():
@@ -153,7 +153,15 @@ def _test_clips(word: str, footage: Sequence[Source]) -> list[Source]:
 
 def _is_there(word: str) -> bool:
     try:
-        return Path(word).expanduser().exists()
+        return _expanded(word).exists()
     except OSError:
         # Something is; what is wrong with it comes out when it is looked into.
         return True
+
+
+def _expanded(word: str) -> Path:
+    """The path with `~` resolved; as it is where there is no such home."""
+    try:
+        return Path(word).expanduser()
+    except RuntimeError:
+        return Path(word)

@@ -122,7 +122,7 @@ class TuneOptions:
             raise InvalidArgumentError(
                 "--prototype", f"--prototype {self.prototype} is none; write builtin:classical or onnx:FILE"
             )
-        path = Path(what).expanduser()
+        path = _expanded("--prototype", Path(what))
         if not _looked_at("--prototype", path, Path.is_file):
             raise InvalidArgumentError(
                 "--prototype", f"--prototype {self.prototype}: no such file; check the path"
@@ -201,10 +201,10 @@ class TuneOptions:
 
     def space_message(self) -> search_pb2.SearchSpace | None:
         """What the file says of the space; None if there is none."""
-        return None if self.space is None else read_space(self.space.expanduser())
+        return None if self.space is None else read_space(_expanded("--space", self.space))
 
     def _sensor_text(self) -> str:
-        path = Path(self.sensor).expanduser()
+        path = _expanded("--sensor", Path(self.sensor))
         if not _looked_at("--sensor", path, Path.is_file):
             raise InvalidArgumentError(
                 "--sensor",
@@ -225,6 +225,15 @@ def _count(option: str, text: str, what: str, digits: str) -> int:
     if count > MOST:
         raise InvalidArgumentError(option, f"{option} {text}: that is too many {what}; give at most {MOST:,}")
     return count
+
+
+def _expanded(option: str, path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise InvalidArgumentError(
+            option, f"{option} {path}: there is no such user's home; check the path"
+        ) from error
 
 
 def _looked_at(option: str, path: Path, look: Callable[[Path], bool]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from autoisp.search.v1 import search_pb2
 
 from autoisp_cli.choice import Choice
-from autoisp_cli.report.figures import duration
+from autoisp_cli.report.figures import duration, figure
 from autoisp_cli.tune.options import TuneOptions
 
 
@@ -58,4 +58,4 @@ def rungs_text(search: search_pb2.Search) -> str:
 
 def effort_text(rung: search_pb2.Rung) -> str:
     """``500 steps`` or ``12 s``."""
-    return f"{rung.steps:,} steps" if rung.HasField("steps") else f"{rung.seconds:.3g} s"
+    return f"{rung.steps:,} steps" if rung.HasField("steps") else f"{figure(rung.seconds)} s"

@@ -10,7 +10,7 @@ from autoisp.search.v1 import search_pb2
 from autoisp_core.spec import Spec, SpecError
 
 from autoisp_cli.choice import Choice
-from autoisp_cli.report.figures import number
+from autoisp_cli.report.figures import figure, number
 from autoisp_cli.tune.progress import RungProgress
 
 
@@ -135,7 +135,7 @@ def result_lines(figures: Mapping[str, Any]) -> list[str]:
 
 def _figure_text(name: str, value: float) -> str:
     words = name.removesuffix("_percent").replace("_", " ")
-    return f"{words} {value:.3g} %" if name.endswith("_percent") else f"{words} {value:.3g}"
+    return f"{words} {figure(value)} %" if name.endswith("_percent") else f"{words} {figure(value)}"
 
 
 def _range(values: Sequence[int]) -> str:
