@@ -13,6 +13,7 @@ from autoisp_core.errors import (
     UnavailableError,
 )
 from autoisp_core.pagination import PageRequest
+from autoisp_core.spec import Spec
 from autoisp_search.domain import (
     Budget,
     Failure,
@@ -416,3 +417,21 @@ async def test_a_failure_without_a_cause_gets_one(service: Service, worker: Fake
     trial = await service.searches.trial("s", "r0-0001")
     assert trial.failure
     assert trial.failure.reason == "UNKNOWN"
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1.0])
+@pytest.mark.parametrize("state", [TrialState.PRUNED, TrialState.FAILED, TrialState.SUCCEEDED])
+async def test_an_impossible_figure_teaches_nothing(
+    service: Service, worker: FakeWorker, state: TrialState, seconds: float
+) -> None:
+    await service.searches.create(draft(rungs=RUNGS), "s")
+    await worker.step(service)
+    result = replace(SUCCESS, state=state, cost=MeasuredCost(100.0, 1, 1, seconds), train_seconds=seconds)
+    await service.results.completed("s", "r0-0001", result)
+    trial = await service.searches.trial("s", "r0-0001")
+    assert (trial.cost, trial.train_seconds) == (None, 0.0)
+    assert trial.state is (TrialState.PRUNED if state is TrialState.PRUNED else TrialState.FAILED)
+    search = await service.store.search("s")
+    assert search
+    live = await service.live.of(service.store, search)
+    assert live.board.latency.predict(Spec.from_json(trial.spec)) > 0

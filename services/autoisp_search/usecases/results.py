@@ -159,7 +159,12 @@ class ResultHandlers:
 
 
 def _checked(result: TrialResult) -> TrialResult:
-    """A success without its figures or its network is none, and a failure has a cause."""
+    """A success without its figures or its network is none, a failure has a cause, no cost is nonsense."""
+    if not _possible(result.train_seconds):
+        result = replace(result, train_seconds=0.0)
+    if result.cost and not _measured(result.cost) and result.state is not TrialState.SUCCEEDED:
+        # What it would teach of this device would spoil every later prediction.
+        result = replace(result, cost=None)
     if result.state is TrialState.FAILED and result.failure is None:
         return replace(result, failure=Failure("UNKNOWN", "the worker gave no cause; see its log"))
     if result.state is not TrialState.SUCCEEDED:
@@ -167,16 +172,21 @@ def _checked(result: TrialResult) -> TrialResult:
     missing = [name for name in ("quality", "cost", "onnx") if getattr(result, name) is None]
     if result.quality and not (math.isfinite(result.quality.psnr_db) and math.isfinite(result.quality.ssim)):
         missing.append("finite quality")
-    if result.cost and not _finite(result.cost):
-        missing.append("finite cost")
+    if result.cost and not _measured(result.cost):
+        missing.append("a possible cost")
     if not missing:
         return result
     failure = Failure("NO_METRICS", f"the worker reported success without {', '.join(missing)}; see its log")
     return replace(result, state=TrialState.FAILED, failure=failure, quality=None, cost=None)
 
 
-def _finite(cost: MeasuredCost) -> bool:
-    return all(map(math.isfinite, (cost.macs_per_pixel or 0.0, cost.seconds_per_megapixel)))
+def _measured(cost: MeasuredCost) -> bool:
+    figures = (cost.macs_per_pixel or 0.0, cost.seconds_per_megapixel, cost.state_bytes_per_pixel)
+    return all(map(_possible, figures))
+
+
+def _possible(figure: float) -> bool:
+    return math.isfinite(figure) and figure >= 0
 
 
 def _unusable(profile: PrototypeProfile) -> Failure | None:
