@@ -31,11 +31,9 @@ def standing(search: Search, trial: Trial, seconds: float) -> Standing:
             only ever adds time.
     """
     macs = _macs(trial)
-    over = (search.macs_limit is not None and macs > search.macs_limit) or (
-        search.seconds_limit is not None and seconds > search.seconds_limit
-    )
+    aside = _over(search, trial, seconds) or _hopeless(search, trial)
     point = _point(search.settings.objectives, trial, seconds)
-    return Standing(over or _hopeless(search, trial), point, (macs, seconds, trial.trial_id), trial.trial_id)
+    return Standing(aside, point, (macs, seconds, trial.trial_id), trial.trial_id)
 
 
 def best_of(search: Search, trials: Sequence[Trial], seconds: Mapping[str, float]) -> Trial:
@@ -48,8 +46,9 @@ def best_of(search: Search, trials: Sequence[Trial], seconds: Mapping[str, float
     """
 
     def key(trial: Trial) -> tuple[object, ...]:
-        found = standing(search, trial, seconds.get(trial.spec_hash, _UNKNOWN))
-        return (found.aside, _loss(trial), found.ties)
+        least = seconds.get(trial.spec_hash, _UNKNOWN)
+        # Not what is set aside for its quality: hopeless is still better than over the budget.
+        return (_over(search, trial, least), _loss(trial), standing(search, trial, least).ties)
 
     return min(trials, key=key)
 
@@ -86,7 +85,7 @@ class ParetoFront:
         if known is not None and self._front.pop(trial.spec_hash, None) is not None:
             # What it alone held down comes up again, unless its own later figures still do.
             for spec_hash, other in self._latest.items():
-                if dominates(known.point, other.point):
+                if dominates(known.point, other.point) or known.point == other.point:
                     self._insert(spec_hash, other)
         self._insert(trial.spec_hash, member)
 
@@ -119,6 +118,12 @@ def pareto_front(
 def _point(objectives: tuple[Objective, ...], trial: Trial, seconds: float) -> tuple[float, ...]:
     values = {Objective.QUALITY: _loss(trial), Objective.MACS: _macs(trial), Objective.LATENCY: seconds}
     return tuple(values[objective] for objective in objectives)
+
+
+def _over(search: Search, trial: Trial, seconds: float) -> bool:
+    return (search.macs_limit is not None and _macs(trial) > search.macs_limit) or (
+        search.seconds_limit is not None and seconds > search.seconds_limit
+    )
 
 
 def _hopeless(search: Search, trial: Trial) -> bool:

@@ -228,6 +228,11 @@ def test_ties_go_to_the_cheaper_and_the_budget_goes_first() -> None:
     assert order == [2, 1, 4, 3]
 
 
+def test_hopeless_within_the_budget_is_better_than_over_it() -> None:
+    search = replace(running_search(), macs_limit=1000.0, seconds_limit=None)  # the prototype has 25 dB
+    assert best_of(search, [trial(1, 28.0, 1001), trial(2, 21.0, 900)], {}).ordinal == 2
+
+
 def test_the_pareto_front_takes_the_highest_fidelity_of_a_spec() -> None:
     trials = [
         trial(1, 25.0, 500),

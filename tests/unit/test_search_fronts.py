@@ -163,3 +163,9 @@ async def test_a_search_keeps_its_front_and_hands_over_the_best() -> None:
     # A front goes up, not the most expensive six.
     macs = [trial.cost.macs_per_pixel or 0.0 for trial in above if trial.cost]
     assert min(macs) < 0.5 * max(macs)
+
+
+def test_what_was_as_good_as_one_that_got_worse_is_on_the_front() -> None:
+    trials = [trial(1, 25.0, 500), trial(2, 25.0, 500), trial(1, 24.0, 500, rung=1, spec_hash="hash 1")]
+    assert pareto_front(trials[:2]) == ("r0-0001",)
+    assert pareto_front(trials) == ("r0-0002",)
