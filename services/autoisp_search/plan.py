@@ -55,6 +55,7 @@ def plan_for_trials(max_trials: int, workers: int) -> tuple[Rung, ...]:
         >>> [(rung.trials, rung.seconds) for rung in plan_for_trials(16, 2)]
         [(16, 12.0), (4, 27.0), (2, 117.0)]
     """
+    workers = min(workers, max_trials)  # more have nothing to do, so they shorten nothing
     first = Rung(max_trials, seconds=_USUAL)
     return _with_later_rungs(first, max_trials * (_USUAL + OVERHEAD_SECONDS) / FIRST_SHARE, workers)
 

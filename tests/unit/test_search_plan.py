@@ -74,6 +74,12 @@ def test_a_plan_for_trials_begins_with_so_many(trials: int, workers: int) -> Non
     assert min(rung.seconds or 0 for rung in plan) >= 2
 
 
+@pytest.mark.parametrize("trials", [1, 4, 16])
+def test_workers_that_have_nothing_to_do_shorten_no_training(trials: int) -> None:
+    assert plan_for_trials(trials, 100) == plan_for_trials(trials, trials)
+    assert (plan_for_trials(trials, 100)[-1].seconds or 0) > 12
+
+
 def test_fewer_trials_than_the_time_would_have() -> None:
     assert default_plan(300, 2, 5)[0] == Rung(5, seconds=12.0)
     assert default_plan(300, 2, 100) == default_plan(300, 2)
