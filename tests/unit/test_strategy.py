@@ -9,6 +9,7 @@ from autoisp_search.domain import MeasuredCost, Quality, Rung, Search, Trial, Tr
 from autoisp_search.strategies import STRATEGIES, SpaceExhaustedError, Strategy, Task, TrialOutcome, rebuild
 from autoisp_search.strategies.budgets import MacBudget, TimeBudget, budget_for
 from autoisp_search.strategies.latency import LatencyModel, reference_seconds
+from autoisp_search.strategies.predictor_candidates import all_of
 from search_fakes import START, quality_of, running_search, seconds_of
 
 LIMIT = 2000.0
@@ -79,6 +80,42 @@ def test_time_goes_as_far_as_the_network_is_fast() -> None:
     macs = sorted(cost(spec).macs_per_pixel for spec in specs)
     assert macs[-1] > 3 * macs[0]  # the same time, three times the arithmetic
     assert max(reference_seconds(spec) for spec in budget.anchors()) <= 0.045
+
+
+NARROW = SearchSpace(widths=(8,), max_layers=2, repeats=(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("budget", "plenty"),
+    [
+        (MacBudget(SearchSpace(), 1e9), 30_000),
+        (MacBudget(NARROW, 3554.4), 500),
+        (TimeBudget(SearchSpace(), 5.0), 30_000),
+        (TimeBudget(NARROW, 5.0), 500),
+    ],
+)
+def test_a_budget_beyond_the_space_is_spent_as_far_as_it_goes(
+    budget: MacBudget | TimeBudget, plenty: float
+) -> None:
+    """Drawing the cheapest network again and again would end the search after its anchors."""
+    rng = random.Random(0)
+    specs = [budget.sample(rng) for _ in range(20)]
+    specs += [budget.mutate(spec, rng) for spec in specs]
+    assert len({canonical_hash(spec) for spec in specs}) > 20
+    assert min(cost(spec).macs_per_pixel for spec in specs) > plenty
+
+
+def test_the_few_fast_networks_of_a_space_are_found() -> None:
+    """A sample of the candidates may have none of them."""
+    space = SearchSpace(types=(LayerType.CONV, LayerType.DEPTHWISE), kernels=(3,), max_layers=3)
+    space = replace(space, widths=(8, 12, 16, 24, 32), repeats=(1, 2, 3), recurrent=(0,), frames=(3,))
+    space = replace(space, packings=(2, 4), stem_kernels=(1, 3), head_kernels=(1,))
+    found = all_of(space)
+    assert found
+    fast = sorted(map(reference_seconds, found.specs))[:12]
+    assert len(found.specs) > 1000
+    strategy = STRATEGIES["predictor"](Task(TimeBudget(space, fast[-1]), planned=12))
+    assert len({canonical_hash(strategy.ask(ordinal)) for ordinal in range(1, 13)}) == 12
 
 
 def test_measurements_tell_how_fast_the_machine_is() -> None:

@@ -23,6 +23,7 @@ from autoisp_search.strategies.sizes import sizes_of
 _ATTEMPTS = 40
 # Predictions scatter by 15 %: what is predicted to take all of the budget passes the gate every other time.
 _LEAST_SHARE, _MOST_SHARE = 0.55, 1.0
+_REACHED_BY = 64
 
 
 class Budget(Protocol):
@@ -101,7 +102,8 @@ class MacBudget:
     def sample(self, rng: random.Random, share: float = 1.0) -> Spec:
         """See :meth:`Budget.sample`."""
         # The cheapest is always allowed, so a share that rounding put below it is not refused.
-        return self.space.sample_within(rng, self._limit * min(1.0, max(share, self.least_share())))
+        wanted = self._limit * min(1.0, max(share, self.least_share()))
+        return self.space.sample_within(rng, min(wanted, _reach(self.space)))
 
     def mutate(self, parent: Spec, rng: random.Random, *, spend: bool = True) -> Spec:
         """See :meth:`Budget.mutate`."""
@@ -109,7 +111,7 @@ class MacBudget:
             child = self.space.mutate(parent, rng)
             if self.share(child) <= 1:
                 return child
-        return self.space.mutate_within(parent, rng, self._limit)
+        return self.space.mutate_within(parent, rng, min(self._limit, _reach(self.space)))
 
     def measured(self, spec: Spec, seconds_per_megapixel: float) -> None:
         """Nothing: time is not limited."""
@@ -152,15 +154,18 @@ class TimeBudget:
         return tuple(sorted(best.values(), key=anchor_preference))
 
     def sample(self, rng: random.Random, share: float = 1.0) -> Spec:
-        """See :meth:`Budget.sample`; the fastest of many if none seems to fit: predictions err."""
-        fastest: list[Spec] = []
+        """See :meth:`Budget.sample`; if none of many nearly spends it, the one that comes closest.
+
+        That is the fastest if all seem to be over it: predictions err.
+        """
+        closest: list[Spec] = []
         for _ in range(_ATTEMPTS):
             drawn = self.space.sample(rng)
             fitted = self._fit(drawn, rng, share)
             if fitted is not None:
                 return fitted
-            fastest.append(min(sizes_of(drawn, self.space), key=self.share))
-        return min(fastest, key=self.share)
+            closest.append(self._closest(sizes_of(drawn, self.space), share))
+        return self._closest(closest, share)
 
     def mutate(self, parent: Spec, rng: random.Random, *, spend: bool = True) -> Spec:
         """See :meth:`Budget.mutate`."""
@@ -176,6 +181,11 @@ class TimeBudget:
     def measured(self, spec: Spec, seconds_per_megapixel: float) -> None:
         """See :meth:`Budget.measured`."""
         self._latency.measured(spec, seconds_per_megapixel)
+
+    def _closest(self, specs: list[Spec], share: float) -> Spec:
+        """The slowest that keeps the share of the budget; if none does the fastest."""
+        keeping = [spec for spec in specs if self.share(spec) <= share * _MOST_SHARE]
+        return max(keeping, key=self.share) if keeping else min(specs, key=self.share)
 
     def _fit(self, spec: Spec, rng: random.Random, share: float = 1.0) -> Spec | None:
         """The same block with a width and repeats that nearly spend the share of the budget, or None."""
@@ -204,3 +214,11 @@ _anchors_within = lru_cache(maxsize=64)(anchor_specs)
 @lru_cache(maxsize=64)
 def _cheapest(space: SearchSpace) -> Spec:
     return space.cheapest()
+
+
+@lru_cache(maxsize=64)
+def _reach(space: SearchSpace) -> float:
+    """MAC per output pixel of the largest of some draws: no draw nearly spends a budget far above it."""
+    rng = random.Random("reach")
+    drawn = (space.sample(rng) for _ in range(_REACHED_BY))
+    return max(cost(size).macs_per_pixel for spec in drawn for size in sizes_of(spec, space))

@@ -157,13 +157,17 @@ class PredictorStrategy(BudgetedStrategy):
         """
         pool = self._members or Candidates.of(self._around(rng))
         new = [index for index, spec_hash in enumerate(pool.hashes) if spec_hash not in self._asked]
-        if len(new) > (most := _MOST_TIMED if self._timed else _MOST_PREDICTED):
-            new = sorted(rng.sample(new, most))
+        most = _MOST_TIMED if self._timed else _MOST_PREDICTED
+        some = sorted(rng.sample(new, most)) if len(new) > most else new
         if self._timed:
-            new = [index for index in new if self.budget.share(pool.specs[index]) <= 1]
-        if not new:
+            # Where few keep the budget a sample may have none of them, which is no reason to give up.
+            some = self._affordable(pool, some) or self._affordable(pool, new)[:most]
+        if not some:
             raise SpecError("space", "every network of the space within the budget was tried")
-        return pool.only(new)
+        return pool.only(some)
+
+    def _affordable(self, pool: Candidates, indices: list[int]) -> list[int]:
+        return [index for index in indices if self.budget.share(pool.specs[index]) <= 1]
 
     def _around(self, rng: random.Random) -> list[Spec]:
         """Draws from anywhere and, once there is something to be near to, small changes of the best."""
