@@ -7,6 +7,7 @@ import time
 import pytest
 from autoisp.common.v1 import common_pb2
 from autoisp.search.v1 import search_pb2
+from autoisp_cli.choice import Choice
 from autoisp_cli.report.result import result
 from autoisp_cli.tune import identity
 from autoisp_cli.tune.faults import in_options, search_failure
@@ -63,6 +64,12 @@ def test_the_live_view_draws_every_stage(tmp_path):
         "index.html",
     ):
         assert words in text
+
+
+def test_the_live_view_takes_brackets_for_what_they_are():
+    console = Console(file=io.StringIO(), width=120)
+    LiveView(console).plan([Choice("Report", "out[red][/b]", "as [/asked]", "--out")])
+    assert "out[red][/b]  as [/asked]  --out" in console.file.getvalue()
 
 
 def test_the_live_view_shows_the_best_trials():

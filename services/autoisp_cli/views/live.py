@@ -72,8 +72,9 @@ class LiveView:
     def plan(self, choices: Sequence[Choice]) -> None:
         table = Table.grid(padding=(0, 2))
         for choice in choices:
-            option = Text(choice.option, style="cyan")
-            table.add_row(Text(choice.name, style="dim"), choice.value, Text(choice.why, style="dim"), option)
+            name, why = Text(choice.name, style="dim"), Text(choice.why, style="dim")
+            # As text: in a plain string, brackets of a path would be markup.
+            table.add_row(name, Text(choice.value), why, Text(choice.option, style="cyan"))
         self._live.console.print(Padding(table, (1, 0, 1, 1)))
 
     def stage(self, key: str, detail: str = "") -> None:
