@@ -45,7 +45,7 @@ class SearchSpace:
         frames: see :class:`Spec`.
         stem_kernels: see :class:`Spec`.
         head_kernels: see :class:`Spec`.
-        recurrent: see :class:`Spec`; 0.6 dB at equal arithmetic made it worth a choice.
+        recurrent: see :class:`Spec`; some 0.6 dB at equal arithmetic, in short trainings, made it a choice.
         residual: see :class:`Spec`.
         heads: see :class:`Spec`.
 

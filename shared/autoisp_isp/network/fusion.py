@@ -15,9 +15,9 @@ class Fusion(nn.Module):
     """fresh + γ · (state - fresh), with γ = sigmoid(conv 1 × 1(depthwise conv 5 × 5(\\|state - fresh\\|))).
 
     A motion-adaptive running mean in feature space, after EMVD's fusion stage (arXiv 2103.05407). One noisy
-    pixel can't tell motion from noise, its neighbours together can: without the 5 × 5 networks end 0.5 dB
-    lower, and moving scenes below what no state gives. It starts as a mean that trusts the past where little
-    has changed around a pixel.
+    pixel can't tell motion from noise, its neighbours together can: without the 5 × 5, short trainings ended
+    half a decibel lower or more, and moving scenes below what no state gives. It starts as a mean that trusts
+    the past where little has changed around a pixel.
 
     Args:
         width: channels of the features.
