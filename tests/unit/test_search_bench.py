@@ -67,6 +67,12 @@ def table() -> Table:
     return Table(SPACE, LIMIT, {"low": 120, "high": 480}, rows)
 
 
+@pytest.mark.parametrize("name", ["predictor", "evolution", "blockqnn", "random", "tpe"])
+def test_who_begins_with_plain_stacks_is_as_the_guide_says(table: Table, name: str) -> None:
+    begun = {tuple(row.spec for row in run(table, name, seed, 2).rows) for seed in range(3)}
+    assert (len(begun) == 1) == (name in ("predictor", "evolution", "blockqnn"))
+
+
 @pytest.mark.parametrize(
     ("points", "expected"),
     [
