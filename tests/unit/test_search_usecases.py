@@ -209,6 +209,10 @@ async def test_a_success_without_figures_is_a_failure(
         Failure("BAD_ONNX", "no input raw"),
         PrototypeProfile(MeasuredCost(None, 0, 0, 0.0)),
         PrototypeProfile(MeasuredCost(float("nan"), 0, 0, 1.0)),
+        PrototypeProfile(MeasuredCost(100_000.0, 0, 0, float("nan"))),
+        PrototypeProfile(MeasuredCost(100_000.0, 0, 0, -1.0)),
+        replace(COUNTED, quality=Quality(float("nan"), 0.9)),
+        replace(COUNTED, quality=Quality(float("inf"), 0.9)),
     ],
 )
 async def test_a_prototype_that_can_not_be_measured_ends_the_search(
@@ -221,6 +225,12 @@ async def test_a_prototype_that_can_not_be_measured_ends_the_search(
     assert view.search.failure
     assert view.search.failure.reason in ("BAD_ONNX", "PROTOTYPE_UNMEASURED")
     assert not service.store.rows
+
+
+async def test_an_absolute_budget_needs_no_arithmetic_of_the_prototype(service: Service) -> None:
+    await service.searches.create(draft(budget=Budget(macs_per_pixel=1000.0)), "s")
+    await service.results.profiled("s", replace(COUNTED, cost=MeasuredCost(0.0, 0, 9, 0.1)))
+    assert (await service.searches.get("s")).search.state is SearchState.RUNNING
 
 
 async def test_the_end_is_told_with_all_that_others_need(service: Service, worker: FakeWorker) -> None:

@@ -15,6 +15,7 @@ from autoisp_search.domain import (
     MeasuredCost,
     ProfilePrototype,
     PrototypeProfile,
+    Quality,
     RunTrial,
     Search,
     SearchCompleted,
@@ -55,7 +56,7 @@ class ResultHandlers:
             if search is None or search.state is not SearchState.PROFILING:
                 return
             now, search = self._clock(), search.changed()
-            failure = outcome if isinstance(outcome, Failure) else _unusable(outcome)
+            failure = outcome if isinstance(outcome, Failure) else _unusable(search, outcome)
             if isinstance(outcome, PrototypeProfile) and failure is None:
                 search = search.profiled(outcome, now)
                 failure = unreachable_macs(search)
@@ -170,7 +171,7 @@ def _checked(result: TrialResult) -> TrialResult:
     if result.state is not TrialState.SUCCEEDED:
         return result
     missing = [name for name in ("quality", "cost", "onnx") if getattr(result, name) is None]
-    if result.quality and not (math.isfinite(result.quality.psnr_db) and math.isfinite(result.quality.ssim)):
+    if result.quality and not _judged(result.quality):
         missing.append("finite quality")
     if result.cost and not _measured(result.cost):
         missing.append("a possible cost")
@@ -185,17 +186,29 @@ def _measured(cost: MeasuredCost) -> bool:
     return all(map(_possible, figures))
 
 
+def _judged(quality: Quality) -> bool:
+    return math.isfinite(quality.psnr_db) and math.isfinite(quality.ssim)
+
+
 def _possible(figure: float) -> bool:
     return math.isfinite(figure) and figure >= 0
 
 
-def _unusable(profile: PrototypeProfile) -> Failure | None:
-    cost = profile.cost
+def _unusable(search: Search, profile: PrototypeProfile) -> Failure | None:
+    cost, quality = profile.cost, profile.quality
+    if quality is not None and not _judged(quality):
+        return Failure(
+            "PROTOTYPE_UNMEASURED",
+            f"the prototype's quality was measured as {quality.psnr_db:g} dB, so no network can be compared "
+            "with it; check what it makes of the validation clips",
+        )
     figure = cost.seconds_per_megapixel if cost.macs_per_pixel is None else cost.macs_per_pixel
-    if math.isfinite(figure) and figure > 0:
+    if _measured(cost) and (figure > 0 or search.settings.budget.reduction is None):
         return None
+    counted = "unknown" if cost.macs_per_pixel is None else f"{cost.macs_per_pixel:g}"
     return Failure(
         "PROTOTYPE_UNMEASURED",
-        f"the prototype's cost was measured as {figure:g}, so no budget follows from it; check the "
+        f"the prototype's cost was measured as {counted} MAC per pixel and {cost.seconds_per_megapixel:g} "
+        "seconds per megapixel, so no budget follows from it; check the "
         "prototype, or give search.budget.macs_per_pixel",
     )
