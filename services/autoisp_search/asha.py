@@ -117,10 +117,14 @@ class _Turn:
             return None
         begun = board.started[self._top]
         wanted = rungs[-1].trials if begun else finalists(rungs, board.worktime, duration, workers)
+        failed = board.finished[self._top] - board.successes[self._top]
         best = next(filter(None, map(board.next_up, reversed(range(self._top)))), None)
-        if best is None or begun >= wanted:
+        if best is None or begun - failed >= wanted:
             return None
-        seconds = finalist_seconds(board.worktime, duration, workers, wanted - begun)
+        seconds = finalist_seconds(board.worktime, duration, workers, wanted - begun + failed)
+        # Another takes a failed one's place, unless it would train for less than it has.
+        if begun >= wanted and seconds < (rungs[-2].seconds or 0.0):
+            return None
         if not begun:
             self.search = replace(self.search, rungs=(*rungs[:-1], Rung(wanted, seconds=seconds)))
         return replace(self._promoted(best, self._top), seconds=seconds)

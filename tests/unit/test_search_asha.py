@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from autoisp_core.spec import SearchSpace, Spec, cost
@@ -201,6 +202,45 @@ async def test_the_services_own_plan_keeps_its_time(duration: float, workers: in
     assert 0.8 * duration <= (clock.now - START).total_seconds() <= 1.05 * duration
     trials = await store.trials("s")
     assert view.counts.planned == sum(trial.state is not TrialState.PRUNED for trial in trials)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_failed_finalist_leaves_its_time_to_the_next(workers: int) -> None:
+    store, clock = FakeStore(), FakeClock()
+    service = Service(store, clock)
+
+    def judge(command: RunTrial) -> TrialResult | None:
+        if command.trial.trial_id != "r2-0001":
+            return None
+        begin, clock.now = clock.now, clock.now + timedelta(seconds=4)
+        failure = Failure("OUT_OF_MEMORY", "buy some")
+        return TrialResult(TrialState.FAILED, failure=failure, start_time=begin, end_time=clock.now)
+
+    await service.searches.create(draft(max_duration_seconds=300.0, max_parallel_trials=workers), "s")
+    await run_to_end(FakeWorker(store, clock, judge=judge), service)
+    search = await store.search("s")
+    assert search
+    assert search.best_trial == "r2-0002"
+    assert 0.8 * 300 <= (clock.now - START).total_seconds() <= 1.05 * 300
+
+
+async def test_finalists_that_all_fail_late_are_not_tried_for_ever() -> None:
+    store, clock = FakeStore(), FakeClock()
+    service = Service(store, clock)
+    worker = FakeWorker(store, clock)
+
+    def judge(command: RunTrial) -> TrialResult | None:
+        if command.trial.rung < 2:
+            return None
+        return replace(worker.train(command), state=TrialState.FAILED, failure=Failure("NAN", "lost"))
+
+    worker.judge = judge
+    await service.searches.create(draft(max_duration_seconds=300.0, max_parallel_trials=1), "s")
+    await run_to_end(worker, service)
+    search = await store.search("s")
+    assert search
+    assert search.best_trial.startswith("r1-")
+    assert (clock.now - START).total_seconds() <= 1.05 * 300
 
 
 def trial(ordinal: int, psnr: float, macs: float, **changes: object) -> Trial:
