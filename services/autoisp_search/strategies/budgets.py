@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
 
@@ -221,4 +222,5 @@ def _reach(space: SearchSpace) -> float:
     """MAC per output pixel of the largest of some draws: no draw nearly spends a budget far above it."""
     rng = random.Random("reach")
     drawn = (space.sample(rng) for _ in range(_REACHED_BY))
-    return max(cost(size).macs_per_pixel for spec in drawn for size in sizes_of(spec, space))
+    width, repeats = max(space.widths), max(space.repeats)
+    return max(cost(replace(spec, width=width, repeats=repeats)).macs_per_pixel for spec in drawn)
