@@ -119,6 +119,27 @@ def test_a_ring_of_six_is_not_two_rings_of_three() -> None:
     assert sums(ring) != sums([(1, 2), (2, 3), (3, 1), (4, 5), (5, 6), (6, 4)])
 
 
+def test_long_rings_are_told_apart_at_once() -> None:
+    """Trying every order of eleven equal convolutions would take hours."""
+
+    def rings(*lengths: int) -> Spec:
+        around = [(start, length) for start, length in zip((0, lengths[0]), lengths, strict=False)]
+        pairs = [
+            (start + one, start + (one + 1) % length) for start, length in around for one in range(length)
+        ]
+        stems = [(index, 1, 3, 0, 0) for index in range(1, len(pairs) + 1)]
+        sums = [(len(pairs) + place, 5, 0, a + 1, b + 1) for place, (a, b) in enumerate(pairs, start=1)]
+        end = (2 * len(pairs) + 1, 7, 0, 0, 0)
+        return Spec(Spec.code(*stems, *sums, end), 16)
+
+    begun = time.perf_counter()
+    hashes = {canonical_hash(rings(*lengths)) for lengths in ((11,), (4, 7), (5, 6), (3, 8))}
+    assert len(hashes) == 4
+    for seed in range(3):
+        assert canonical_hash(renumbered(rings(11), random.Random(seed))) == canonical_hash(rings(11))
+    assert time.perf_counter() - begun < 5
+
+
 def test_small_blocks_of_equal_hash_are_isomorphic() -> None:
     """Every block of at most three layers, two unary and all binary kinds, against the exact comparison."""
     kinds = ((LayerType.CONV, 3), (LayerType.IDENTITY, 0), *((kind, 0) for kind in BINARY))
