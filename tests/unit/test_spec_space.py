@@ -193,6 +193,16 @@ def test_anchors_obey_a_narrower_space() -> None:
     assert anchor_specs(1.0) == ()
 
 
+@pytest.mark.parametrize(
+    "switches", [{"residual": (1,)}, {"heads": (1,)}, {"residual": (1,), "heads": (0, 1)}]
+)
+def test_spaces_upon_a_demosaic_have_anchors_too(switches: dict[str, tuple[int, ...]]) -> None:
+    space = SearchSpace(**switches)  # type: ignore[arg-type]
+    anchors = anchor_specs(3554, space)
+    assert len(anchors) == len(anchor_specs(3554))
+    assert all(space.contains(spec) and cost(spec).macs_per_pixel <= 3554 for spec in anchors)
+
+
 def test_anchors_are_residual_pairs_and_singles_where_pairs_do_not_fit() -> None:
     assert {spec.block for spec in anchor_specs(3500)} == {RESIDUAL_PAIR}
     assert {spec.block for spec in anchor_specs(3500, SearchSpace(max_layers=1))} == {RESIDUAL_SINGLE}

@@ -69,4 +69,6 @@ def _with_every_number(space: SearchSpace, block: tuple[Layer, ...]) -> Iterator
         for numbers in product(
             space.widths, space.repeats, space.packings, space.frames, space.stem_kernels, space.head_kernels
         ):
-            yield Spec(block, *numbers, recurrent=recurrent)
+            yield Spec(
+                block, *numbers, recurrent=recurrent, residual=min(space.residual), head=min(space.heads)
+            )
