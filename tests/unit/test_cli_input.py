@@ -60,6 +60,8 @@ def run(capsys, *words):
         (["--reduction", "9", "--workers", "99999999999"], "--workers", "at most 2,147,483,647"),
         (["--reduction", "9", "--seed", str(2**63)], "--seed", "2^63"),
         (["--reduction", "9", "--minutes", "1e300"], "--minutes", "at most 43,200"),
+        (["--reduction", "9", "--minutes", "inf"], "--minutes", "at most 43,200"),
+        (["--reduction", "9", "--minutes", "nan"], "--minutes", "at least"),
         (["--reduction", "9", "--test-frames", "few"], "--test-frames", "all"),
         (["--reduction", "9", "--test-frames", "0"], "--test-frames", "all"),
         (["--reduction", "9", "--test-frames", "²"], "--test-frames", "all"),

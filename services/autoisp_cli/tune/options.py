@@ -76,7 +76,7 @@ class TuneOptions:
                 "--budget-macs", f"--budget-macs {self.budget_macs:g} is no budget; give a number above 0"
             )
         minutes = self.minutes
-        if minutes is not None and not (math.isfinite(minutes) and minutes >= SHORTEST_MINUTES):
+        if minutes is not None and (math.isnan(minutes) or minutes < SHORTEST_MINUTES):
             raise InvalidArgumentError(
                 "--minutes", f"--minutes {minutes:g} is too short; give at least {SHORTEST_MINUTES:.2g}"
             )
