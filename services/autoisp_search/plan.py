@@ -12,7 +12,7 @@ FIRST_SHARE = 0.4
 MIDDLE_SHARE = 0.2
 
 _SHORTEST, _USUAL, _LONGEST, _LEAST = 6.0, 12.0, 60.0, 2.0
-_FEWEST_TRIALS, _WANTED_TRIALS, _MANY_TRIALS = 4, 16, 48
+_FEWEST_TRIALS, _WANTED_TRIALS, _MANY_TRIALS, _MOST_TRIALS = 4, 16, 48, 10_000
 _MIDDLE_TRIALS, _MIDDLE_PART = 4, 8
 _SECOND_FINALIST_SECONDS = 180.0
 
@@ -104,6 +104,8 @@ def _first_rung(worker_seconds: float) -> Rung:
     seconds = min(_USUAL, max(_SHORTEST, worker_seconds / _WANTED_TRIALS - OVERHEAD_SECONDS))
     # Long searches look longer at each rather than at ever more.
     seconds = min(_LONGEST, max(seconds, worker_seconds / _MANY_TRIALS - OVERHEAD_SECONDS))
+    # Weeks on hundreds of workers: a choice among so many is as good as one among millions.
+    seconds = max(seconds, worker_seconds / _MOST_TRIALS - OVERHEAD_SECONDS)
     count = int(worker_seconds / (seconds + OVERHEAD_SECONDS))
     if count < _FEWEST_TRIALS:
         seconds = min(_USUAL, max(_LEAST, worker_seconds / _FEWEST_TRIALS - OVERHEAD_SECONDS))

@@ -134,3 +134,10 @@ def test_the_first_trials_end_with_their_share() -> None:
     short = default_plan(60, 2)
     assert len(short) == 2
     assert first_phase_over(short, worked(span(1, 0, 24)), 60)
+
+
+def test_a_month_on_a_thousand_workers_looks_longer_instead_of_at_millions() -> None:
+    first = default_plan(30 * 86_400, 1024)[0]
+    assert 9_000 <= first.trials <= 10_000
+    assert first.seconds is not None
+    assert first.trials * first.seconds == pytest.approx(0.4 * 30 * 86_400 * 1024, rel=0.05)

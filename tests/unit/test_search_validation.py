@@ -61,6 +61,7 @@ WRONG = [
     ({"space": SpaceDraft(max_layers=99)}, "search.space.max_layers", "22"),
     ({"space": SpaceDraft(widths=(-4,))}, "search.space.widths", "or more"),
     ({"space": SpaceDraft(widths=(100_000,))}, "search.space.widths", "1024"),
+    ({"space": SpaceDraft(repeats=tuple(range(1, 66)))}, "search.space.repeats", "at most 64"),
     ({"space": SpaceDraft(packings=(3,))}, "search.space.packings", "2, 4"),
     ({"space": SpaceDraft(frames=(2,))}, "search.space.frames", "1, 3, 5"),
     ({"space": SpaceDraft(stem_kernels=(2,))}, "search.space.stem_kernels", "1, 3"),

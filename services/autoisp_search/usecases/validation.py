@@ -31,6 +31,8 @@ from autoisp_search.usecases.ports import Datasets
 
 MAX_REDUCTION = 1e6
 MAX_PARALLEL_TRIALS = 1024
+MAX_CHOICES = 64
+"""Values of one number of the space: every draw looks at all widths with all repeats."""
 MAX_RUNGS = 10
 MAX_TRIALS_PER_RUNG = 20_000
 MAX_WARM_STARTS = 20
@@ -268,6 +270,11 @@ def _space(draft: SpaceDraft) -> SearchSpace:
     for name, value in changes.items():
         if name != "max_layers":
             changes[name] = tuple(dict.fromkeys(value))
+            if len(changes[name]) > MAX_CHOICES:
+                raise _Invalid(
+                    f"search.space.{name}",
+                    f"{name} has {len(changes[name])} different values; give at most {MAX_CHOICES}",
+                )
             if max(value) > 1024:
                 raise _Invalid(f"search.space.{name}", f"{name} has {max(value)}; give at most 1024")
     with _prefixed("space.", "search.space."):
