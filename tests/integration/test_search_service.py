@@ -117,16 +117,24 @@ async def completions(nats: str) -> list[events_pb2.SearchCompleted]:
         await connection.close()
 
 
-def check_whole(search: search_pb2.Search, trials: list[search_pb2.Trial], worker: ScriptedWorker) -> None:
-    """No trial is missing, none is there twice, none was asked for twice under another name."""
+def check_whole(
+    search: search_pb2.Search, trials: list[search_pb2.Trial], worker: ScriptedWorker, *, stragglers: int = 0
+) -> None:
+    """No trial is missing, none is there twice, none was asked for twice under another name.
+
+    A result that was on its way to a killed process comes again later; if the finalists are through by then,
+    nobody waits for it.
+    """
     assert search.state == search_pb2.SEARCH_STATE_SUCCEEDED
     expected = [f"{search.name}/trials/r0-{n:04d}" for n in range(1, 13)]
     expected += [f"{search.name}/trials/r1-{n:04d}" for n in range(1, 5)]
     expected += [f"{search.name}/trials/r2-{n:04d}" for n in range(1, 3)]
     assert [trial.name for trial in trials] == expected
-    assert {trial.state for trial in trials} == {search_pb2.TRIAL_STATE_SUCCEEDED}
+    given_up = [trial for trial in trials if trial.state != search_pb2.TRIAL_STATE_SUCCEEDED]
+    assert len(given_up) <= stragglers
+    assert all(t.state == search_pb2.TRIAL_STATE_CANCELLED and t.rung < 2 for t in given_up)
     assert len({trial.spec_hash for trial in trials if trial.rung == 0}) == 12
-    assert search.trial_counts == search_pb2.TrialCounts(succeeded=18, planned=18)
+    assert search.trial_counts == search_pb2.TrialCounts(succeeded=18 - len(given_up), planned=18)
     assert len(worker.commands) == 18 + 1
 
 
@@ -169,7 +177,7 @@ async def test_kill_9_in_mid_search(
         await asyncio.sleep(0.1)  # results come in the meantime
         await asyncio.to_thread(process.start)
     search = await ended(process, name)
-    check_whole(search, await trials_of(process, name), worker)
+    check_whole(search, await trials_of(process, name), worker, stragglers=1)
     assert len(await completions(nats_server.url)) == 1
 
 
@@ -184,7 +192,7 @@ async def test_kill_9_of_nats_in_mid_search(
     await asyncio.sleep(0.3)
     nats_server.start()
     search = await ended(process, name)
-    check_whole(search, await trials_of(process, name), worker)
+    check_whole(search, await trials_of(process, name), worker, stragglers=1)
     assert len(await completions(nats_server.url)) == 1
 
 
