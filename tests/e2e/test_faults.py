@@ -64,7 +64,7 @@ def start_search(client: Client, folder: Path) -> None:
         rungs=[
             search_pb2.Rung(trials=trials, steps=steps) for trials, steps in zip(TRIALS, STEPS, strict=True)
         ],
-        max_parallel_trials=2,
+        max_parallel_trials=1,  # else the other trials could overtake a dead worker's, and none waits for it
         validation_frames_per_clip=2,
         test_frames_per_clip=2,
         seed=1,
@@ -131,25 +131,18 @@ async def events(stack: LocalStack) -> tuple[list[str], int]:
 def check_nothing_missing_nothing_twice(client: Client, stack: LocalStack, search: search_pb2.Search) -> None:
     trials = list(client.list_trials(SEARCH))
     judged = [trial for trial in trials if trial.state == search_pb2.TRIAL_STATE_SUCCEEDED]
-    # Nobody waits for a dead worker's trial: it ends with the finalists if it has not come again by then.
-    given_up = [trial for trial in trials if trial.state == search_pb2.TRIAL_STATE_CANCELLED]
-    assert [trial.rung for trial in given_up] in ([], [0])
     assert [trial.name for trial in trials if trial.state not in ENDED] == []
-    assert Counter(trial.rung for trial in (*judged, *given_up)) == dict(enumerate(TRIALS))
+    assert Counter(trial.rung for trial in judged) == dict(enumerate(TRIALS))
     assert {trial.rung: trial.steps for trial in judged} == dict(enumerate(STEPS))
-    assert search.trial_counts.succeeded == sum(TRIALS) - len(given_up)
+    assert search.trial_counts.succeeded == sum(TRIALS)
 
     completed, dead_letters = asyncio.run(events(stack))
-    told = Counter(completed)
-    assert {trial.name: told.pop(trial.name, 0) for trial in judged} == {trial.name: 1 for trial in judged}
-    assert told in (Counter(), Counter(trial.name for trial in given_up))
+    assert Counter(completed) == {trial.name: 1 for trial in trials}
     assert dead_letters == 0
 
     results = stack.folder.path / "artifacts/results/trials" / SEARCH_ID
-    done, late = ({trial.name.split("/")[-1] for trial in some} for some in (judged, given_up))
-    assert {path.name for path in results.iterdir()} in (done, done | late)
-    checkpoints = (stack.folder.path / "artifacts/results/checkpoints").rglob("r*")
-    assert {path.name for path in checkpoints} <= late
+    assert {path.name for path in results.iterdir()} == {trial.name.split("/")[-1] for trial in trials}
+    assert not list((stack.folder.path / "artifacts/results/checkpoints").rglob("r*"))
     assert len(list(client.list_model_versions(search.model))) == 1
 
 

@@ -12,6 +12,7 @@ import pytest
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.spec import LayerType, SearchSpace, Spec, canonical_hash, cost
 from autoisp_core.spec.enumeration import members
+from autoisp_search.bench.table import shipped
 from autoisp_search.domain import MeasuredCost, Objective, Quality, Rung, Search, Trial, TrialState
 from autoisp_search.strategies import (
     STRATEGIES,
@@ -27,18 +28,7 @@ from autoisp_search.strategies.budgets import Budget, MacBudget
 from search_fakes import START, quality_of, running_search, seconds_of
 
 SPACE = SearchSpace()
-SMALL = SearchSpace(
-    types=(LayerType.CONV, LayerType.DEPTHWISE, LayerType.ADD),
-    kernels=(1, 3),
-    max_layers=3,
-    widths=(8, 16),
-    repeats=(1, 2),
-    packings=(2, 4),
-    frames=(3,),
-    stem_kernels=(3,),
-    head_kernels=(1,),
-    recurrent=(0,),
-)
+SMALL = shipped().space
 """The space of the table benchmark."""
 
 MACS, SECONDS = 2000.0, 0.06
