@@ -13,6 +13,7 @@ from torch import Tensor
 
 from autoisp_isp.colour import linear_from_srgb, srgb_from_linear
 from autoisp_isp.patches import PatchSampler
+from autoisp_isp.scene_draws import draw_scenes, in_other_light
 from autoisp_isp.sensor_draws import DrawnSensors, SensorDraws
 
 # A step of 2^-16 in linear light moves the sRGB curve by 2e-4 at most, far below the noise of any sensor.
@@ -79,20 +80,16 @@ class TrainingSet:
         choices = np.random.default_rng(word)
         srgb = self._sampler.draw(choices, size, 2 * patch, frames)
         draws = self._draws.draw(choices, size)
-        linear = torch.from_numpy(self._linear[srgb])
+        linear = in_other_light(torch.from_numpy(self._linear[srgb]), draw_scenes(choices, size))
         raw = draws.planes(linear)
         generator = torch.Generator().manual_seed(word)
         shot, read = (draws.noise[:, kind, None, None, None, None] for kind in (0, 1))
         unit = torch.empty_like(raw).normal_(generator=generator)
         noisy = unit.mul_((raw * shot).add_(read).sqrt_()).add_(raw).clamp_max_(1.0)
-        return Batch(
-            noisy, draws.gains, draws.ccm, draws.noise, self._truth(srgb[:, -1], linear[:, -1], draws)
-        )
+        return Batch(noisy, draws.gains, draws.ccm, draws.noise, self._truth(linear[:, -1], draws))
 
-    def _truth(self, srgb: npt.NDArray[np.uint8], linear: Tensor, draws: DrawnSensors) -> Tensor:
-        if draws.identity:
-            return torch.from_numpy(srgb).float().div_(255.0)
-        reachable = draws.reachable(linear)
+    def _truth(self, linear: Tensor, draws: DrawnSensors) -> Tensor:
+        reachable = linear if draws.identity else draws.reachable(linear)
         return torch.from_numpy(self._curve[(reachable * _CURVE_STEPS).round_().to(torch.int32).numpy()])
 
 
