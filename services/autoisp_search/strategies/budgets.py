@@ -159,14 +159,13 @@ class TimeBudget:
 
         That is the fastest if all seem to be over it: predictions err.
         """
-        closest: list[Spec] = []
+        drawn: list[Spec] = []
         for _ in range(_ATTEMPTS):
-            drawn = self.space.sample(rng)
-            fitted = self._fit(drawn, rng, share)
+            drawn.append(self.space.sample(rng))
+            fitted = self._fit(drawn[-1], rng, share)
             if fitted is not None:
                 return fitted
-            closest.append(self._closest(sizes_of(drawn, self.space), share))
-        return self._closest(closest, share)
+        return self._closest([size for spec in drawn for size in sizes_of(spec, self.space)], share)
 
     def mutate(self, parent: Spec, rng: random.Random, *, spend: bool = True) -> Spec:
         """See :meth:`Budget.mutate`."""
@@ -190,9 +189,13 @@ class TimeBudget:
 
     def _fit(self, spec: Spec, rng: random.Random, share: float = 1.0) -> Spec | None:
         """The same block with a width and repeats that nearly spend the share of the budget, or None."""
+        smallest = replace(spec, width=min(self.space.widths), repeats=min(self.space.repeats))
+        if self.share(smallest) > share * _MOST_SHARE:
+            return None
         sizes = sizes_of(spec, self.space)
-        fitting = [size for size in sizes if _LEAST_SHARE <= self.share(size) / share <= _MOST_SHARE]
-        return rng.choice(fitting) if fitting else None
+        # The first that fits of a shuffled list is as random as a choice among all that fit, and found sooner.
+        rng.shuffle(sizes)
+        return next((size for size in sizes if _LEAST_SHARE <= self.share(size) / share <= _MOST_SHARE), None)
 
 
 def budget_for(space: SearchSpace, *, macs: float | None, seconds: float | None) -> Budget:
