@@ -18,9 +18,9 @@ def draw_scenes(choices: np.random.Generator, size: int) -> Tensor:
     """Matrices (size, 3, 3) from the linear sRGB that was filmed to that of another scene.
 
     Each exchanges the primaries, moves colours from or to grey, and scales the light. A few clips show few
-    colours, and what a network has never seen it gets wrong: grass came out yellow after grey streets. Trained
-    on three such clips for a minute, a network ended 11 dB higher on a fourth, green one with this than without,
-    and no lower on any other.
+    colours, and what a network has never seen it gets wrong: grass came out yellow after grey streets. With
+    this, a network that had been trained on three such clips for a minute ended 11 dB higher on a fourth,
+    green one, and no lower on clips like those three.
     """
     matrices = np.repeat(np.eye(3, dtype=np.float32)[None], size, axis=0)
     for index in range(size):
@@ -34,7 +34,7 @@ def draw_scenes(choices: np.random.Generator, size: int) -> Tensor:
 
 
 def in_other_light(linear: Tensor, scenes: Tensor) -> Tensor:
-    """Linear sRGB (N, T, 3, H, W) in [0, 1] seen in the scenes (N, 3, 3); what leaves the range is clipped."""
+    """Linear sRGB (N, T, 3, H, W) in [0, 1] as the scenes (N, 3, 3) show it, clipped to that range."""
     count, frames, colours, height, width = linear.shape
     pixels = linear.transpose(1, 2).reshape(count, colours, -1)
     changed = torch.bmm(scenes, pixels).clamp_(0.0, 1.0)

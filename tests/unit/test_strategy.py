@@ -1,4 +1,4 @@
-"""Strategies: plain stacks first, never twice, within the budget, the same choices again."""
+"""Strategies: known designs first, never twice, within the budget, the same choices again."""
 
 import random
 from dataclasses import replace
@@ -34,7 +34,7 @@ def walk(strategy: Strategy, count: int) -> list[Spec]:
 
 
 @both
-def test_begins_with_plain_stacks_scaled_to_the_budget(name: str) -> None:
+def test_begins_with_known_designs_scaled_to_the_budget(name: str) -> None:
     specs = walk(make(name, planned=16), 5)
     assert tuple(specs[:4]) == anchor_specs(LIMIT)[:4]
 

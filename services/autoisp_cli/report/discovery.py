@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import Enum
 
 from autoisp.search.v1 import search_pb2
-from autoisp_core.spec import RESIDUAL_PAIR, RESIDUAL_SINGLE, Spec, SpecError
+from autoisp_core.spec import Spec, SpecError, is_anchor
 
 from autoisp_cli.report.outcome import Outcome
 from autoisp_cli.report.svg import Scale, axes, element, fallen, floor, padded, picture, text
@@ -19,7 +19,7 @@ class Origin(Enum):
     """Where a network came from; the value is its class in the style sheet."""
 
     OPENER = "opener"
-    """A plain convolution stack, which strategies begin with so as not to end below it."""
+    """A known design, which strategies begin with so as not to end below it."""
     PROPOSED = "proposed"
     PROMOTED = "promoted"
     """Trained before, and now for longer."""
@@ -30,10 +30,9 @@ def origin(trial: search_pb2.Trial) -> Origin:
     if trial.rung > 0:
         return Origin.PROMOTED
     try:
-        block = Spec.from_json(trial.spec).block
+        return Origin.OPENER if is_anchor(Spec.from_json(trial.spec)) else Origin.PROPOSED
     except SpecError:
         return Origin.PROPOSED
-    return Origin.OPENER if block in (RESIDUAL_PAIR, RESIDUAL_SINGLE) else Origin.PROPOSED
 
 
 def in_order(trials: Sequence[search_pb2.Trial]) -> list[search_pb2.Trial]:

@@ -58,7 +58,7 @@ def _found(outcome: Outcome) -> list[str]:
         gain = max(proposed) - max(openers)
         told.append(
             f"After equal training, the best proposed network (of {len(proposed)}) is {abs(gain):.2f} dB "
-            f"{'above' if gain >= 0 else 'below'} the best plain convolution stack (of {len(openers)})."
+            f"{'above' if gain >= 0 else 'below'} the best known design (of {len(openers)})."
         )
     numbers = {trial.name: number for number, trial in enumerate(trials, 1)}
     if number := numbers.get(_beginning(outcome)):

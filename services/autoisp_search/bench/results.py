@@ -16,7 +16,7 @@ from autoisp_search.bench.table import Table, shipped
 RANDOMS = ("random", "optuna-random")
 PEERS = ("random", *SAMPLERS)
 """What a strategy is compared with: Optuna as its users call it, and drawing at random, as Optuna does it and
-as AutoISP does, evenly over the costs and nothing twice. None of them begins with plain stacks."""
+as AutoISP does, evenly over the costs and nothing twice. None of them begins with known designs."""
 
 _MARKS = (10, 25, 50, 100, 200, 400)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from autoisp_core.spec import RESIDUAL_PAIR, RESIDUAL_SINGLE, Spec, SpecError, canonical_hash, cost
+from autoisp_core.spec import Spec, SpecError, canonical_hash, cost, is_anchor
 
 from autoisp_search.domain import Objective
 from autoisp_search.fronts import best_first
@@ -17,7 +17,7 @@ from autoisp_search.strategies.budgets import Budget
 _ATTEMPTS = 60
 _MOST_ANCHORS, _MOST_TRIES = 6, 5
 _FRONT_SHARES = (1.0, 0.25, 0.5, 0.125)
-"""Shares of the budget at which a front begins with a plain stack, the most telling first."""
+"""Shares of the budget at which a front begins with a known design, the most telling first."""
 
 
 class SpaceExhaustedError(Exception):
@@ -101,7 +101,7 @@ class Strategy(Protocol):
 class BudgetedStrategy(ABC):
     """Begins with what is known to be good, then does as a subclass proposes.
 
-    First come the best networks of earlier searches, then plain stacks scaled to the budget: so a search
+    First come the best networks of earlier searches, then known designs scaled to the budget: so a search
     never ends below either. Each takes at most about a quarter of the planned trials.
     """
 
@@ -111,7 +111,7 @@ class BudgetedStrategy(ABC):
         most = len(_FRONT_SHARES) if task.front else _MOST_ANCHORS
         self._anchors = min(most, max(min(2, task.planned), round(task.planned / 4)))
         self._asked: set[str] = set()
-        self._plain = 0
+        self._known = 0
         self._proven = _proven(task, self._anchors)
 
     def ask(self, ordinal: int) -> Spec:
@@ -119,7 +119,7 @@ class BudgetedStrategy(ABC):
         # Seeded by the ordinal: what a restarted service draws does not depend on what was drawn before.
         rng = random.Random(f"{self.task.seed}:{ordinal}")
         # A stack over the budget is worth nothing as an anchor: the next best takes its place.
-        anchors_due = self._plain < self._anchors and len(self._asked) < _MOST_TRIES * self._anchors
+        anchors_due = self._known < self._anchors and len(self._asked) < _MOST_TRIES * self._anchors
         for spec in (*self._proven, *(self.openers() if anchors_due else ())):
             if self._accept(spec, ordinal):
                 return spec
@@ -136,21 +136,21 @@ class BudgetedStrategy(ABC):
         """See :meth:`Strategy.tell`."""
         if result.seconds_per_megapixel:
             self.budget.measured(spec, result.seconds_per_megapixel)
-        if result.pruned and _is_plain(spec):
-            self._plain -= 1
+        if result.pruned and is_anchor(spec):
+            self._known -= 1
         self.learn(spec, result)
 
     def replay(self, ordinal: int, spec: Spec, spec_hash: str) -> None:
         """See :meth:`Strategy.replay`."""
         self._asked.add(spec_hash)
-        self._plain += _is_plain(spec)
+        self._known += is_anchor(spec)
 
     def figures(self) -> Mapping[str, float]:
         """See :meth:`Strategy.figures`; nothing unless a subclass knows something."""
         return {}
 
     def openers(self) -> tuple[Spec, ...]:
-        """Plain stacks to begin with, best bet first."""
+        """Known designs to begin with, best bet first."""
         if not self.task.front:
             return self.budget.anchors()
         return tuple(spec for share in _FRONT_SHARES for spec in self.budget.anchors(share)[:1])
@@ -222,7 +222,3 @@ def _value(objective: Objective, spec: Spec, result: TrialOutcome) -> float | No
     if objective is Objective.MACS:
         return cost(spec).macs_per_pixel
     return result.seconds_per_megapixel
-
-
-def _is_plain(spec: Spec) -> bool:
-    return spec.block in (RESIDUAL_PAIR, RESIDUAL_SINGLE)

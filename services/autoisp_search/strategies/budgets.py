@@ -11,11 +11,10 @@ from autoisp_core.spec import (
     SearchSpace,
     Spec,
     SpecError,
-    anchor_kind,
-    anchor_preference,
     anchor_specs,
+    anchor_stacks,
+    best_anchors,
     cost,
-    plain_stacks,
 )
 
 from autoisp_search.strategies.latency import LatencyModel
@@ -48,7 +47,7 @@ class Budget(Protocol):
         ...
 
     def anchors(self, share: float = 1.0) -> tuple[Spec, ...]:
-        """Plain stacks scaled to that share of the budget, best bet first."""
+        """Known designs scaled to that share of the budget, best bet first."""
         ...
 
     def sample(self, rng: random.Random, share: float = 1.0) -> Spec:
@@ -148,11 +147,8 @@ class TimeBudget:
 
     def anchors(self, share: float = 1.0) -> tuple[Spec, ...]:
         """See :meth:`Budget.anchors`."""
-        best: dict[tuple[int, int, int], Spec] = {}
-        for spec in plain_stacks(self.space):  # cheapest first: the last that fits is the largest
-            if self.share(spec) <= share * _MOST_SHARE:
-                best[anchor_kind(spec)] = spec
-        return tuple(sorted(best.values(), key=anchor_preference))
+        limit = share * _MOST_SHARE
+        return best_anchors(spec for spec in anchor_stacks(self.space) if self.share(spec) <= limit)
 
     def sample(self, rng: random.Random, share: float = 1.0) -> Spec:
         """See :meth:`Budget.sample`; if none of many nearly spends it, the one that comes closest.
@@ -193,7 +189,7 @@ class TimeBudget:
         if self.share(smallest) > share * _MOST_SHARE:
             return None
         sizes = sizes_of(spec, self.space)
-        # The first that fits of a shuffled list is as random as a choice among all that fit, and found sooner.
+        # The first that fits of a shuffled list is as random as one of all that fit, but sooner found.
         rng.shuffle(sizes)
         return next((size for size in sizes if _LEAST_SHARE <= self.share(size) / share <= _MOST_SHARE), None)
 
@@ -211,7 +207,7 @@ def budget_for(space: SearchSpace, *, macs: float | None, seconds: float | None)
     raise SpecError("budget", "the search has no limit yet; its prototype must be profiled first")
 
 
-# Going through all plain stacks takes longer than the rest of a decision, and few limits come up.
+# Going through all known designs takes longer than the rest of a decision, and few limits come up.
 _anchors_within = lru_cache(maxsize=64)(anchor_specs)
 
 

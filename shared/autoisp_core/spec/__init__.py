@@ -5,12 +5,13 @@ Nothing here knows torch or ONNX; ``autoisp_isp`` builds and exports what a spec
 """
 
 from autoisp_core.spec.anchors import (
+    ANCHOR_BLOCKS,
     RESIDUAL_PAIR,
     RESIDUAL_SINGLE,
-    anchor_kind,
-    anchor_preference,
     anchor_specs,
-    plain_stacks,
+    anchor_stacks,
+    best_anchors,
+    is_anchor,
 )
 from autoisp_core.spec.canonical import canonical_hash
 from autoisp_core.spec.cost import Cost, cost
@@ -21,6 +22,7 @@ from autoisp_core.spec.rules import MAX_INDEX, has_coarse, is_valid, loose_ends,
 from autoisp_core.spec.space import SearchSpace
 
 __all__ = [
+    "ANCHOR_BLOCKS",
     "DEVICES",
     "MAX_INDEX",
     "RESIDUAL_PAIR",
@@ -34,17 +36,17 @@ __all__ = [
     "SearchSpace",
     "Spec",
     "SpecError",
-    "anchor_kind",
-    "anchor_preference",
     "anchor_specs",
+    "anchor_stacks",
+    "best_anchors",
     "canonical_hash",
     "cost",
     "device_named",
     "groups_of",
     "has_coarse",
+    "is_anchor",
     "is_valid",
     "loose_ends",
-    "plain_stacks",
     "roofline",
     "validate",
 ]

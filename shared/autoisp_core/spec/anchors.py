@@ -1,4 +1,4 @@
-"""Plain convolution stacks with which every search begins, so that it never ends below them."""
+"""Networks that are known to be good, with which every search begins, so that it never ends below them."""
 
 from __future__ import annotations
 
@@ -12,52 +12,82 @@ from autoisp_core.spec.layers import Layer, LayerType
 from autoisp_core.spec.model import Spec
 from autoisp_core.spec.space import SearchSpace
 
+TWO_SCALES = Spec.code((1, 1, 3, 0, 0), (2, 12, 3, 0, 0), (3, 5, 0, 1, 2), (4, 1, 1, 3, 0), (5, 7, 0, 0, 0))
+"""Dense 3×3 convolutions at full and at half resolution, summed and mixed: for detail and for flat areas."""
+
+GATED = Spec.code(
+    (1, 1, 1, 0, 0), (2, 8, 3, 1, 0), (3, 1, 1, 0, 0), (4, 11, 0, 2, 3), (5, 1, 1, 4, 0), (6, 7, 0, 0, 0)
+)
+"""A depthwise 3×3 convolution between two mixing ones, its result multiplied by a gate, after NAFNet's block
+(Chen, Chu, Zhang, Sun: "Simple Baselines for Image Restoration", ECCV 2022, arXiv 2204.04676)."""
+
 RESIDUAL_PAIR = blocks.chain([(LayerType.CONV, 3)] * 2)
 """Two dense 3×3 convolutions per residual: 1 dB above as many residuals of one convolution."""
 
 RESIDUAL_SINGLE = blocks.chain([(LayerType.CONV, 3)])
 
+ANCHOR_BLOCKS = (TWO_SCALES, GATED, RESIDUAL_PAIR, RESIDUAL_SINGLE)
+"""Best bet first. The single stands in for the pair only where that is too dear."""
+
 
 def anchor_specs(max_macs: float, space: SearchSpace | None = None) -> tuple[Spec, ...]:
-    """The costliest plain stack within the budget for each packing and number of frames, best bet first.
+    """The costliest stack of each known block within the budget, for each packing and memory.
 
     Args:
         max_macs: MAC per output pixel that no anchor exceeds.
         space: where the anchors must lie; the default space if None.
 
     Returns:
-        At most one spec per :func:`anchor_kind`; empty if no plain stack of the space fits.
+        At most one spec per :func:`anchor_kind`, best bet first; empty if no stack of the space fits.
     """
-    best: dict[tuple[int, int, int], Spec] = {}
-    for block in (RESIDUAL_PAIR, RESIDUAL_SINGLE):
-        fitting: dict[tuple[int, int, int], Spec] = {}
-        for spec in plain_stacks(space or SearchSpace(), block):  # cheapest first: the last that fits stays
-            if cost(spec).macs_per_pixel <= max_macs:
-                fitting[anchor_kind(spec)] = spec
-        best = fitting | best
-    return tuple(sorted(best.values(), key=anchor_preference))
+    stacks = anchor_stacks(space or SearchSpace())
+    return best_anchors(spec for spec in stacks if cost(spec).macs_per_pixel <= max_macs)
+
+
+def best_anchors(fitting: Iterator[Spec]) -> tuple[Spec, ...]:
+    """The last of each kind, best bet first.
+
+    Args:
+        fitting: stacks of :func:`anchor_stacks` within a budget, in their order: cheapest first.
+    """
+    best = {anchor_kind(spec): spec for spec in fitting}
+    pairs = {kind[1:] for kind in best if kind[0] == RESIDUAL_PAIR}
+    return tuple(
+        sorted(
+            (spec for kind, spec in best.items() if kind[0] != RESIDUAL_SINGLE or kind[1:] not in pairs),
+            key=anchor_preference,
+        )
+    )
 
 
 @lru_cache(maxsize=16)
-def plain_stacks(space: SearchSpace, block: tuple[Layer, ...] = RESIDUAL_PAIR) -> tuple[Spec, ...]:
-    """All specs of the space with this block, fewest MAC first, among equals the fewest repeats."""
-    specs = filter(space.contains, _with_every_number(space, block))
-    return tuple(sorted(specs, key=lambda spec: (cost(spec).macs_per_pixel, spec.repeats)))
+def anchor_stacks(space: SearchSpace) -> tuple[Spec, ...]:
+    """All specs of the space with an anchor's block, fewest MAC first, among equals the fewest repeats."""
+    specs = (spec for block in ANCHOR_BLOCKS for spec in _with_every_number(space, block))
+    return tuple(
+        sorted(filter(space.contains, specs), key=lambda spec: (cost(spec).macs_per_pixel, spec.repeats))
+    )
 
 
-def anchor_kind(spec: Spec) -> tuple[int, int, int]:
+def is_anchor(spec: Spec) -> bool:
+    """Whether the spec is made of an anchor's block, whatever its numbers are."""
+    return spec.block in ANCHOR_BLOCKS
+
+
+def anchor_kind(spec: Spec) -> tuple[tuple[Layer, ...], int, int, int]:
     """What anchors differ in: of two that agree in it, the costlier is the better."""
-    return (spec.recurrent, spec.frames, spec.packing)
+    return (spec.block, spec.recurrent, spec.frames, spec.packing)
 
 
-def anchor_preference(spec: Spec) -> tuple[int, int]:
+def anchor_preference(spec: Spec) -> tuple[int, int, int]:
     """Sorting key for anchors, the best bet first.
 
     A state averages the noise of many frames away for the arithmetic of one; without it, three frames take
     most of it and move little. Features at half resolution keep up with motion better than those at a
     quarter, which in turn are faster for the same arithmetic.
     """
-    return (_BEST_MEMORIES.index((spec.recurrent, spec.frames)), spec.packing)
+    memory = _BEST_MEMORIES.index((spec.recurrent, spec.frames))
+    return (memory, spec.packing, ANCHOR_BLOCKS.index(spec.block))
 
 
 _BEST_MEMORIES = ((1, 1), (0, 3), (1, 3), (0, 5), (1, 5), (0, 1))
