@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import replace
 
 from autoisp_core.errors import InvalidArgumentError, NotFoundError
 from autoisp_core.ids import validate_user_id
 from autoisp_core.names import DATASET, MODEL, SEARCH, model_name
 from autoisp_core.sensor import Noise, SensorProfile
 from autoisp_core.sensor import builtin as builtin_sensor
-from autoisp_core.spec import LayerType, SearchSpace, SpecError, cost
+from autoisp_core.spec import SearchSpace, cost
 
 from autoisp_search.domain import (
     BUILTIN_PROTOTYPES,
@@ -26,13 +25,12 @@ from autoisp_search.domain import (
 )
 from autoisp_search.domain.dataset import DatasetInfo
 from autoisp_search.strategies import check_strategy
-from autoisp_search.usecases.drafts import SearchDraft, SensorDraft, SpaceDraft
+from autoisp_search.usecases.drafts import SearchDraft, SensorDraft
 from autoisp_search.usecases.ports import Datasets
+from autoisp_search.usecases.validation_space import checked_space, fitting_frames, prefixed
 
 MAX_REDUCTION = 1e6
 MAX_PARALLEL_TRIALS = 1024
-MAX_CHOICES = 64
-"""Values of one number of the space: every draw looks at all widths with all repeats."""
 MAX_RUNGS = 10
 MAX_TRIALS_PER_RUNG = 20_000
 MAX_WARM_STARTS = 20
@@ -76,11 +74,11 @@ async def validated(
             "store; upload it with RegistryService.UploadArtifact first",
             metadata={"field": "search.prototype.onnx"},
         )
-    return replace(settings, space=_fitting_frames(settings.space, dataset)), dataset
+    return replace(settings, space=fitting_frames(settings.space, dataset)), dataset
 
 
 def _settings(draft: SearchDraft, search_id: str) -> SearchSettings:
-    space = _space(draft.space)
+    space = checked_space(draft.space)
     if draft.model:
         MODEL.parse(draft.model, "search.model")
     if len(draft.display_name) > 200:
@@ -175,7 +173,7 @@ def _sensor(draft: SensorDraft) -> Sensor:
             builtin_sensor(draft.builtin or "phone")
     noise = None
     if draft.test_noise is not None:
-        with _prefixed("noise.", "search.sensor.test_noise."):
+        with prefixed("noise.", "search.sensor.test_noise."):
             noise = Noise(*draft.test_noise)
     return Sensor("" if draft.toml else draft.builtin or "phone", draft.toml, noise, draft.identity_ccm)
 
@@ -252,58 +250,6 @@ def _rungs(draft: SearchDraft) -> tuple[Rung, ...]:
     return rungs
 
 
-def _space(draft: SpaceDraft) -> SearchSpace:
-    changes: dict[str, Any] = {
-        field.name: getattr(draft, field.name) for field in fields(draft) if getattr(draft, field.name)
-    }
-    if "types" in changes:
-        known = {int(kind) for kind in LayerType}
-        unknown = [code for code in changes["types"] if code not in known]
-        if unknown:
-            raise _Invalid(
-                "search.space.types", f"there is no layer type {unknown[0]}; use {sorted(known - {7, 10})}"
-            )
-        # TERMINAL ends every block, so naming it says nothing.
-        changes["types"] = tuple(
-            LayerType(code) for code in dict.fromkeys(changes["types"]) if code != LayerType.TERMINAL
-        )
-    for name, value in changes.items():
-        if name != "max_layers":
-            changes[name] = tuple(dict.fromkeys(value))
-            if len(changes[name]) > MAX_CHOICES:
-                raise _Invalid(
-                    f"search.space.{name}",
-                    f"{name} has {len(changes[name])} different values; give at most {MAX_CHOICES}",
-                )
-            if max(value) > 1024:
-                raise _Invalid(f"search.space.{name}", f"{name} has {max(value)}; give at most 1024")
-    with _prefixed("space.", "search.space."):
-        space = SearchSpace(**changes)
-        space.cheapest()
-    return space
-
-
-def _fitting_frames(space: SearchSpace, dataset: DatasetInfo) -> SearchSpace:
-    """The space without windows of frames that no clip is long enough for."""
-    splits = (
-        ("training", dataset.train_frames),
-        ("validation", dataset.validation_frames),
-        ("testing", dataset.test_frames),
-    )
-    for split, frames in splits:
-        if not any(frames):
-            raise _Invalid("search.dataset", f"the dataset has no frames for {split}; make one that has")
-    longest = min(max(frames) for _, frames in splits)
-    fitting = tuple(frames for frames in space.frames if frames <= longest)
-    if not fitting:
-        raise _Invalid(
-            "search.dataset",
-            f"networks of search.space read at least {min(space.frames)} frames at once, and the longest "
-            f"clip of a split has {longest}; use longer clips, or allow fewer in search.space.frames",
-        )
-    return replace(space, frames=fitting)
-
-
 def _duration(draft: SearchDraft) -> float | None:
     seconds = draft.max_duration_seconds
     if seconds is None:
@@ -321,21 +267,6 @@ def _count(field: str, value: int, low: int, high: int) -> int:
     if not low <= value <= high:
         raise _Invalid(field, f"{field} is {value}; give {low} to {high}")
     return value
-
-
-@contextmanager
-def _prefixed(inner: str, outer: str) -> Iterator[None]:
-    """Names the field as the request does."""
-    try:
-        yield
-    except InvalidArgumentError as error:
-        field = outer + error.field.removeprefix(inner)
-        raise _Invalid(
-            field,
-            error.message,
-            reason=None if isinstance(error, SpecError) else error.reason,
-            metadata=error.metadata,
-        ) from error
 
 
 @contextmanager
