@@ -69,7 +69,7 @@ class SearchSpace:
     )
     kernels: tuple[int, ...] = (1, 3, 5)
     max_layers: int = 5
-    widths: tuple[int, ...] = (8, 12, 16, 20, 24, 28, 32, 40, 48, 64)
+    widths: tuple[int, ...] = (8, 12, 16, 18, 20, 22, 24, 28, 32, 36, 40, 48, 64)
     repeats: tuple[int, ...] = (1, 2, 3, 4, 6)
     packings: tuple[int, ...] = (2, 4)
     frames: tuple[int, ...] = (1, 3, 5)
