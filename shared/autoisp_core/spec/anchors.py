@@ -50,8 +50,8 @@ def anchor_specs(max_macs: float, space: SearchSpace | None = None) -> tuple[Spe
 def best_anchors(fitting: Iterable[Spec]) -> tuple[Spec, ...]:
     """Of those of a kind that nearly spend the budget the one nearest to two repeats, best bet first.
 
-    A wide network of few blocks learns in fewer steps, and takes each step faster, than a thin one of many; and
-    a stem that sees neighbours begins with a better demosaic.
+    A wide network of few blocks learns in fewer steps, and takes each step faster, than a thin one of many;
+    and a stem that sees neighbours begins with a better demosaic.
 
     Args:
         fitting: stacks of :func:`anchor_stacks` within a budget, in their order: cheapest first.
