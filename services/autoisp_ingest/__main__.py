@@ -11,7 +11,7 @@ from autoisp_runtime.runtime import Runtime, Tables
 from autoisp_ingest.api import IngestServicer
 from autoisp_ingest.bus import ArtifactDatasetPublisher, clip_ingested
 from autoisp_ingest.config import IngestConfig
-from autoisp_ingest.decoding import AvDecoder
+from autoisp_ingest.decoding import MediaDecoder
 from autoisp_ingest.spooling import DiskSpool, owner_of
 from autoisp_ingest.store import SqlIngestStore, ZarrFrameStore, outbox
 from autoisp_ingest.usecases import Clips, Datasets, Leftovers, UploadClip
@@ -26,7 +26,7 @@ async def build(runtime: Runtime[IngestConfig]) -> None:
     publisher = ArtifactDatasetPublisher(runtime.artifacts)
     spool = DiskSpool(config.work_dir / "spool", config.max_upload_bytes)
     leftovers = Leftovers(store, frames, publisher, owner)
-    decoder = AvDecoder(config.limits, config.decode_threads)
+    decoder = MediaDecoder(config.limits, config.decode_threads)
     executor = ThreadPoolExecutor(config.decode_jobs, thread_name_prefix="decode")
     upload = UploadClip(store, spool, decoder, frames, leftovers, executor, owner)
     spool.clear()

@@ -25,6 +25,7 @@ class _Source:
         self.listing = True
         self.seek = file.seek
         self.tell = file.tell
+        self.seekable = file.seekable
 
     def read(self, size: int) -> bytes:
         if self.listing and size > _MAX_HEADER_BYTES:
@@ -49,6 +50,10 @@ class FrameArchive:
     def suffixes(self) -> set[str]:
         """Extensions of the members' names, lower case, with the dot."""
         return {suffix_of(member) for member in self.members}
+
+    def has(self, filename: str) -> bool:
+        """Whether a member is called so, in whatever folder."""
+        return any(PurePosixPath(member.name).name == filename for member in self.members)
 
     def read(self, member: tarfile.TarInfo, start: int = 0, length: int | None = None) -> bytes:
         """``length`` bytes of a member from ``start`` on; None: all of them.

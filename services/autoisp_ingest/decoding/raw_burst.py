@@ -13,9 +13,10 @@ from autoisp_core.frames import FrameFormat, FrameKind
 from autoisp_core.sensor import CFA_TILES, SensorProfile
 from numpy.typing import NDArray
 
-from autoisp_ingest.decoding.archive import FrameArchive
+from autoisp_ingest.decoding.archive import FrameArchive, suffix_of
 from autoisp_ingest.decoding.raw_sensor import sensor_of
 from autoisp_ingest.domain import Footage, FootageLimits, StoredFrame
+from autoisp_ingest.domain.media import DUMP_SUFFIX, SIDECAR
 from autoisp_ingest.libraw import RawError, RawReader, RawSizes
 
 _MAX_FILE_BYTES = 1 << 29
@@ -38,20 +39,26 @@ class _Picture:
 
 
 @contextmanager
-def open_raw_file(path: Path, title: str, limits: FootageLimits) -> Iterator[Footage]:
-    """Open a single raw file as a clip of one frame; see :meth:`autoisp_ingest.usecases.FootageDecoder.open`."""
+def open_raw_file(path: Path, title: str, suffix: str, limits: FootageLimits) -> Iterator[Footage]:
+    """Open one raw file as a clip of one frame; see :meth:`autoisp_ingest.usecases.FootageDecoder.open`."""
     if path.stat().st_size > _MAX_FILE_BYTES:
         raise _unreadable(f"{title!r}", f"a raw file has at most {_MAX_FILE_BYTES >> 20} MiB")
     with RawReader() as reader:
-        yield _footage(reader, iter([(f"{title!r}", path.read_bytes())]), 1, path.suffix, title, limits)
+        yield _footage(reader, iter([(f"{title!r}", path.read_bytes())]), 1, suffix, title, limits)
 
 
 @contextmanager
 def open_raw_archive(archive: FrameArchive, limits: FootageLimits) -> Iterator[Footage]:
     """A burst, ordered by name; see :meth:`autoisp_ingest.usecases.FootageDecoder.open`."""
     title, members = archive.title, archive.members
+    suffix = suffix_of(members[0])
+    if suffix == DUMP_SUFFIX:
+        raise archive.bad_member(members[0], f"a {DUMP_SUFFIX} needs a {SIDECAR} beside it")
+    for member in members:
+        if suffix_of(member) != suffix:
+            raise archive.bad_member(member, f"it is not a {suffix} as the first")
+    limits.check_count(title, len(members))
     files = ((f"{member.name!r} of {title!r}", archive.read(member)) for member in members)
-    suffix = min(archive.suffixes)
     with RawReader() as reader:
         yield _footage(reader, files, len(members), suffix, title, limits)
 

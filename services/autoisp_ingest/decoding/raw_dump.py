@@ -1,4 +1,4 @@
-"""Dumps of packed raw values: a tar archive of ``sidecar.json`` and one file for all frames, or one for each."""
+"""Dumps of packed raw values: a tar of ``sidecar.json`` and one file for all frames, or one for each."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 from autoisp_core.errors import InvalidArgumentError
 from numpy.typing import NDArray
 
-from autoisp_ingest.decoding.archive import FrameArchive
-from autoisp_ingest.decoding.raw_sidecar import MAX_SIDECAR_BYTES, SIDECAR, Sidecar, parse_sidecar
+from autoisp_ingest.decoding.archive import FrameArchive, suffix_of
+from autoisp_ingest.decoding.raw_sidecar import MAX_SIDECAR_BYTES, Sidecar, parse_sidecar
 from autoisp_ingest.domain import Footage, FootageLimits, StoredFrame
+from autoisp_ingest.domain.media import DUMP_SUFFIX, SIDECAR
 
 _NS = 1_000_000_000
 
@@ -23,6 +24,9 @@ def open_raw_dump(archive: FrameArchive, limits: FootageLimits) -> Iterator[Foot
     title = archive.title
     beside = next(member for member in archive.members if member.name.rpartition("/")[2] == SIDECAR)
     files = [member for member in archive.members if member is not beside]
+    for member in files:
+        if suffix_of(member) != DUMP_SUFFIX:
+            raise archive.bad_member(member, f"beside a {SIDECAR} it must be a {DUMP_SUFFIX}")
     if beside.size > MAX_SIDECAR_BYTES:
         raise archive.bad_member(beside, f"it is larger than {MAX_SIDECAR_BYTES // 1024} KiB")
     sidecar = parse_sidecar(archive.read(beside), title)
@@ -52,9 +56,9 @@ def _places(files: list[tarfile.TarInfo], sidecar: Sidecar, title: str) -> list[
         if rest or not count or (count > 1 and len(files) > 1):
             raise InvalidArgumentError(
                 "sidecar.row_stride",
-                f"{file.name!r} of {title!r} has {file.size} bytes, and a frame of {sidecar.row_stride} bytes a "
-                f"row and {sidecar.format.stored_height} rows has {size}; one file must hold all frames, or each "
-                "of them one; correct width, height, packing or row_stride",
+                f"{file.name!r} of {title!r} has {file.size} bytes, and a frame of {sidecar.row_stride} bytes "
+                f"a row and {sidecar.format.stored_height} rows has {size}; one file must hold all frames, or "
+                "each of them one; correct width, height, packing or row_stride",
                 reason="DUMP_SIZE",
             )
         found += [(file, index * size) for index in range(count)]
@@ -67,8 +71,8 @@ def _places(files: list[tarfile.TarInfo], sidecar: Sidecar, title: str) -> list[
     if sidecar.frames and sidecar.frames != len(found):
         raise InvalidArgumentError(
             "sidecar.frames",
-            f"frames of {SIDECAR} is {sidecar.frames}, and {title!r} holds {len(found)}; correct it, or leave "
-            "it out",
+            f"frames of {SIDECAR} is {sidecar.frames}, and {title!r} holds {len(found)}; correct it, or "
+            "leave it out",
             reason="DUMP_SIZE",
         )
     return found
@@ -81,8 +85,8 @@ def _mosaic(data: bytes, sidecar: Sidecar, index: int) -> NDArray[np.uint8] | ND
     if highest >> frame_format.bit_depth:
         raise InvalidArgumentError(
             "sidecar.bit_depth",
-            f"frame {index + 1} has the value {highest}, more than {frame_format.bit_depth} bits hold; correct "
-            "bit_depth, and give little-endian values in their low bits",
+            f"frame {index + 1} has the value {highest}, more than {frame_format.bit_depth} bits hold; "
+            "correct bit_depth, and give little-endian values in their low bits",
             reason="DUMP_VALUES",
         )
     return mosaic.astype(frame_format.dtype, copy=False)

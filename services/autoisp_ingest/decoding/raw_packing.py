@@ -39,22 +39,23 @@ class Packing:
 def _raw10(rows: NDArray[np.uint8]) -> NDArray[np.uint16]:
     """4 pixels in 5 bytes: the high 8 bits of each, then the low 2 bits of all, the first pixel's lowest."""
     groups = rows.reshape(len(rows), -1, 5)
-    values = groups[..., :4].astype(np.uint16) << 2
-    values |= (groups[..., 4:] >> np.array([0, 2, 4, 6], np.uint8)) & 3
+    values = groups[..., :4].astype(np.uint16) << np.uint16(2)
+    values |= (groups[..., 4:] >> np.array([0, 2, 4, 6], np.uint8)) & np.uint8(3)
     return values.reshape(len(rows), -1)
 
 
 def _raw12(rows: NDArray[np.uint8]) -> NDArray[np.uint16]:
     """2 pixels in 3 bytes: the high 8 bits of each, then the low 4 bits of both, the first pixel's lowest."""
     groups = rows.reshape(len(rows), -1, 3)
-    values = groups[..., :2].astype(np.uint16) << 4
-    values |= (groups[..., 2:] >> np.array([0, 4], np.uint8)) & 15
+    values = groups[..., :2].astype(np.uint16) << np.uint16(4)
+    values |= (groups[..., 2:] >> np.array([0, 4], np.uint8)) & np.uint8(15)
     return values.reshape(len(rows), -1)
 
 
 def _raw16(rows: NDArray[np.uint8]) -> NDArray[np.uint16]:
     """One pixel in 2 bytes, little-endian, its value in the low bits."""
-    return np.ascontiguousarray(rows).view("<u2").astype(np.uint16, copy=False)
+    values: NDArray[np.uint16] = np.ascontiguousarray(rows).view("<u2").astype(np.uint16, copy=False)
+    return values
 
 
 PACKINGS = {

@@ -12,8 +12,8 @@ from autoisp_core.sections import Section, numbers
 from autoisp_core.sensor import CFA_TILES, IDENTITY_CCM, SensorProfile
 
 from autoisp_ingest.decoding.raw_packing import PACKINGS, Packing
+from autoisp_ingest.domain.media import SIDECAR
 
-SIDECAR = "sidecar.json"
 MAX_SIDECAR_BYTES = 64 * 1024
 _MAX_STRIDE = 1 << 20
 _MAX_RATE = 1e6

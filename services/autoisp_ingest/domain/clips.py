@@ -11,7 +11,7 @@ from autoisp_core.frames import FrameFormat
 from autoisp_core.names import clip_name
 from autoisp_core.sensor import SensorProfile
 
-from autoisp_ingest.domain.media import MEDIA_SUFFIXES, TAR_SUFFIX, VIDEO_SUFFIXES
+from autoisp_ingest.domain.media import DUMP_SUFFIX, MEDIA_SUFFIXES, SIDECAR, TAR_SUFFIX, VIDEO_SUFFIXES
 
 MAX_TEXT = 255
 _CLIP_ID_DIGITS = 20  # 80 bits of the digest: a collision among a billion clips has odds of one in a million
@@ -24,9 +24,9 @@ class Clip:
     Args:
         id: derived from the source's digest, so the same bytes are the same clip.
         format: of the stored frames.
-        frame_count: at least 2.
+        frame_count: at least 2, or 1 of a raw still.
         frame_rate: frames per second; 0 if the source does not tell.
-        codec: of the source ("h264", "png").
+        codec: of the source ("h264", "png", "dng", "raw10").
         frames_uri: Zarr v3 group relative to the artifact store; see ``autoisp_runtime.clip_frames``.
         create_time: with a time zone, to the microsecond.
         variable_frame_rate: whether the time between frames varies by more than rounding.
@@ -106,8 +106,9 @@ class UploadHeader:
         if self.suffix not in MEDIA_SUFFIXES:
             raise InvalidArgumentError(
                 "header.filename",
-                f"{name!r} has no known extension; send a video ({', '.join(sorted(VIDEO_SUFFIXES))}) or a "
-                f"{TAR_SUFFIX} of PNG frames",
+                f"{name!r} has no known extension; send a video ({', '.join(sorted(VIDEO_SUFFIXES))}), a "
+                f"camera's raw file (.dng, .nef, .cr2, .arw, …) or a {TAR_SUFFIX} of PNG or TIFF frames, of raw "
+                f"files or of {DUMP_SUFFIX} dumps with their {SIDECAR}",
                 reason="UNSUPPORTED_MEDIA",
             )
         if len(self.display_name) > MAX_TEXT or not self.display_name.isprintable():

@@ -1,8 +1,8 @@
 """What goes through the pipes between the service and the process that reads raw files.
 
-For each file the service sends its length (8 bytes, big-endian) and its bytes, and the process answers with a
-line of JSON: the sizes, or an error. The service then sends ``UNPACK``, and the answer is a line with the facts
-and the pixels behind it, or an error; or it sends ``SKIP``. The end of input ends the process.
+For each file the service sends its length (8 bytes, big-endian) and its bytes, and the process answers with
+a line of JSON: the sizes, or an error. The service then sends ``UNPACK``, and the answer is a line with the
+facts and the pixels behind it, or an error; or it sends ``SKIP``. The end of input ends the process.
 """
 
 from __future__ import annotations

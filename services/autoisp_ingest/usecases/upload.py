@@ -15,7 +15,7 @@ from typing import Protocol
 
 import structlog
 from autoisp_core.errors import AlreadyExistsError, AutoISPError, CancelledError
-from autoisp_core.frames import FrameFormat
+from autoisp_core.frames import FrameFormat, FrameKind
 from autoisp_core.sensor import SensorProfile
 
 from autoisp_ingest.domain import Clip, Timing, UploadHeader, check_enough_frames, clip_id_of
@@ -174,7 +174,7 @@ class UploadClip:
                         raise CancelledError("the upload was cancelled; send it again")
                     writer.append(frame.planes, frame.time_ns)
                     times_ns.append(frame.time_ns)
-                check_enough_frames(header.title, writer.count)
+                check_enough_frames(header.title, writer.count, raw=footage.format.kind is FrameKind.BAYER)
             timing = Timing.of(times_ns, footage.frame_rate, footage.time_step_ns)
             return _Decoded(
                 footage.format, footage.frame_rate, footage.codec, len(times_ns), timing, footage.sensor
