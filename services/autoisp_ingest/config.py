@@ -11,6 +11,7 @@ from autoisp_runtime.resumable import SpoolLimits
 from pydantic import Field
 
 from autoisp_ingest.domain import FootageLimits
+from autoisp_ingest.usecases import LiveLimits
 
 _DEFAULTS = FootageLimits()
 
@@ -41,6 +42,16 @@ class IngestConfig(ServiceConfig):
         """What uploads may take before they are clips."""
         pace = Pace(self.min_upload_bytes_per_second, self.upload_window_seconds)
         return SpoolLimits(self.max_upload_bytes, self.spool_bytes, self.upload_ttl_seconds, pace)
+
+    @property
+    def housekeeping_seconds(self) -> float:
+        """Pause between two rounds of clearing up: often enough for what expires."""
+        return min(600.0, max(1.0, self.upload_ttl_seconds / 4))
+
+    @property
+    def live_limits(self) -> LiveLimits:
+        """What cameras may take that send frames."""
+        return LiveLimits(self.limits, self.live_streams, self.live_window_bytes)
 
     @property
     def limits(self) -> FootageLimits:

@@ -34,14 +34,16 @@ class DiskSpool:
     def find(self, sha256: str) -> Upload | None:
         """See :class:`autoisp_ingest.usecases.Spool`."""
         found = self._files.find(sha256)
-        return found and Upload(sha256, found.size_bytes, found.received_bytes, found.expire_time)
+        if found is None:
+            return None
+        return Upload(sha256, found.size_bytes, found.received_bytes, found.expire_time)
 
     def clear_expired(self) -> int:
         """See :class:`autoisp_ingest.usecases.Spool`."""
         return self._files.clear_expired()
 
     def clear(self) -> int:
-        """At the start: delete what nobody can resume; returns how many files that were."""
+        """See :class:`autoisp_ingest.usecases.Spool`."""
         return self._files.clear()
 
 

@@ -167,7 +167,9 @@ class FrameAssembly:
         self._check_values(values)
         self._waiting = bytearray()
         self.count += 1
-        return StoredFrame((values.reshape(self._shape).astype(self._format.dtype, copy=False),), self._time_ns)
+        return StoredFrame(
+            (values.reshape(self._shape).astype(self._format.dtype, copy=False),), self._time_ns
+        )
 
     def finish(self) -> None:
         """Check that the stream may end here.
@@ -217,18 +219,20 @@ class FrameAssembly:
         if part.offset != received:
             raise InvalidArgumentError(
                 "part.offset",
-                f"a part of frame {part.frame} begins at {part.offset}, and {received} is next; send the parts "
-                "in order and without gaps",
+                f"a part of frame {part.frame} begins at {part.offset}, and {received} is next; send them in "
+                "order and without gaps",
                 reason="PART_OUT_OF_ORDER",
             )
         if not 0 < size <= MAX_PART_BYTES:
             raise InvalidArgumentError(
-                "part.data", f"a part has {size} bytes; send 1 to {MAX_PART_BYTES} in each", reason="PART_SIZE"
+                "part.data",
+                f"a part has {size} bytes; send 1 to {MAX_PART_BYTES} in each",
+                reason="PART_SIZE",
             )
         if received + size > self._frame_bytes:
             raise InvalidArgumentError(
                 "part.data",
-                f"frame {part.frame} has {received + size} bytes and more, and a frame of the header's format "
+                f"frame {part.frame} has at least {received + size} bytes, and one of the header's format "
                 f"has {self._frame_bytes}; begin the next frame with a part of its own",
                 reason="FRAME_TOO_LONG",
             )
@@ -240,8 +244,8 @@ class FrameAssembly:
         if most >= 1 << self._format.bit_depth:
             raise InvalidArgumentError(
                 "part.data",
-                f"frame {self.count} has the value {most}, which {self._format.bit_depth} bits don't hold; send "
-                "values in the low bits, little-endian",
+                f"frame {self.count} has the value {most}, which {self._format.bit_depth} bits don't hold; "
+                "send values in the low bits, little-endian",
                 reason="VALUE_TOO_LARGE",
             )
 

@@ -3,8 +3,10 @@
 from autoisp_ingest.usecases.clips import Clips
 from autoisp_ingest.usecases.datasets import Datasets, NewDataset
 from autoisp_ingest.usecases.decode import DecodeClip
+from autoisp_ingest.usecases.housekeeping import Housekeeping
 from autoisp_ingest.usecases.imports import ImportClip, Source, Sources
 from autoisp_ingest.usecases.leftovers import Leftovers
+from autoisp_ingest.usecases.live import IngestFrames, LiveLimits
 from autoisp_ingest.usecases.new_clips import NewClips
 from autoisp_ingest.usecases.ports import (
     DatasetPublisher,
@@ -23,9 +25,12 @@ __all__ = [
     "FootageDecoder",
     "FrameStore",
     "FrameWriter",
+    "Housekeeping",
     "ImportClip",
+    "IngestFrames",
     "IngestStore",
     "Leftovers",
+    "LiveLimits",
     "NewClips",
     "NewDataset",
     "Source",

@@ -79,8 +79,10 @@ class Acknowledge:
 
 
 class IngestFrames:
-    """Stores frames while they come. What a sender sends faster than it can be stored is not read meanwhile, so
-    that the transport's flow control holds it back and memory stays flat.
+    """Stores frames while they come.
+
+    What a sender sends faster than it can be stored is not read meanwhile, so that the transport's flow
+    control holds it back and memory stays flat.
 
     Args:
         executor: stores frames; needs a thread per stream.
@@ -96,7 +98,7 @@ class IngestFrames:
         self._running = 0
 
     def window_bytes(self, header: LiveHeader) -> int:
-        """What a sender may have unacknowledged: what waits here, and what the store gathers before it writes."""
+        """What a sender may have unacknowledged: what waits here, and what is gathered to be written."""
         return self._limits.window_bytes + self._frames.gathered_bytes(header.format)
 
     async def __call__(
@@ -108,7 +110,7 @@ class IngestFrames:
         """Store the frames that ``parts`` make up, to the end of the stream.
 
         Args:
-            acknowledge: tells the sender how many frames are stored; called once with 0 before anything is read.
+            acknowledge: tells the sender how many frames are stored; with 0 before anything is read.
 
         Returns:
             The new clip, or the one that the same frames made before.
@@ -121,8 +123,8 @@ class IngestFrames:
         header.check(self._limits.footage)
         if self._running >= self._limits.streams:
             raise ResourceExhaustedError(
-                f"{self._running} cameras send already, and no more may at a time; try again when one is through, "
-                "or have the server's AUTOISP_LIVE_STREAMS raised",
+                f"{self._running} cameras send already, and no more may at a time; try again when one is "
+                "through, or have the server's AUTOISP_LIVE_STREAMS raised",
                 reason="TOO_MANY_STREAMS",
             )
         self._running += 1
@@ -158,7 +160,11 @@ class IngestFrames:
         parts: AsyncIterator[FramePart],
         acknowledge: Callable[[int], Awaitable[None]],
     ) -> _Recorded:
-        inbox, loop, told = Inbox(self._limits.window_bytes), asyncio.get_running_loop(), Acknowledge(acknowledge)
+        inbox, loop, told = (
+            Inbox(self._limits.window_bytes),
+            asyncio.get_running_loop(),
+            Acknowledge(acknowledge),
+        )
 
         def note(stored: int) -> None:
             loop.call_soon_threadsafe(told.note, stored)

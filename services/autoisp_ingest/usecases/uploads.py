@@ -50,6 +50,10 @@ class Spool(Protocol):
         """What has been received of a file, or None."""
         ...
 
+    def clear(self) -> int:
+        """Before serving: delete what a killed process left and nobody can resume; returns how much."""
+        ...
+
     def clear_expired(self) -> int:
         """Forget uploads that nobody resumed in time; returns how many."""
         ...
