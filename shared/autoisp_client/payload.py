@@ -18,7 +18,7 @@ CHUNK_BYTES = 512 * 1024
 
 @dataclass(frozen=True)
 class Payload:
-    """Bytes to upload. ``blocks`` starts the stream anew each time it is called.
+    """Bytes to upload. ``blocks`` starts the stream anew each time it is called, at the byte it is given.
 
     Attributes:
         filename: with an extension that tells the container.
@@ -29,12 +29,12 @@ class Payload:
     filename: str
     size_bytes: int
     sha256: str
-    blocks: Callable[[], Iterator[bytes]]
+    blocks: Callable[[int], Iterator[bytes]]
 
-    def chunks(self) -> Iterator[bytes]:
-        """The same bytes in pieces of :data:`CHUNK_BYTES`; only the last is shorter."""
+    def chunks(self, first: int = 0) -> Iterator[bytes]:
+        """The bytes from ``first`` on in pieces of :data:`CHUNK_BYTES`; only the last is shorter."""
         waiting = bytearray()
-        for block in self.blocks():
+        for block in self.blocks(first):
             if not waiting and len(block) == CHUNK_BYTES:
                 yield block
                 continue
@@ -58,7 +58,7 @@ def file_payload(path: Path, field: str = "path") -> Payload:
         raise _unreadable(path, field, error) from error
     if not found:
         raise InvalidArgumentError(field, f"there is no file {path}; check the path")
-    return _measured(path.name, lambda: _read(path), field, path)
+    return _measured(path.name, lambda first: _read(path, first), field, path)
 
 
 def clip_payload(path: Path, field: str = "path") -> Payload:
@@ -84,7 +84,7 @@ def clip_payload(path: Path, field: str = "path") -> Payload:
             f"the folder {path} has no frames; give a folder of .png or .tif pictures, of a camera's raw files, "
             f"or of {DUMP_SUFFIX} dumps with their {SIDECAR}",
         )
-    return _measured(f"{path.resolve().name}.tar", lambda: _tar(files), field, path)
+    return _measured(f"{path.resolve().name}.tar", lambda first: _from(_tar(files), first), field, path)
 
 
 def frame_files(folder: Path, field: str = "path") -> list[Path]:
@@ -117,10 +117,10 @@ def natural_key(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-def _measured(filename: str, blocks: Callable[[], Iterator[bytes]], field: str, path: Path) -> Payload:
+def _measured(filename: str, blocks: Callable[[int], Iterator[bytes]], field: str, path: Path) -> Payload:
     digest, size = hashlib.sha256(), 0
     try:
-        for block in blocks():
+        for block in blocks(0):
             digest.update(block)
             size += len(block)
     except OSError as error:
@@ -134,10 +134,19 @@ def _unreadable(path: Path, field: str, error: OSError) -> InvalidArgumentError:
     return InvalidArgumentError(field, f"can't read {path}: {error.strerror}; check its permissions")
 
 
-def _read(path: Path) -> Iterator[bytes]:
+def _read(path: Path, first: int = 0) -> Iterator[bytes]:
     with path.open("rb") as file:
+        file.seek(first)
         while block := file.read(CHUNK_BYTES):
             yield block
+
+
+def _from(blocks: Iterator[bytes], first: int) -> Iterator[bytes]:
+    """What is left of ``blocks`` without their ``first`` bytes."""
+    for block in blocks:
+        if len(block) > first:
+            yield block[first:]
+        first = max(0, first - len(block))
 
 
 def _tar(files: list[Path]) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -14,6 +15,10 @@ from autoisp_core.sensor import SensorProfile
 from autoisp_ingest.domain.media import DUMP_SUFFIX, MEDIA_SUFFIXES, SIDECAR, TAR_SUFFIX, VIDEO_SUFFIXES
 
 MAX_TEXT = 255
+# Slashes to the eye that Unicode does not fold into one.
+_SLASHES = frozenset(
+    "/\\\N{FRACTION SLASH}\N{DIVISION SLASH}\N{BIG SOLIDUS}\N{SET MINUS}\N{REVERSE SOLIDUS OPERATOR}"
+)
 _CLIP_ID_DIGITS = 20  # 80 bits of the digest: a collision among a billion clips has odds of one in a million
 
 
@@ -66,12 +71,17 @@ class Clip:
 
 @dataclass(frozen=True)
 class UploadHeader:
-    """What a client says of the bytes before it sends them; not to be believed before they are here."""
+    """What a client says of the bytes before it sends them; not to be believed before they are here.
+
+    Args:
+        first_offset: where the stream goes on: so many bytes came in an earlier one.
+    """
 
     filename: str
     size_bytes: int
     sha256: str
     display_name: str = ""
+    first_offset: int = 0
 
     @property
     def suffix(self) -> str:
@@ -97,7 +107,8 @@ class UploadHeader:
                 f"got {name!r}",
                 reason="INVALID_FILENAME",
             )
-        if "/" in name or "\\" in name or name.startswith("."):
+        folded = unicodedata.normalize("NFKC", name)  # a fullwidth slash or dot is one
+        if not _SLASHES.isdisjoint(folded) or folded.startswith("."):
             raise InvalidArgumentError(
                 "header.filename",
                 f"{name!r} is a path or a hidden file; send the bare file name, such as 'bikes.mp4'",
