@@ -17,6 +17,10 @@ _TILES = 324
 _COMPRESSIONS = {1: "none", 5: "LZW", 8: "deflate", 32773: "PackBits", 32946: "deflate"}
 _BLACK_IS_ZERO, _RGB = 1, 2
 _UNSIGNED = 1
+# All that decoding takes: those above, fill order, rows per strip, planes, predictor and extra samples.
+_NEEDED = {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _COLOUR, _STRIPS, _SAMPLES, _STRIP_BYTES, _SAMPLE_FORMAT} | {
+    *(266, 278, 284, 317, 338)
+}
 
 
 def tiff_head(data: bytes) -> StillHead:
@@ -52,6 +56,21 @@ def tiff_head(data: bytes) -> StillHead:
     if compression == 1 and stored < width * height * samples * (depth // 8):
         raise StillError("it has fewer bytes than its size takes")
     return StillHead(width, height, colour == _RGB, depth == 16)
+
+
+def without_other_tags(data: bytes) -> bytes:
+    """A file that :func:`tiff_head` has passed, with no tags but those that its pixels need.
+
+    A decoder that is told to forgive no damage also refuses every tag that it does not know, and every file has
+    some: units of length, dates, programs.
+    """
+    order = _ORDERS[data[:4]]
+    (start,) = struct.unpack_from(order + "I", data, 4)
+    (count,) = struct.unpack_from(order + "H", data, start)
+    entries = [data[place : place + 12] for place in range(start + 2, start + 2 + 12 * count, 12)]
+    needed = [entry for entry in entries if struct.unpack_from(order + "H", entry)[0] in _NEEDED]
+    directory = struct.pack(order + "H", len(needed)) + b"".join(needed) + bytes(4)
+    return data[:start] + directory + data[start + len(directory) :]
 
 
 def _directory(data: bytes, order: str) -> tuple[dict[int, tuple[int, ...]], int]:
