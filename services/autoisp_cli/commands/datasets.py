@@ -20,6 +20,7 @@ from autoisp_cli.commands.common import (
     show_one,
     time_text,
 )
+from autoisp_cli.sheet import check_sheet, collect, write_sheet
 from autoisp_cli.views.transfer import upload_with_bar
 
 app = typer.Typer(help="Datasets and their clips.", no_args_is_help=True)
@@ -49,17 +50,25 @@ def list_command(
 @app.command("show")
 def show_command(
     name: NameArgument,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Also write a contact sheet: a file that ends in .png or .html.")
+    ] = None,
     server: ServerOption = None,
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Show a dataset's clips and splits."""
+    """Show a dataset's clips and splits; with --sheet, frames of each clip."""
+    if sheet:
+        check_sheet(sheet)
     with client_for(server, state) as client:
         dataset = client.get_dataset(full_name("datasets", name))
         rows = [("name", dataset.name), ("created", time_text(dataset, "create_time"))]
         for part in dataset.clips:
             use = ingest_pb2.Split.Name(part.split).removeprefix("SPLIT_").lower()
             rows.append((use, f"{part.clip} [{part.first_frame}, {part.end_frame or 'end'})"))
+        if sheet:
+            write_sheet(collect(client, dataset), sheet)
+            rows.append(("sheet", str(sheet)))
         show_one(dataset, rows, as_json=json)
 
 
