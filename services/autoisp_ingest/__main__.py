@@ -14,7 +14,7 @@ from autoisp_ingest.config import IngestConfig
 from autoisp_ingest.decoding import AvDecoder
 from autoisp_ingest.spooling import DiskSpool, owner_of
 from autoisp_ingest.store import SqlIngestStore, ZarrFrameStore, outbox
-from autoisp_ingest.usecases import Clips, Datasets, Leftovers, UploadClip
+from autoisp_ingest.usecases import Clips, Datasets, Leftovers, ReadFrames, UploadClip
 
 
 async def build(runtime: Runtime[IngestConfig]) -> None:
@@ -31,7 +31,8 @@ async def build(runtime: Runtime[IngestConfig]) -> None:
     upload = UploadClip(store, spool, decoder, frames, leftovers, executor, owner)
     spool.clear()
     await leftovers.recover()
-    servicer = IngestServicer(upload, Clips(store, leftovers, owner), Datasets(store, publisher))
+    clips = Clips(store, leftovers, owner)
+    servicer = IngestServicer(upload, ReadFrames(clips, frames), clips, Datasets(store, publisher))
     runtime.serve(ingest_pb2_grpc.add_IngestServiceServicer_to_server, servicer)
 
 

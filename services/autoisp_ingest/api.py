@@ -10,15 +10,24 @@ from autoisp_core.errors import InvalidArgumentError
 from autoisp_runtime.uploads import open_upload
 from google.protobuf.empty_pb2 import Empty
 
-from autoisp_ingest.messages import decode_header, decode_new_dataset, encode_clip, encode_dataset
-from autoisp_ingest.usecases import Clips, Datasets, UploadClip
+from autoisp_ingest.messages import (
+    decode_header,
+    decode_new_dataset,
+    decode_selection,
+    encode_clip,
+    encode_dataset,
+    encode_piece,
+    encode_reading,
+)
+from autoisp_ingest.usecases import Clips, Datasets, ReadFrames, UploadClip
 
 
 class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
     """``autoisp.ingest.v1.IngestService``."""
 
-    def __init__(self, upload: UploadClip, clips: Clips, datasets: Datasets) -> None:
+    def __init__(self, upload: UploadClip, read_frames: ReadFrames, clips: Clips, datasets: Datasets) -> None:
         self._upload = upload
+        self._read_frames = read_frames
         self._clips = clips
         self._datasets = datasets
 
@@ -27,6 +36,16 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
     ) -> ingest_pb2.Clip:
         header, chunks = await open_upload(request_iterator)
         return encode_clip(await self._upload(decode_header(header), _not_empty(chunks)))
+
+    async def ReadFrames(  # noqa: N802
+        self, request: ingest_pb2.ReadFramesRequest, context: Any
+    ) -> AsyncIterator[ingest_pb2.ReadFramesResponse]:
+        reading = await self._read_frames(decode_selection(request))
+        yield encode_reading(reading)
+        # The next piece is read when the client has taken this one: gRPC's flow control holds the generator.
+        async for piece in reading.pieces:
+            for part in encode_piece(piece):
+                yield part
 
     async def GetClip(  # noqa: N802
         self, request: ingest_pb2.GetClipRequest, context: Any

@@ -5,7 +5,7 @@ from __future__ import annotations
 from autoisp_core.frames import FrameFormat
 from autoisp_core.sensor import SensorProfile
 from autoisp_runtime.artifacts import ArtifactStore
-from autoisp_runtime.clip_frames import ClipWriter
+from autoisp_runtime.clip_frames import ClipFrames, ClipWriter
 
 
 class ZarrFrameStore:
@@ -17,6 +17,10 @@ class ZarrFrameStore:
     def writer(self, uri: str, frame_format: FrameFormat, sensor: SensorProfile | None) -> ClipWriter:
         """See :meth:`autoisp_ingest.usecases.FrameStore.writer`."""
         return ClipWriter(self._store, uri, frame_format, sensor)
+
+    def open(self, uri: str) -> ClipFrames:
+        """See :meth:`autoisp_ingest.usecases.FrameStore.open`."""
+        return ClipFrames.open(self._store, uri)
 
     def delete(self, uri: str) -> None:
         """See :meth:`autoisp_ingest.usecases.FrameStore.delete`."""

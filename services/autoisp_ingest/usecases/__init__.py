@@ -10,6 +10,7 @@ from autoisp_ingest.usecases.ports import (
     FrameWriter,
     IngestStore,
 )
+from autoisp_ingest.usecases.reading import Layout, Piece, ReadFrames, Reading, Selection
 from autoisp_ingest.usecases.upload import UploadClip
 
 __all__ = [
@@ -17,10 +18,16 @@ __all__ = [
     "DatasetPublisher",
     "Datasets",
     "FootageDecoder",
+    "FrameReader",
     "FrameStore",
     "FrameWriter",
     "IngestStore",
+    "Layout",
     "Leftovers",
     "NewDataset",
+    "Piece",
+    "ReadFrames",
+    "Reading",
+    "Selection",
     "UploadClip",
 ]
