@@ -2,9 +2,9 @@
 
 A block is 8×8 values of one colour of the mosaic. In an orthonormal basis of polynomials, white noise has the
 same variance in every one of the 64 coefficients, whatever the basis. Those of brightness and slope are left
-out: a shaded wall is as good as a flat one. Those of the degrees 2 and 3 tell whether there is structure, since
-that of pictures is strongest in what varies slowly. The other 54 give the noise; they are independent of
-the 7 before, so choosing blocks by these biases nothing.
+out: a shaded wall is as good as a flat one. Those of the degrees 2 and 3 tell whether there is structure,
+since that of pictures is strongest in what varies slowly. The other 54 give the noise; they are independent
+of the 7 before, so choosing blocks by these biases nothing.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Blocks:
     means: Floats
     lows: Floats
     highs: Floats
-    clipped: NDArray[np.int64]
+    clipped: NDArray[np.uint8]
     variances: Floats
     structures: Floats
 
@@ -72,9 +72,7 @@ def within_frame(mosaic: Codes, black_level: float, white_level: float) -> Block
     return _measure(levels, levels, _clipped(codes, white_level))
 
 
-def between_frames(
-    first: Codes, second: Codes, black_level: float, white_level: float
-) -> Blocks:
+def between_frames(first: Codes, second: Codes, black_level: float, white_level: float) -> Blocks:
     """The blocks of two frames, whose variances are half those of the differences: what stands still cancels.
 
     Args:
@@ -82,7 +80,7 @@ def between_frames(
     """
     codes = [_planes(mosaic) for mosaic in (first, second)]
     one, two = (_linear(planes, black_level, white_level) for planes in codes)
-    clipped = sum(_clipped(planes, white_level) for planes in codes)
+    clipped = _clipped(codes[0], white_level) + _clipped(codes[1], white_level)
     return _measure((one + two) * np.float32(0.5), (two - one) * np.float32(np.sqrt(0.5)), clipped)
 
 
@@ -97,11 +95,11 @@ def _linear(codes: Codes, black_level: float, white_level: float) -> Floats:
     return (codes.astype(np.float32) - np.float32(black_level)) * scale
 
 
-def _clipped(codes: Codes, white_level: float) -> NDArray[np.int64]:
-    return _tiles((codes <= 0) | (codes >= white_level)).sum(axis=(-2, -1))
+def _clipped(codes: Codes, white_level: float) -> NDArray[np.uint8]:
+    return _tiles((codes <= 0) | (codes >= white_level)).sum(axis=(-2, -1), dtype=np.uint8)
 
 
-def _measure(levels: Floats, residue: Floats, clipped: NDArray[np.int64]) -> Blocks:
+def _measure(levels: Floats, residue: Floats, clipped: NDArray[np.uint8]) -> Blocks:
     """Mean, darkest and brightest of ``levels``, noise and structure of ``residue``; both (4, h, w)."""
     places, smooth = _tiles(levels), _tiles(_smoothed(levels))
     coefficients = _BASIS @ _tiles(residue) @ _BASIS.T

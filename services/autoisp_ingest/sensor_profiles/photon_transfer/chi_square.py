@@ -1,4 +1,4 @@
-"""The distribution of a mean of squared normal values, by Wilson and Hilferty's cube-root approximation (1931).
+"""The distribution of a mean of squared normal values, by Wilson and Hilferty's approximation (1931).
 
 A mean of k squares of unit normals is χ²(k) / k: its cube root is close to normal. For the k > 5 used here
 quantiles are right to 1 %, and to 0.1 % for k > 50.

@@ -8,14 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autoisp_ingest.sensor_profiles.photon_transfer.blocks import NOISE_DEGREES, STRUCTURE_DEGREES, Blocks, Floats
+from autoisp_ingest.sensor_profiles.photon_transfer.blocks import (
+    NOISE_DEGREES,
+    STRUCTURE_DEGREES,
+    Blocks,
+    Floats,
+)
 from autoisp_ingest.sensor_profiles.photon_transfer.chi_square import quantile, truncated_mean
 from autoisp_ingest.sensor_profiles.photon_transfer.line import Doubles, Line, Points, fit_line
 
 MOST_POINTS = 64
 FEWEST_BLOCKS = 24
 """In one point of the curve."""
-_FEWEST_POINTS = 3
+_FEWEST_POINTS = 6
+"""Fewer may lie on any line by chance."""
 _ROUNDS = 12
 _SETTLED = 1e-4
 _FIRST_SHARE = 0.1
@@ -49,7 +55,7 @@ def measure(parts: Sequence[Blocks], lowest: float, highest: float = 1.0) -> Cur
 
     Args:
         parts: frames or pairs from one camera at one ISO.
-        lowest, highest: where values clip, in [0, 1] from black to white: below 0 for code 0 under a black level.
+        lowest, highest: where values clip, in [0, 1] from black to white; code 0 under a black level is below 0.
     """
     means = np.concatenate([part.means.ravel() for part in parts])
     variances = np.concatenate([part.variances.ravel() for part in parts])
@@ -80,7 +86,7 @@ def _first_guess(means: Floats, variances: Floats) -> Line | None:
 
 
 def _chosen(blocks: Blocks, line: Line, lowest: float, highest: float) -> NDArray[np.bool_]:
-    """Which blocks keep away from clipping, have no structure in or around them, and noise of the usual size."""
+    """Which blocks keep away from clipping, have no structure in or around them, and the usual noise."""
     low, high = blocks.lows.astype(np.float64), blocks.highs.astype(np.float64)
     noise = line.at(blocks.means.astype(np.float64))
     ratio = blocks.variances / noise

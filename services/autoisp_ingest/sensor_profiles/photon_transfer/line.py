@@ -1,4 +1,4 @@
-"""A straight line through the measured points of a photon transfer curve, with what is known of its errors."""
+"""A straight line through the points of a photon transfer curve, with what is known of its errors."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ class Line:
 def fit_line(points: Points) -> Line:
     """Weighted least squares, with less weight to outliers (Huber) and no negative shot or read variance.
 
-    A variance s² from k degrees of freedom has itself the variance 2 s⁴ / k. With s² from the line, not from the
-    point, a point that is low by chance gets no more weight for it. Where the points scatter more than that,
-    the intervals are widened to match.
+    A variance s² from k degrees of freedom has itself the variance 2 s⁴ / k. With s² from the line, not from
+    the point, a point that is low by chance gets no more weight for it. Where the points scatter more than
+    that, the intervals are widened to match.
     """
     means, variances = points.means, points.variances
     expected = np.maximum(variances, 1e-12)
