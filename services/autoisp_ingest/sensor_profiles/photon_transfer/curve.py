@@ -55,7 +55,7 @@ def measure(parts: Sequence[Blocks], lowest: float, highest: float = 1.0) -> Cur
 
     Args:
         parts: frames or pairs from one camera at one ISO.
-        lowest, highest: where values clip, in [0, 1] from black to white; code 0 under a black level is below 0.
+        lowest, highest: where values clip, in [0, 1] from black to white; code 0 is below 0.
     """
     means = np.concatenate([part.means.ravel() for part in parts])
     variances = np.concatenate([part.variances.ravel() for part in parts])
