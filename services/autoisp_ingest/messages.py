@@ -7,6 +7,8 @@ from datetime import datetime
 from autoisp.common.v1 import common_pb2
 from autoisp.ingest.v1 import ingest_pb2
 from autoisp_core.artifact import Artifact
+from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.frames import FrameFormat, FrameKind
 from autoisp_core.names import clip_name
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -18,6 +20,13 @@ _SPLITS = {
     Split.VALIDATION: ingest_pb2.SPLIT_VALIDATION,
     Split.TEST: ingest_pb2.SPLIT_TEST,
 }
+_KINDS = {
+    FrameKind.RGB: ingest_pb2.FrameFormat.KIND_RGB,
+    FrameKind.YUV: ingest_pb2.FrameFormat.KIND_YUV,
+    FrameKind.GRAY: ingest_pb2.FrameFormat.KIND_GRAY,
+    FrameKind.BAYER: ingest_pb2.FrameFormat.KIND_BAYER,
+}
+_KINDS_BACK = {wire: kind for kind, wire in _KINDS.items()}
 _SPLITS_BACK = {wire: split for split, wire in _SPLITS.items()}
 
 
@@ -35,6 +44,50 @@ def encode_clip(clip: Clip) -> ingest_pb2.Clip:
         source_size_bytes=clip.source_size_bytes,
         frames_uri=clip.frames_uri,
         create_time=_timestamp(clip.create_time),
+        format=encode_format(clip.format),
+        variable_frame_rate=clip.variable_frame_rate,
+        duration_seconds=clip.duration_seconds,
+        sensor=common_pb2.Sensor(toml=clip.sensor.to_toml()) if clip.sensor else None,
+    )
+
+
+def encode_format(frame_format: FrameFormat) -> ingest_pb2.FrameFormat:
+    """As ``autoisp.ingest.v1.FrameFormat``."""
+    yuv = frame_format.kind is FrameKind.YUV
+    return ingest_pb2.FrameFormat(
+        kind=_KINDS[frame_format.kind],
+        bit_depth=frame_format.bit_depth,
+        h_step=frame_format.h_step if yuv else 0,
+        v_step=frame_format.v_step if yuv else 0,
+        matrix=frame_format.matrix,
+        full_range=frame_format.full_range,
+        rotation=frame_format.rotation,
+        stored_width=frame_format.stored_width,
+        stored_height=frame_format.stored_height,
+        cfa=frame_format.cfa,
+    )
+
+
+def decode_format(message: ingest_pb2.FrameFormat) -> FrameFormat:
+    """From ``autoisp.ingest.v1.FrameFormat``.
+
+    Raises:
+        InvalidArgumentError: naming the field, ``format.…``.
+    """
+    kind = _KINDS_BACK.get(message.kind)
+    if kind is None:
+        raise InvalidArgumentError("format.kind", "say what the frames are: RGB, YUV, GRAY or BAYER")
+    return FrameFormat(
+        kind,
+        message.bit_depth,
+        message.stored_width,
+        message.stored_height,
+        message.h_step or 1,
+        message.v_step or 1,
+        message.matrix,
+        message.full_range,
+        message.rotation,
+        message.cfa,
     )
 
 
@@ -54,6 +107,7 @@ def encode_dataset(dataset: Dataset) -> ingest_pb2.Dataset:
         ],
         manifest=_artifact(dataset.manifest),
         create_time=_timestamp(dataset.create_time),
+        tags=dataset.tags,
     )
 
 
@@ -87,6 +141,7 @@ def decode_new_dataset(request: ingest_pb2.CreateDatasetRequest) -> NewDataset:
         dataset_id=request.dataset_id,
         display_name=request.display_name,
         request_id=request.request_id,
+        tags=tuple(request.tags),
     )
 
 

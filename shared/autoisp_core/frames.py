@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
+from math import prod
 from typing import Any
 
-from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.errors import InvalidArgumentError, OutOfRangeError
 from autoisp_core.sensor import CFA_TILES
 
 MATRICES = ("bt601", "bt709", "bt2020")
@@ -88,6 +89,12 @@ class FrameFormat:
         return {"frames": (*whole, 3) if self.kind is FrameKind.RGB else whole}
 
     @property
+    def frame_bytes(self) -> int:
+        """Of one frame's planes."""
+        values = sum(prod(shape) for shape in self.planes().values())
+        return values if self.bit_depth == 8 else 2 * values
+
+    @property
     def picture_size(self) -> tuple[int, int]:
         """Width and height of the upright picture, without an odd last column or row: a Bayer tile is 2×2."""
         turned = self.rotation in (90, 270)
@@ -118,3 +125,39 @@ class FrameFormat:
                 "format.kind", f"kind is {data['kind']!r}: give {', '.join(FrameKind)}"
             )
         return cls(**data | {"kind": FrameKind(data["kind"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle of pixels: ``width`` × ``height`` from column ``x`` and row ``y`` on."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def check(self, picture_width: int, picture_height: int, x_step: int = 1, y_step: int = 1) -> None:
+        """Check that the box is inside of a picture, its corners on multiples of the steps.
+
+        The picture's own right and lower edge need not be multiples.
+
+        Raises:
+            InvalidArgumentError: no pixel in it, or not on a multiple of a step.
+            OutOfRangeError: it reaches out of the picture.
+        """
+        for axis, side, first, length, whole, step in (
+            ("x", "width", self.x, self.width, picture_width, x_step),
+            ("y", "height", self.y, self.height, picture_height, y_step),
+        ):
+            if length < 1:
+                raise InvalidArgumentError(f"box.{side}", f"{side} is {length}: give 1 or more pixels")
+            if first < 0 or first + length > whole:
+                raise OutOfRangeError(
+                    f"box.{axis}: [{first}, {first + length}) is outside of the picture, whose {side} is {whole}",
+                    metadata={"field": f"box.{axis}"},
+                )
+            if first % step or ((first + length) % step and first + length != whole):
+                raise InvalidArgumentError(
+                    f"box.{axis}",
+                    f"[{first}, {first + length}) of the stored frames: begin and end at multiples of {step}",
+                )

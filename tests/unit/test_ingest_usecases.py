@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,22 +21,26 @@ from autoisp_core.errors import (
     ResourceExhaustedError,
     UnavailableError,
 )
+from autoisp_core.frames import FrameFormat, FrameKind
 from autoisp_core.pagination import Page, PageRequest
+from autoisp_core.sensor import SensorProfile
 from autoisp_ingest.domain import (
     Clip,
     Dataset,
     DatasetClip,
     Footage,
-    Frame,
     RequestedClip,
     Split,
+    StoredFrame,
     UploadHeader,
 )
 from autoisp_ingest.usecases import Clips, Datasets, Leftovers, NewDataset, UploadClip
+from numpy.typing import NDArray
 
 OWNER = "o1"
 HEADER = UploadHeader("a.mp4", 3, "ab" * 32)
-FRAME = np.zeros((64, 64, 3), np.uint8)
+FORMAT = FrameFormat(FrameKind.GRAY, 8, 64, 64)
+PLANES = (np.zeros((64, 64), np.uint8),)
 
 
 class FakeStore:
@@ -118,18 +123,33 @@ class FakeFrames:
         self.kept: dict[str, int] = {}
         self.full = self.away = False
 
-    def write(self, uri: str, width: int, height: int, frames: Iterable[Frame]) -> int:
+    @contextmanager
+    def writer(
+        self, uri: str, frame_format: FrameFormat, sensor: SensorProfile | None
+    ) -> Iterator[FakeWriter]:
         self.kept[uri] = 0
-        for _ in frames:
-            self.kept[uri] += 1
-            if self.full:
-                raise ResourceExhaustedError("full; free space")
-        return self.kept[uri]
+        yield FakeWriter(self, uri)
 
     def delete(self, uri: str) -> None:
         if self.away:
             raise UnavailableError("away")
         self.kept.pop(uri, None)
+
+
+class FakeWriter:
+    def __init__(self, frames: FakeFrames, uri: str) -> None:
+        self.frames, self.uri = frames, uri
+
+    @property
+    def count(self) -> int:
+        return self.frames.kept[self.uri]
+
+    stored = count
+
+    def append(self, planes: Sequence[NDArray[Any]], time_ns: int) -> None:
+        self.frames.kept[self.uri] += 1
+        if self.frames.full:
+            raise ResourceExhaustedError("full; free space")
 
 
 class FakeDecoder:
@@ -142,14 +162,14 @@ class FakeDecoder:
 
     @contextmanager
     def open(self, path: Path, header: UploadHeader) -> Iterator[Footage]:
-        yield Footage(64, 64, 25.0, "h264", self._frames())
+        yield Footage(FORMAT, 25.0, "h264", self._frames())
 
-    def _frames(self) -> Iterator[Frame]:
+    def _frames(self) -> Iterator[StoredFrame]:
         for index in range(self.count):
             if self.hold and index == 2:
                 self.reached.set()
                 self.go_on.wait(10)
-            yield FRAME
+            yield StoredFrame(PLANES, index * 40_000_000)
 
 
 class FakePublisher:
@@ -210,6 +230,7 @@ def parts() -> Iterator[Parts]:
 async def test_an_upload_becomes_a_clip(parts: Parts) -> None:
     clip = await parts.uploaded()
     assert (clip.name, clip.frame_count, clip.display_name) == ("clips/c" + "ab" * 10, 5, "a.mp4")
+    assert (clip.format, clip.variable_frame_rate, clip.duration_seconds) == (FORMAT, False, 0.2)
     assert parts.frames.kept == {clip.frames_uri: 5}
     assert parts.store.unowned == {}
     assert await parts.clips.get(clip.name) == clip

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import av.logging
 
-from autoisp_ingest.decoding.png_tar import open_png_tar
+from autoisp_ingest.decoding.still_tar import open_still_tar
 from autoisp_ingest.decoding.video import open_video
 from autoisp_ingest.domain import TAR_SUFFIX, Footage, FootageLimits, UploadHeader
 
@@ -30,5 +30,5 @@ class AvDecoder:
     def open(self, path: Path, header: UploadHeader) -> AbstractContextManager[Footage]:
         """See :meth:`autoisp_ingest.usecases.FootageDecoder.open`."""
         if header.suffix == TAR_SUFFIX:
-            return open_png_tar(path, header.title, self._limits)
+            return open_still_tar(path, header.title, self._limits)
         return open_video(path, header.title, self._limits, self._threads)

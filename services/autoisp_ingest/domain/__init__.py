@@ -1,9 +1,17 @@
 """What ingest is about, as plain data and rules: clips, limits. Nothing here does input or output."""
 
 from autoisp_ingest.domain.clips import Clip, UploadHeader, clip_id_of
-from autoisp_ingest.domain.datasets import Dataset, DatasetClip, RequestedClip, Split, resolve_clips
-from autoisp_ingest.domain.footage import Footage, FootageLimits, Frame, check_enough_frames
+from autoisp_ingest.domain.datasets import (
+    Dataset,
+    DatasetClip,
+    RequestedClip,
+    Split,
+    check_tags,
+    resolve_clips,
+)
+from autoisp_ingest.domain.footage import Footage, FootageLimits, StoredFrame, check_enough_frames
 from autoisp_ingest.domain.media import MEDIA_SUFFIXES, TAR_SUFFIX, VIDEO_SUFFIXES
+from autoisp_ingest.domain.timing import Timing
 
 __all__ = [
     "MEDIA_SUFFIXES",
@@ -14,11 +22,13 @@ __all__ = [
     "DatasetClip",
     "Footage",
     "FootageLimits",
-    "Frame",
     "RequestedClip",
     "Split",
+    "StoredFrame",
+    "Timing",
     "UploadHeader",
     "check_enough_frames",
+    "check_tags",
     "clip_id_of",
     "resolve_clips",
 ]

@@ -7,7 +7,9 @@ from datetime import datetime
 from pathlib import PurePosixPath
 
 from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.frames import FrameFormat
 from autoisp_core.names import clip_name
+from autoisp_core.sensor import SensorProfile
 
 from autoisp_ingest.domain.media import MEDIA_SUFFIXES, TAR_SUFFIX, VIDEO_SUFFIXES
 
@@ -21,19 +23,20 @@ class Clip:
 
     Args:
         id: derived from the source's digest, so the same bytes are the same clip.
-        width: pixels, even.
-        height: pixels, even.
+        format: of the stored frames.
         frame_count: at least 2.
         frame_rate: frames per second; 0 if the source does not tell.
         codec: of the source ("h264", "png").
-        frames_uri: Zarr v3 array (frame_count, height, width, 3), uint8 sRGB, relative to the artifact store.
+        frames_uri: Zarr v3 group relative to the artifact store; see ``autoisp_runtime.clip_frames``.
         create_time: with a time zone, to the microsecond.
+        variable_frame_rate: whether the time between frames varies by more than rounding.
+        duration_seconds: from the first frame to the end of the last; 0 if the source does not tell.
+        sensor: raw footage only: what its source says of the sensor.
     """
 
     id: str
     display_name: str
-    width: int
-    height: int
+    format: FrameFormat
     frame_count: int
     frame_rate: float
     codec: str
@@ -41,11 +44,24 @@ class Clip:
     source_size_bytes: int
     frames_uri: str
     create_time: datetime
+    variable_frame_rate: bool = False
+    duration_seconds: float = 0.0
+    sensor: SensorProfile | None = None
 
     @property
     def name(self) -> str:
         """``clips/{id}``"""
         return clip_name(self.id)
+
+    @property
+    def width(self) -> int:
+        """Of the upright picture, pixels, even."""
+        return self.format.picture_size[0]
+
+    @property
+    def height(self) -> int:
+        """Of the upright picture, pixels, even."""
+        return self.format.picture_size[1]
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,11 @@ clips = Table(
     Column("source_size_bytes", BigInteger, nullable=False),
     Column("frames_uri", String(255), nullable=False),
     Column("create_time_us", BigInteger, nullable=False),
+    # FrameFormat and SensorProfile as JSON.
+    Column("format", Text, nullable=False),
+    Column("variable_frame_rate", Boolean, nullable=False),
+    Column("duration_us", BigInteger, nullable=False),
+    Column("sensor", Text, nullable=True),
 )
 
 # Frames that no clip owns: being written, left by a crash, or of a deleted clip and not deleted yet.
@@ -48,6 +53,8 @@ datasets = Table(
     Column("manifest_media_type", String(128), nullable=False),
     Column("create_time_us", BigInteger, nullable=False),
     Column("published", Boolean, nullable=False),
+    # A JSON list.
+    Column("tags", Text, nullable=False),
 )
 
 dataset_clips = Table(

@@ -3,7 +3,13 @@
 from autoisp_ingest.usecases.clips import Clips
 from autoisp_ingest.usecases.datasets import Datasets, NewDataset
 from autoisp_ingest.usecases.leftovers import Leftovers
-from autoisp_ingest.usecases.ports import DatasetPublisher, FootageDecoder, FrameStore, IngestStore
+from autoisp_ingest.usecases.ports import (
+    DatasetPublisher,
+    FootageDecoder,
+    FrameStore,
+    FrameWriter,
+    IngestStore,
+)
 from autoisp_ingest.usecases.upload import UploadClip
 
 __all__ = [
@@ -12,6 +18,7 @@ __all__ = [
     "Datasets",
     "FootageDecoder",
     "FrameStore",
+    "FrameWriter",
     "IngestStore",
     "Leftovers",
     "NewDataset",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
-from collections.abc import AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncIterable
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -15,8 +15,10 @@ from typing import Protocol
 
 import structlog
 from autoisp_core.errors import AlreadyExistsError, AutoISPError, CancelledError
+from autoisp_core.frames import FrameFormat
+from autoisp_core.sensor import SensorProfile
 
-from autoisp_ingest.domain import Clip, Frame, UploadHeader, check_enough_frames, clip_id_of
+from autoisp_ingest.domain import Clip, Timing, UploadHeader, check_enough_frames, clip_id_of
 from autoisp_ingest.usecases.leftovers import Leftovers
 from autoisp_ingest.usecases.ports import FootageDecoder, FrameStore, IngestStore
 
@@ -40,11 +42,12 @@ class Spool(Protocol):
 
 @dataclass(frozen=True)
 class _Decoded:
-    width: int
-    height: int
+    format: FrameFormat
     frame_rate: float
     codec: str
     frame_count: int
+    timing: Timing
+    sensor: SensorProfile | None
 
 
 class UploadClip:
@@ -105,8 +108,7 @@ class UploadClip:
                 Clip(
                     id=clip_id,
                     display_name=header.title,
-                    width=decoded.width,
-                    height=decoded.height,
+                    format=decoded.format,
                     frame_count=decoded.frame_count,
                     frame_rate=decoded.frame_rate,
                     codec=decoded.codec,
@@ -114,6 +116,9 @@ class UploadClip:
                     source_size_bytes=header.size_bytes,
                     frames_uri=uri,
                     create_time=datetime.now(UTC),
+                    variable_frame_rate=decoded.timing.variable_frame_rate,
+                    duration_seconds=decoded.timing.duration_seconds,
+                    sensor=decoded.sensor,
                 )
             )
             kept = clip.frames_uri == uri
@@ -161,15 +166,16 @@ class UploadClip:
             raise
 
     def _transcode(self, path: Path, header: UploadHeader, uri: str, stop: threading.Event) -> _Decoded:
+        times_ns: list[int] = []
         with self._decoder.open(path, header) as footage:
-            frames = _until(stop, footage.frames)
-            count = self._frames.write(uri, footage.width, footage.height, frames)
-            check_enough_frames(header.title, count)
-            return _Decoded(footage.width, footage.height, footage.frame_rate, footage.codec, count)
-
-
-def _until(stop: threading.Event, frames: Iterable[Frame]) -> Iterator[Frame]:
-    for frame in frames:
-        if stop.is_set():
-            raise CancelledError("the upload was cancelled; send it again")
-        yield frame
+            with self._frames.writer(uri, footage.format, footage.sensor) as writer:
+                for frame in footage.frames:
+                    if stop.is_set():
+                        raise CancelledError("the upload was cancelled; send it again")
+                    writer.append(frame.planes, frame.time_ns)
+                    times_ns.append(frame.time_ns)
+                check_enough_frames(header.title, writer.count)
+            timing = Timing.of(times_ns, footage.frame_rate, footage.time_step_ns)
+            return _Decoded(
+                footage.format, footage.frame_rate, footage.codec, len(times_ns), timing, footage.sensor
+            )

@@ -1,4 +1,4 @@
-"""A tar archive of PNG frames. Names only order the frames; nothing is ever unpacked to disk."""
+"""A tar archive of PNG or TIFF frames. Names only order the frames; nothing is ever unpacked to disk."""
 
 from __future__ import annotations
 
@@ -9,31 +9,37 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.frames import FrameFormat
 
-from autoisp_ingest.decoding.picture import RgbConverter, even
-from autoisp_ingest.decoding.png import PngError, decode_png, png_size
-from autoisp_ingest.domain import Footage, FootageLimits, Frame, check_enough_frames
+from autoisp_ingest.decoding.png import png_head
+from autoisp_ingest.decoding.stills import StillError, StillHead, common_format, decode_still, still_planes
+from autoisp_ingest.decoding.tiff import tiff_head
+from autoisp_ingest.domain import Footage, FootageLimits, StoredFrame, check_enough_frames
 
 _DIGITS = re.compile(r"([0-9]+)")
 _MAX_IGNORED = 10_000
+_CODECS = {".png": "png", ".tif": "tiff", ".tiff": "tiff"}
+_HEADS = {"png": png_head, "tiff": tiff_head}
 
 
 @contextmanager
-def open_png_tar(path: Path, title: str, limits: FootageLimits) -> Iterator[Footage]:
-    """Open an uncompressed tar of PNG frames; see :meth:`autoisp_ingest.usecases.FootageDecoder.open`."""
+def open_still_tar(path: Path, title: str, limits: FootageLimits) -> Iterator[Footage]:
+    """Open an uncompressed tar of stills; see :meth:`autoisp_ingest.usecases.FootageDecoder.open`."""
     try:
-        # Uncompressed only: PNG does not compress further, and a compressed archive may be a bomb.
+        # Uncompressed only: stills do not compress further, and a compressed archive may be a bomb.
         archive = tarfile.open(path, mode="r:")  # noqa: SIM115 - closed below; opening alone may fail so
     except tarfile.TarError as error:
         raise _unreadable(title, str(error)) from error
     with archive:
         members = _frame_members(archive, title, limits)
         check_enough_frames(title, len(members))
-        width, height = _size(_read(archive, members[0], title), members[0], title)
-        limits.check_size(title, width, height)
-        limits.check_length(title, even(width), even(height), len(members))
-        frames = _frames(archive, members, title, (width, height))
-        yield Footage(even(width), even(height), 0.0, "png", frames)
+        limits.check_count(title, len(members))
+        # All heads before any pixel: the decoder allocates what they say, and together they tell the format.
+        heads = [_head(archive, member, title, limits) for member in members]
+        _check_one_size(members, heads, title)
+        frame_format = common_format(heads)
+        limits.check_length(title, frame_format, len(members))
+        yield Footage(frame_format, 0.0, _codec(members[0]), _frames(archive, members, title, frame_format))
 
 
 def _frame_members(archive: tarfile.TarFile, title: str, limits: FootageLimits) -> list[tarfile.TarInfo]:
@@ -60,27 +66,42 @@ def _frame_members(archive: tarfile.TarFile, title: str, limits: FootageLimits) 
 def _check_member(member: tarfile.TarInfo, title: str) -> None:
     if not member.isreg() or member.issparse():
         raise _bad_member(title, member, "it is not a regular file")
-    if PurePosixPath(member.name).suffix.lower() != ".png":
-        raise _bad_member(title, member, "it is not a .png")
+    if PurePosixPath(member.name).suffix.lower() not in _CODECS:
+        raise _bad_member(title, member, "it is not a .png, .tif or .tiff")
+
+
+def _codec(member: tarfile.TarInfo) -> str:
+    return _CODECS[PurePosixPath(member.name).suffix.lower()]
+
+
+def _head(archive: tarfile.TarFile, member: tarfile.TarInfo, title: str, limits: FootageLimits) -> StillHead:
+    try:
+        head = _HEADS[_codec(member)](_read(archive, member, title))
+    except StillError as error:
+        raise _bad_member(title, member, str(error)) from error
+    limits.check_size(title, head.width, head.height)
+    return head
+
+
+def _check_one_size(members: list[tarfile.TarInfo], heads: list[StillHead], title: str) -> None:
+    first = heads[0]
+    for member, head in zip(members, heads, strict=True):
+        if (head.width, head.height) != (first.width, first.height):
+            raise InvalidArgumentError(
+                "chunk",
+                f"{member.name!r} of {title!r} is {head.width}x{head.height} while the first is "
+                f"{first.width}x{first.height}; scale all frames to one size",
+                reason="FRAME_SIZE_CHANGES",
+            )
 
 
 def _frames(
-    archive: tarfile.TarFile, members: list[tarfile.TarInfo], title: str, size: tuple[int, int]
-) -> Iterator[Frame]:
-    convert = RgbConverter(title, *size)
+    archive: tarfile.TarFile, members: list[tarfile.TarInfo], title: str, frame_format: FrameFormat
+) -> Iterator[StoredFrame]:
     for member in members:
-        data = _read(archive, member, title)
-        # The header's size is checked before the decoder allocates for it.
-        found = _size(data, member, title)
-        if found != size:
-            raise InvalidArgumentError(
-                "chunk",
-                f"{member.name!r} of {title!r} is {found[0]}x{found[1]} while the first is "
-                f"{size[0]}x{size[1]}; scale all frames to one size",
-                reason="FRAME_SIZE_CHANGES",
-            )
         label = f"{member.name!r}"
-        yield convert(decode_png(data, f"{label} of {title!r}"), label)
+        picture = decode_still(_codec(member), _read(archive, member, title), f"{label} of {title!r}")
+        yield StoredFrame(still_planes(picture, frame_format, title, label))
 
 
 def _read(archive: tarfile.TarFile, member: tarfile.TarInfo, title: str) -> bytes:
@@ -94,13 +115,6 @@ def _read(archive: tarfile.TarFile, member: tarfile.TarInfo, title: str) -> byte
     return data
 
 
-def _size(data: bytes, member: tarfile.TarInfo, title: str) -> tuple[int, int]:
-    try:
-        return png_size(data)
-    except PngError as error:
-        raise _bad_member(title, member, str(error)) from error
-
-
 def _natural(name: str) -> list[tuple[int, str]]:
     """Sorts "frame9" before "frame10": a number sorts by its length, then by its digits."""
     return [
@@ -112,8 +126,8 @@ def _natural(name: str) -> list[tuple[int, str]]:
 def _bad_member(title: str, member: tarfile.TarInfo, why: str) -> InvalidArgumentError:
     return InvalidArgumentError(
         "chunk",
-        f"{member.name!r} in {title!r} can't be a frame: {why}; the archive must hold PNG files of one size, "
-        "ordered by name, and nothing else",
+        f"{member.name!r} in {title!r} can't be a frame: {why}; the archive must hold PNG or TIFF files of "
+        "one size, ordered by name, and nothing else",
         reason="INVALID_ARCHIVE",
     )
 

@@ -1,0 +1,95 @@
+"""Single TIFF pictures. Their head is read here, since decoders allocate what it says and forgive what is missing."""
+
+from __future__ import annotations
+
+import struct
+
+from autoisp_ingest.decoding.stills import StillError, StillHead
+
+_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+_FORMATS = {1: "B", 3: "H", 4: "I"}
+_MAX_ENTRIES = 512
+_MAX_STRIPS = 1 << 20
+
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _COLOUR = 256, 257, 258, 259, 262
+_STRIPS, _SAMPLES, _STRIP_BYTES, _SAMPLE_FORMAT = 273, 277, 279, 339
+_TILES = 324
+_COMPRESSIONS = {1: "none", 5: "LZW", 8: "deflate", 32773: "PackBits", 32946: "deflate"}
+_BLACK_IS_ZERO, _RGB = 1, 2
+_UNSIGNED = 1
+
+
+def tiff_head(data: bytes) -> StillHead:
+    """Check that ``data`` is one TIFF picture of gray or RGB whose pixels are all there, without decoding it.
+
+    Raises:
+        StillError: it is not.
+    """
+    order = _ORDERS.get(data[:4])
+    if order is None:
+        raise StillError("it does not begin as a TIFF file does (BigTIFF is not taken)")
+    tags, following = _directory(data, order)
+    if following:
+        raise StillError("it has several pages; save each as a file of its own")
+    if _TILES in tags:
+        raise StillError("it is cut into tiles; save it in strips")
+    width, height = _one(tags, _WIDTH), _one(tags, _HEIGHT)
+    colour, samples = _one(tags, _COLOUR), _one(tags, _SAMPLES, 1)
+    bits = set(tags.get(_BITS, (1,)))
+    if colour not in (_BLACK_IS_ZERO, _RGB) or not (samples >= 3 if colour == _RGB else samples in (1, 2)):
+        raise StillError("it is neither RGB nor gray with black as 0; convert it to one of them")
+    if samples > 4 or len(bits) != 1 or not bits <= {8, 16}:
+        raise StillError(f"it has {samples} samples of {sorted(bits)} bits; save it with 8 or 16 bits")
+    if set(tags.get(_SAMPLE_FORMAT, (_UNSIGNED,))) != {_UNSIGNED}:
+        raise StillError("its samples are no unsigned integers; save it with 8 or 16 bits")
+    compression = _one(tags, _COMPRESSION, 1)
+    if compression not in _COMPRESSIONS:
+        raise StillError(
+            f"its compression {compression} is not taken; save it with none, LZW, deflate or PackBits"
+        )
+    depth = bits.pop()
+    stored = _check_strips(data, tags)
+    if compression == 1 and stored < width * height * samples * (depth // 8):
+        raise StillError("it has fewer bytes than its size takes")
+    return StillHead(width, height, colour == _RGB, depth == 16)
+
+
+def _directory(data: bytes, order: str) -> tuple[dict[int, tuple[int, ...]], int]:
+    """The numbers of the first directory's tags, and where the next directory is."""
+    try:
+        (start,) = struct.unpack_from(order + "I", data, 4)
+        (count,) = struct.unpack_from(order + "H", data, start)
+        if not 0 < count <= _MAX_ENTRIES:
+            raise StillError(f"its head has {count} tags")
+        tags = {}
+        for entry in range(start + 2, start + 2 + 12 * count, 12):
+            tag, kind, values = struct.unpack_from(order + "HHI", data, entry)
+            if kind not in _FORMATS:
+                continue
+            if values > _MAX_STRIPS:
+                raise StillError(f"its tag {tag} has {values} values")
+            layout = f"{order}{values}{_FORMATS[kind]}"
+            fits = struct.calcsize(layout) <= 4
+            place = entry + 8 if fits else struct.unpack_from(order + "I", data, entry + 8)[0]
+            tags[tag] = struct.unpack_from(layout, data, place)
+        (following,) = struct.unpack_from(order + "I", data, start + 2 + 12 * count)
+    except struct.error as error:
+        raise StillError("it is cut off") from error
+    return tags, following
+
+
+def _check_strips(data: bytes, tags: dict[int, tuple[int, ...]]) -> int:
+    """How many bytes the strips have; all of them must be in the file."""
+    places, sizes = tags.get(_STRIPS, ()), tags.get(_STRIP_BYTES, ())
+    if not places or len(places) != len(sizes):
+        raise StillError("it does not say where its pixels are")
+    if any(place + size > len(data) or not size for place, size in zip(places, sizes, strict=True)):
+        raise StillError("it is cut off")
+    return sum(sizes)
+
+
+def _one(tags: dict[int, tuple[int, ...]], tag: int, default: int | None = None) -> int:
+    values = tags.get(tag, () if default is None else (default,))
+    if len(values) != 1:
+        raise StillError(f"its head lacks the tag {tag}")
+    return values[0]
