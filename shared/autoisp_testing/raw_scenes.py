@@ -28,7 +28,7 @@ class RawCamera:
     @property
     def white_level(self) -> int:
         """The largest code value."""
-        return 2**self.bits - 1
+        return (1 << self.bits) - 1
 
     @property
     def measured_read(self) -> float:
@@ -93,4 +93,6 @@ def _texture(height: int, width: int, source: np.random.Generator) -> Linear:
     amplitude = np.maximum(frequency, 1 / max(height, width)) ** -1.6
     phases = np.exp(2j * np.pi * source.random((height, width)))
     texture: Linear = np.fft.ifft2(amplitude * phases).real
-    return (texture - texture.mean()) / texture.std()
+    texture -= texture.mean()
+    texture /= texture.std()
+    return texture

@@ -83,7 +83,8 @@ class SqlSensorProfileStore:
 
     async def _rows(self, statement: Select[Any]) -> Sequence[Row[Any]]:
         async with self._database.read() as session:
-            return (await session.execute(statement)).all()
+            rows: Sequence[Row[Any]] = (await session.execute(statement)).all()
+        return rows
 
 
 async def _add(session: AsyncSession, version: SensorProfileVersion) -> SensorProfileVersion:

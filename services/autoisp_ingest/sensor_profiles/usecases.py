@@ -150,7 +150,7 @@ class SensorProfiles:
             version, toml=profile_toml(profile), source=Source.CALIBRATION, calibration=calibration
         )
 
-    async def _raw_clips(self, field: str, names: Sequence[str]) -> list[Clip]:
+    async def _raw_clips(self, field: str, names: Sequence[str]) -> tuple[Clip, ...]:
         """The clips of these names, in their order."""
         ids = [
             CLIP.parse(name, field if field == "metadata_of" else f"{field}[{index}]")[0]
@@ -167,7 +167,7 @@ class SensorProfiles:
                     reason="CLIP_NOT_RAW",
                     metadata={"resource": clip_name(clip_id), "field": field},
                 )
-        return [found[clip_id] for clip_id in ids]
+        return tuple(found[clip_id] for clip_id in ids)
 
 
 def _number(name: str, text: str) -> int:

@@ -96,7 +96,9 @@ def _linear(codes: Codes, black_level: float, white_level: float) -> Floats:
 
 
 def _clipped(codes: Codes, white_level: float) -> NDArray[np.uint8]:
-    return _tiles((codes <= 0) | (codes >= white_level)).sum(axis=(-2, -1), dtype=np.uint8)
+    ends = _tiles((codes <= 0) | (codes >= white_level))
+    count: NDArray[np.uint8] = ends.sum(axis=(-2, -1), dtype=np.uint8)
+    return count
 
 
 def _measure(levels: Floats, residue: Floats, clipped: NDArray[np.uint8]) -> Blocks:

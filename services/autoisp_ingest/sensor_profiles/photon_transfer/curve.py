@@ -120,7 +120,7 @@ def _curve(means: Floats, variances: Floats) -> Curve | None:
     points = Points(
         means=np.array([means[group].mean(dtype=np.float64) for group in groups]),
         variances=np.array([variances[group].mean(dtype=np.float64) for group in groups]) / _TRUNCATION,
-        degrees=counts * float(NOISE_DEGREES),
+        degrees=counts.astype(np.float64) * NOISE_DEGREES,
     )
     return Curve(points, fit_line(points), counts)
 
