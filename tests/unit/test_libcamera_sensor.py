@@ -9,7 +9,6 @@ import pytest
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.noise import NoiseRange
 from autoisp_core.sensor import SensorProfile
-from autoisp_core.sensor_toml import profile_toml
 from autoisp_ingest.sensor_profiles.libcamera import profile_from_libcamera
 
 
@@ -84,7 +83,7 @@ def test_what_may_be_left_out() -> None:
 
 
 def test_the_profile_survives_as_toml() -> None:
-    assert SensorProfile.from_toml(profile_toml(read())) == read()
+    assert SensorProfile.from_toml(read().to_toml()) == read()
 
 
 @pytest.mark.parametrize(

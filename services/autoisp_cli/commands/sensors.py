@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -36,7 +36,7 @@ ProfileArgument = Annotated[
 NameOption = Annotated[str, typer.Option("--name", metavar="ID", help="The profile to add a version to.")]
 
 
-class MethodChoice(str, Enum):
+class MethodChoice(StrEnum):
     """What a measurement compares."""
 
     STATIC = "static"

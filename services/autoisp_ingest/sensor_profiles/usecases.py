@@ -17,7 +17,6 @@ from autoisp_core.frames import FrameKind
 from autoisp_core.names import CLIP, SENSOR_PROFILE, SENSOR_PROFILE_VERSION, clip_name
 from autoisp_core.pagination import Page, PageRequest
 from autoisp_core.sensor import SensorProfile
-from autoisp_core.sensor_toml import profile_toml
 
 from autoisp_ingest.domain import Clip
 from autoisp_ingest.sensor_profiles.calibrate import Calibrate
@@ -122,10 +121,10 @@ class SensorProfiles:
             return replace(version, toml=new.toml)
         if new.libcamera is not None:
             profile = profile_from_libcamera(new.profile_id, new.libcamera)
-            return replace(version, toml=profile_toml(profile), source=Source.LIBCAMERA)
+            return replace(version, toml=profile.to_toml(), source=Source.LIBCAMERA)
         if new.metadata_of is not None:
             profile = await self._metadata(new.profile_id, new.metadata_of)
-            return replace(version, toml=profile_toml(profile), source=Source.METADATA)
+            return replace(version, toml=profile.to_toml(), source=Source.METADATA)
         assert new.calibrate is not None  # one of the four is given
         return await self._measured(version, new.calibrate)
 
@@ -147,7 +146,7 @@ class SensorProfiles:
             version.profile_id, clips, dark, wanted.method, newest.profile() if newest else None
         )
         return replace(
-            version, toml=profile_toml(profile), source=Source.CALIBRATION, calibration=calibration
+            version, toml=profile.to_toml(), source=Source.CALIBRATION, calibration=calibration
         )
 
     async def _raw_clips(self, field: str, names: Sequence[str]) -> tuple[Clip, ...]:
