@@ -12,7 +12,7 @@ from autoisp_core.frames import FrameFormat, FrameKind
 from autoisp_core.names import clip_name
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from autoisp_ingest.domain import Clip, Dataset, DatasetClip, RequestedClip, Split, UploadHeader
+from autoisp_ingest.domain import Clip, Dataset, DatasetClip, RequestedClip, Split, Upload, UploadHeader
 from autoisp_ingest.usecases import NewDataset
 
 _SPLITS = {
@@ -128,6 +128,18 @@ def decode_header(header: ingest_pb2.UploadClipHeader) -> UploadHeader:
         size_bytes=header.size_bytes,
         sha256=header.sha256,
         display_name=header.display_name,
+        first_offset=header.first_offset,
+    )
+
+
+def encode_upload(upload: Upload) -> ingest_pb2.Upload:
+    """As ``autoisp.ingest.v1.Upload``."""
+    return ingest_pb2.Upload(
+        sha256=upload.sha256,
+        size_bytes=upload.size_bytes,
+        received_bytes=upload.received_bytes,
+        expire_time=_timestamp(upload.expire_time) if upload.expire_time else None,
+        clip=upload.clip,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.ingest.v1 import ingest_pb2
@@ -43,19 +42,6 @@ def evaluation_ended(evaluation: evaluation_pb2.Evaluation) -> bool:
 def request_id(given: str) -> str:
     """The caller's request id, or a new one: with it a create can be repeated without creating twice."""
     return given or uuid.uuid4().hex
-
-
-def clip_upload(payload: Payload, display_name: str) -> Iterator[ingest_pb2.UploadClipRequest]:
-    """The stream of UploadClip."""
-    header = ingest_pb2.UploadClipHeader(
-        display_name=display_name or Path(payload.filename).stem,
-        filename=payload.filename,
-        size_bytes=payload.size_bytes,
-        sha256=payload.sha256,
-    )
-    yield ingest_pb2.UploadClipRequest(header=header)
-    for chunk in payload.chunks():
-        yield ingest_pb2.UploadClipRequest(chunk=chunk)
 
 
 def artifact_upload(payload: Payload, media_type: str) -> Iterator[registry_pb2.UploadArtifactRequest]:

@@ -20,6 +20,7 @@ from autoisp_cli.commands.common import (
     show_one,
     time_text,
 )
+from autoisp_cli.views.transfer import upload_with_bar
 
 app = typer.Typer(help="Datasets and their clips.", no_args_is_help=True)
 
@@ -90,7 +91,7 @@ def upload_command(
 ) -> None:
     """Upload one clip."""
     with client_for(server, state) as client:
-        clip = client.upload_clip(path)
+        clip = upload_with_bar(client, path)
         rows = [("name", clip.name), ("frames", clip.frame_count), ("size", f"{clip.width}×{clip.height}")]
         show_one(clip, rows, as_json=json)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -11,9 +12,13 @@ from autoisp_core.frames import FrameFormat
 from autoisp_core.names import clip_name
 from autoisp_core.sensor import SensorProfile
 
-from autoisp_ingest.domain.media import MEDIA_SUFFIXES, TAR_SUFFIX, VIDEO_SUFFIXES
+from autoisp_ingest.domain.media import DUMP_SUFFIX, MEDIA_SUFFIXES, SIDECAR, TAR_SUFFIX, VIDEO_SUFFIXES
 
 MAX_TEXT = 255
+# Slashes to the eye that Unicode does not fold into one.
+_SLASHES = frozenset(
+    "/\\\N{FRACTION SLASH}\N{DIVISION SLASH}\N{BIG SOLIDUS}\N{SET MINUS}\N{REVERSE SOLIDUS OPERATOR}"
+)
 _CLIP_ID_DIGITS = 20  # 80 bits of the digest: a collision among a billion clips has odds of one in a million
 
 
@@ -24,9 +29,9 @@ class Clip:
     Args:
         id: derived from the source's digest, so the same bytes are the same clip.
         format: of the stored frames.
-        frame_count: at least 2.
+        frame_count: at least 2, or 1 of a raw still.
         frame_rate: frames per second; 0 if the source does not tell.
-        codec: of the source ("h264", "png").
+        codec: of the source ("h264", "png", "dng", "raw10").
         frames_uri: Zarr v3 group relative to the artifact store; see ``autoisp_runtime.clip_frames``.
         create_time: with a time zone, to the microsecond.
         variable_frame_rate: whether the time between frames varies by more than rounding.
@@ -66,12 +71,17 @@ class Clip:
 
 @dataclass(frozen=True)
 class UploadHeader:
-    """What a client says of the bytes before it sends them; not to be believed before they are here."""
+    """What a client says of the bytes before it sends them; not to be believed before they are here.
+
+    Args:
+        first_offset: where the stream goes on: so many bytes came in an earlier one.
+    """
 
     filename: str
     size_bytes: int
     sha256: str
     display_name: str = ""
+    first_offset: int = 0
 
     @property
     def suffix(self) -> str:
@@ -97,7 +107,8 @@ class UploadHeader:
                 f"got {name!r}",
                 reason="INVALID_FILENAME",
             )
-        if "/" in name or "\\" in name or name.startswith("."):
+        folded = unicodedata.normalize("NFKC", name)  # a fullwidth slash or dot is one
+        if not _SLASHES.isdisjoint(folded) or folded.startswith("."):
             raise InvalidArgumentError(
                 "header.filename",
                 f"{name!r} is a path or a hidden file; send the bare file name, such as 'bikes.mp4'",
@@ -106,8 +117,9 @@ class UploadHeader:
         if self.suffix not in MEDIA_SUFFIXES:
             raise InvalidArgumentError(
                 "header.filename",
-                f"{name!r} has no known extension; send a video ({', '.join(sorted(VIDEO_SUFFIXES))}) or a "
-                f"{TAR_SUFFIX} of PNG frames",
+                f"{name!r} has no known extension; send a video ({', '.join(sorted(VIDEO_SUFFIXES))}), a "
+                f"camera's raw file (.dng, .nef, .cr2, .arw, …) or a {TAR_SUFFIX} of PNG or TIFF frames, of raw "
+                f"files or of {DUMP_SUFFIX} dumps with their {SIDECAR}",
                 reason="UNSUPPORTED_MEDIA",
             )
         if len(self.display_name) > MAX_TEXT or not self.display_name.isprintable():

@@ -117,13 +117,18 @@ class FootageLimits:
             )
 
 
-def check_enough_frames(title: str, frames: int) -> None:
+def check_enough_frames(title: str, frames: int, *, raw: bool = False) -> None:
     """Check that there is motion to learn from.
 
+    Args:
+        title: names the clip in messages.
+        frames: that it has.
+        raw: whether they are a sensor's mosaics, of which a still is taken too: it serves to calibrate.
+
     Raises:
-        InvalidArgumentError: fewer than two frames.
+        InvalidArgumentError: fewer than two frames, or no raw frame.
     """
-    if frames < MIN_FRAMES:
+    if frames < (1 if raw else MIN_FRAMES):
         found = "only one frame" if frames == 1 else "no frame"
         raise InvalidArgumentError(
             "chunk",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from autoisp_core.frames import FrameFormat
 from autoisp_core.sensor import SensorProfile
 from autoisp_runtime.artifacts import ArtifactStore
-from autoisp_runtime.clip_frames import ClipWriter
+from autoisp_runtime.clip_frames import ClipWriter, gathered_bytes
 
 
 class ZarrFrameStore:
@@ -17,6 +17,10 @@ class ZarrFrameStore:
     def writer(self, uri: str, frame_format: FrameFormat, sensor: SensorProfile | None) -> ClipWriter:
         """See :meth:`autoisp_ingest.usecases.FrameStore.writer`."""
         return ClipWriter(self._store, uri, frame_format, sensor)
+
+    def gathered_bytes(self, frame_format: FrameFormat) -> int:
+        """See :meth:`autoisp_ingest.usecases.FrameStore.gathered_bytes`."""
+        return gathered_bytes(frame_format)
 
     def delete(self, uri: str) -> None:
         """See :meth:`autoisp_ingest.usecases.FrameStore.delete`."""

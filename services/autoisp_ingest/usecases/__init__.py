@@ -2,7 +2,12 @@
 
 from autoisp_ingest.usecases.clips import Clips
 from autoisp_ingest.usecases.datasets import Datasets, NewDataset
+from autoisp_ingest.usecases.decode import DecodeClip
+from autoisp_ingest.usecases.housekeeping import Housekeeping
+from autoisp_ingest.usecases.imports import ImportClip, Source, Sources
 from autoisp_ingest.usecases.leftovers import Leftovers
+from autoisp_ingest.usecases.live import IngestFrames, LiveLimits
+from autoisp_ingest.usecases.new_clips import NewClips
 from autoisp_ingest.usecases.ports import (
     DatasetPublisher,
     FootageDecoder,
@@ -10,17 +15,26 @@ from autoisp_ingest.usecases.ports import (
     FrameWriter,
     IngestStore,
 )
-from autoisp_ingest.usecases.upload import UploadClip
+from autoisp_ingest.usecases.uploads import Spool, Uploads
 
 __all__ = [
     "Clips",
     "DatasetPublisher",
     "Datasets",
+    "DecodeClip",
     "FootageDecoder",
     "FrameStore",
     "FrameWriter",
+    "Housekeeping",
+    "ImportClip",
+    "IngestFrames",
     "IngestStore",
     "Leftovers",
+    "LiveLimits",
+    "NewClips",
     "NewDataset",
-    "UploadClip",
+    "Source",
+    "Sources",
+    "Spool",
+    "Uploads",
 ]

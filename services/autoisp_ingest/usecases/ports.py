@@ -65,6 +65,10 @@ class FrameStore(Protocol):
         """
         ...
 
+    def gathered_bytes(self, frame_format: FrameFormat) -> int:
+        """Most that a writer holds in memory: of the frames that it has taken and not stored yet."""
+        ...
+
     def delete(self, uri: str) -> None:
         """Delete all that is under ``uri``, if anything is.
 

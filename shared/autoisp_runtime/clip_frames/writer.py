@@ -25,6 +25,11 @@ _BLOCKS = 2
 _Block = tuple[PlaneBlock, ...]
 
 
+def gathered_bytes(frame_format: FrameFormat) -> int:
+    """Most that a :class:`ClipWriter` holds of frames that are not stored yet."""
+    return _BLOCKS * layouts(frame_format)[0].block_frames * frame_format.frame_bytes
+
+
 class ClipWriter:
     """Writes the frames of one clip, in order; a context. For one thread.
 
