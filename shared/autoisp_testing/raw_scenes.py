@@ -51,7 +51,10 @@ def still_life(height: int, width: int, source: np.random.Generator) -> Linear:
     rows, columns = np.mgrid[:height, :width]
     for _ in range(40):
         down, right = source.integers(0, height), source.integers(0, width)
-        tall, wide = source.integers(height // 32, height // 5), source.integers(width // 48, width // 5)
+        tall, wide = (
+            source.integers(2 + height // 32, 3 + height // 5),
+            source.integers(2 + width // 48, 3 + width // 5),
+        )
         y, x = (rows - down) / tall, (columns - right) / wide
         inside = y**2 + x**2 < 1 if source.random() < 0.5 else (abs(y) < 1) & (abs(x) < 1)
         shade = 0.95 * source.random() ** 2 * (1 + 0.1 * (columns - right) / width)
