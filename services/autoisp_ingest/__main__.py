@@ -9,6 +9,7 @@ from autoisp_runtime.runtime import Runtime, Tables
 from autoisp_ingest.api import IngestServicer
 from autoisp_ingest.bus import ArtifactDatasetPublisher, clip_ingested
 from autoisp_ingest.config import IngestConfig
+from autoisp_ingest.sensor_profiles.service import serve_sensor_profiles
 from autoisp_ingest.spooling import DiskSpool, owner_of
 from autoisp_ingest.store import SqlIngestStore, ZarrFrameStore, outbox
 from autoisp_ingest.usecases import Clips, Datasets, Housekeeping, Leftovers, NewClips, ReadFrames
@@ -31,6 +32,7 @@ async def build(runtime: Runtime[IngestConfig]) -> None:
     clips = Clips(store, leftovers, owner)
     servicer = IngestServicer(ways, ReadFrames(clips, frames), clips, Datasets(store, publisher))
     runtime.serve(ingest_pb2_grpc.add_IngestServiceServicer_to_server, servicer)
+    serve_sensor_profiles(runtime, store)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Self
 import grpc
 from autoisp.common.v1 import common_pb2
 from autoisp.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
-from autoisp.ingest.v1 import ingest_pb2, ingest_pb2_grpc
+from autoisp.ingest.v1 import ingest_pb2, ingest_pb2_grpc, sensor_profiles_pb2_grpc
 from autoisp.registry.v1 import registry_pb2, registry_pb2_grpc
 from autoisp.search.v1 import search_pb2, search_pb2_grpc
 from autoisp_core.frames import Box
@@ -22,10 +22,11 @@ from autoisp_client.download import VerifiedFile
 from autoisp_client.endpoints import Endpoints
 from autoisp_client.frames import Frame, FrameAssembler, Values, frames_request
 from autoisp_client.payload import clip_payload, file_payload
+from autoisp_client.sensor_profiles import AsyncSensorProfileCalls
 from autoisp_client.uploading import NOTHING_RECEIVED, ClipUpload, OnProgress
 
 
-class AsyncClient:
+class AsyncClient(AsyncSensorProfileCalls):
     """As :class:`autoisp_client.Client`, for asyncio: calls are awaited, lists and watches are iterated.
 
     It belongs to the event loop in which it is made.
@@ -49,6 +50,7 @@ address, or start it with 'autoisp up'
         self._evaluation = AsyncConnection("evaluation", self.endpoints.evaluation, patience)
         self._registry = AsyncConnection("registry", self.endpoints.registry, patience)
         self._ingest_stub = ingest_pb2_grpc.IngestServiceStub(self._ingest.channel)
+        self._sensor_stub = sensor_profiles_pb2_grpc.SensorProfileServiceStub(self._ingest.channel)
         self._search_stub = search_pb2_grpc.SearchServiceStub(self._search.channel)
         self._evaluation_stub = evaluation_pb2_grpc.EvaluationServiceStub(self._evaluation.channel)
         self._registry_stub = registry_pb2_grpc.RegistryServiceStub(self._registry.channel)

@@ -67,8 +67,8 @@ class DngFacts:
 def profile_from_dng(name: str, facts: DngFacts) -> SensorProfile:
     """The profile of the sensor that a DNG file describes; what the file leaves out gets a plain default.
 
-    Gains are 1 / AsShotNeutral with green 1, else what makes the light of the colour matrix white. The test noise
-    is the mean of the planes' NoiseProfile.
+    Gains are 1 / AsShotNeutral with green 1, else what makes the light of the colour matrix white. The test
+    noise is the mean of the planes' NoiseProfile.
 
     Raises:
         InvalidArgumentError: names the value that is wrong, and what to write instead.

@@ -68,4 +68,25 @@ dataset_clips = Table(
     Column("end_frame", Integer, nullable=False),
 )
 
+sensor_profiles = Table(
+    "sensor_profiles",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    # Of its newest version.
+    Column("newest", Integer, nullable=False),
+)
+
+sensor_profile_versions = Table(
+    "sensor_profile_versions",
+    metadata,
+    Column("profile_id", ForeignKey("sensor_profiles.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("toml", Text, nullable=False),
+    Column("source", String(16), nullable=False),
+    # JSON; calibrated versions only.
+    Column("calibration", Text, nullable=True),
+    Column("request_id", String(128), nullable=True, unique=True),
+    Column("create_time_us", BigInteger, nullable=False),
+)
+
 outbox = outbox_table(metadata)
