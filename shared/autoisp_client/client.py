@@ -76,7 +76,7 @@ address, or start it with 'autoisp up'
     def upload_clip(
         self, path: Path | str, *, display_name: str = "", on_progress: OnProgress | None = None
     ) -> ingest_pb2.Clip:
-        """Uploads a video file, or a folder of PNG frames; the same bytes give the same clip.
+        """Uploads a video, a raw file or a folder of frames; the same bytes give the same clip.
 
         Goes on where it, or an earlier upload of the same bytes, broke off. It is given up when nothing got
         through for ``patience`` seconds.

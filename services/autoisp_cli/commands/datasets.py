@@ -96,7 +96,7 @@ def clips_command(
 
 @app.command("upload")
 def upload_command(
-    path: Annotated[Path, typer.Argument(help="A video file, or a folder of PNG frames.")],
+    path: Annotated[Path, typer.Argument(help="A video, a raw file, or a folder of frames.")],
     server: ServerOption = None,
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
