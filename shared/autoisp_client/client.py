@@ -12,11 +12,13 @@ from autoisp.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
 from autoisp.ingest.v1 import ingest_pb2, ingest_pb2_grpc
 from autoisp.registry.v1 import registry_pb2, registry_pb2_grpc
 from autoisp.search.v1 import search_pb2, search_pb2_grpc
+from autoisp_core.frames import Box
 
 from autoisp_client import requests
 from autoisp_client.connection import Connection
 from autoisp_client.download import VerifiedFile
 from autoisp_client.endpoints import Endpoints
+from autoisp_client.frames import Frame, FrameAssembler, Values, frames_request
 from autoisp_client.payload import file_payload
 from autoisp_client.ways_in import WaysIn
 
@@ -77,6 +79,37 @@ address, or start it with 'autoisp up'
         request = ingest_pb2.ListClipsRequest(page_size=page_size)
         return self._ingest.pages(self._ingest_stub.ListClips, request, lambda page: page.clips)
 
+    def read_frames(
+        self, clip: str, first: int = 0, end: int = 0, *, step: int = 1, box: Box | None = None
+    ) -> Iterator[tuple[int, Values]]:
+        """Frames [first, end) of a clip, every ``step``-th, as pictures; ``end`` 0 means to the clip's end.
+
+        Args:
+            clip: ``clips/{c}``.
+            box: pixels of the upright picture; None: all of it.
+
+        Yields:
+            Nanoseconds since the clip's first frame, and sRGB (H, W, 3): uint8 of clips with 8 bits, else
+            uint16.
+        """
+        request = frames_request(clip, first, end, step, box, "rgb")
+        for time_ns, planes in self._frames(request):
+            yield time_ns, planes["frames"]
+
+    def read_planes(
+        self, clip: str, first: int = 0, end: int = 0, *, step: int = 1, box: Box | None = None
+    ) -> Iterator[Frame]:
+        """As :meth:`read_frames`, with planes as they are stored, by name; ``box`` is of stored pixels."""
+        return self._frames(frames_request(clip, first, end, step, box, "stored"))
+
+    def _frames(self, request: ingest_pb2.ReadFramesRequest) -> Iterator[Frame]:
+        frames = FrameAssembler(request)
+        messages = self._ingest.watch(self._ingest_stub.ReadFrames, request, lambda _: frames.done)
+        for message in messages:
+            frame = frames.take(message)
+            if frame is not None:
+                yield frame
+
     def delete_clip(self, name: str) -> None:
         """Deletes a clip that no dataset holds."""
         self._ingest.unary(self._ingest_stub.DeleteClip, ingest_pb2.DeleteClipRequest(name=name))
@@ -88,9 +121,10 @@ address, or start it with 'autoisp up'
         dataset_id: str = "",
         display_name: str = "",
         request_id: str = "",
+        tags: Sequence[str] = (),
     ) -> ingest_pb2.Dataset:
         """Groups clips into training, validation and test splits."""
-        request = requests.dataset_request(clips, dataset_id, display_name, request_id)
+        request = requests.dataset_request(clips, dataset_id, display_name, request_id, tags)
         return self._ingest.unary(self._ingest_stub.CreateDataset, request)
 
     def get_dataset(self, name: str) -> ingest_pb2.Dataset:

@@ -41,6 +41,7 @@ def list_command(
             "TRAIN": lambda dataset: _count(dataset, ingest_pb2.SPLIT_TRAIN),
             "VALIDATION": lambda dataset: _count(dataset, ingest_pb2.SPLIT_VALIDATION),
             "TEST": lambda dataset: _count(dataset, ingest_pb2.SPLIT_TEST),
+            "TAGS": lambda dataset: " ".join(dataset.tags),
             "CREATED": lambda dataset: time_text(dataset, "create_time"),
         }
         show_list(client.list_datasets(), columns, as_json=json, limit=limit)
@@ -57,6 +58,8 @@ def show_command(
     with client_for(server, state) as client:
         dataset = client.get_dataset(full_name("datasets", name))
         rows = [("name", dataset.name), ("created", time_text(dataset, "create_time"))]
+        if dataset.tags:
+            rows.append(("tags", " ".join(dataset.tags)))
         for part in dataset.clips:
             use = ingest_pb2.Split.Name(part.split).removeprefix("SPLIT_").lower()
             rows.append((use, f"{part.clip} [{part.first_frame}, {part.end_frame or 'end'})"))

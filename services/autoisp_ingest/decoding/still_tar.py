@@ -13,7 +13,7 @@ from autoisp_core.frames import FrameFormat
 
 from autoisp_ingest.decoding.png import png_head
 from autoisp_ingest.decoding.stills import StillError, StillHead, common_format, decode_still, still_planes
-from autoisp_ingest.decoding.tiff import tiff_head
+from autoisp_ingest.decoding.tiff import tiff_head, without_extras
 from autoisp_ingest.domain import Footage, FootageLimits, StoredFrame, check_enough_frames
 
 _DIGITS = re.compile(r"([0-9]+)")
@@ -100,7 +100,9 @@ def _frames(
 ) -> Iterator[StoredFrame]:
     for member in members:
         label = f"{member.name!r}"
-        picture = decode_still(_codec(member), _read(archive, member, title), f"{label} of {title!r}")
+        codec, data = _codec(member), _read(archive, member, title)
+        data = without_extras(data) if codec == "tiff" else data
+        picture = decode_still(codec, data, f"{label} of {title!r}")
         yield StoredFrame(still_planes(picture, frame_format, title, label))
 
 

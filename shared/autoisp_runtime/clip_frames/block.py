@@ -1,7 +1,8 @@
 """Shards under construction: frames are copied once, to where they will lie in the shard.
 
-A shard of Zarr v3's codec ``sharding_indexed`` is its chunks, one behind the other, and then an index of their
-offsets and sizes. Writing through Zarr copies every pixel several times; that would cost more than decoding it.
+A shard of Zarr v3's codec ``sharding_indexed`` is its chunks, one behind the other, and then an index of
+their offsets and sizes. Writing through Zarr copies every pixel several times; that would cost more than
+decoding it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How a clip's planes are cut into chunks and shards.
 
 Readers take patches of a few consecutive frames at random places, so a chunk is a tile of some frames. Object
-stores are slow at many small objects, so a shard is all tiles of one *block*: as many frames as fit some 50 MiB,
-all planes together. A block is also what a writer holds in memory and writes at once.
+stores are slow at many small objects, so a shard is all tiles of one *block*: as many frames as fit some 50
+MiB, all planes together. A block is also what a writer holds in memory and writes at once.
 """
 
 from __future__ import annotations

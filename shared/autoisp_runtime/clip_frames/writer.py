@@ -33,8 +33,8 @@ def gathered_bytes(frame_format: FrameFormat) -> int:
 class ClipWriter:
     """Writes the frames of one clip, in order; a context. For one thread.
 
-    The clip can be read once the context has ended without an error. Otherwise what was written stays, unreadable,
-    until somebody deletes everything under the uri.
+    The clip can be read once the context has ended without an error. Otherwise what was written stays,
+    unreadable, until somebody deletes everything under the uri.
 
     Args:
         store: where to.
@@ -171,10 +171,15 @@ class ClipWriter:
         for layout in self._layouts:
             _create(zarr_store, layout, self.count, self._format.dtype)
         times = zarr.create_array(
-            zarr_store, name=TIMES, shape=(self.count,), chunks=(max(1, self.count),), dtype="int64"
+            zarr_store,
+            name=TIMES,
+            shape=(self.count,),
+            chunks=(max(1, self.count),),
+            dtype="int64",
+            # Else Zarr leaves out a chunk of nothing but zeros, which cannot be told from a lost one.
+            config={"write_empty_chunks": True},
         )
-        if self._times:
-            times[:] = np.asarray(self._times, np.int64)
+        times[:] = np.asarray(self._times, np.int64)
         # What makes the group a clip comes very last.
         group.attrs.update(attributes)
 
