@@ -173,7 +173,7 @@ class SensorProfile:
         """
         try:
             data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise InvalidArgumentError("sensor", f"the sensor profile is no TOML: {error}") from error
         return cls.from_dict(data)
 

@@ -1,7 +1,9 @@
 """Synthetic raw footage with known noise: a still life with texture, shading and edges, and what moves."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -99,3 +101,22 @@ def _texture(height: int, width: int, source: np.random.Generator) -> Linear:
     texture -= texture.mean()
     texture /= texture.std()
     return texture
+
+
+def write_raw_dump(folder: Path, camera: RawCamera, frames: Iterable[Mosaic], **sidecar: object) -> Path:
+    """Writes frames as a folder of raw values, 16 bits each, and ``sidecar.json`` with what else is given."""
+    folder.mkdir(parents=True)
+    for index, mosaic in enumerate(frames):
+        (folder / f"frame{index:04d}.raw").write_bytes(mosaic.astype("<u2").tobytes())
+    height, width = mosaic.shape
+    known = {
+        "width": width,
+        "height": height,
+        "cfa": "RGGB",
+        "bit_depth": camera.bits,
+        "packing": "raw16",
+        "black_level": camera.black_level,
+        "white_level": camera.white_level,
+    }
+    (folder / "sidecar.json").write_text(json.dumps(known | sidecar))
+    return folder

@@ -113,7 +113,9 @@ def test_mistakes_are_named(changes: dict[str, Any], field: str) -> None:
     assert caught.value.field == field
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "3", '{"algorithms": [3]}', '{"name": "mine"}', ""])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "3", '{"algorithms": [3]}', '{"name": "mine"}', "", "[" * 100_000]
+)
 def test_other_files_are_refused(text: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         profile_from_libcamera("imx", text)

@@ -195,6 +195,7 @@ _RAW = FrameFormat(FrameKind.BAYER, 12, 64, 64, cfa="RGGB")
         (NewVersion("cam"), InvalidArgumentError, "source"),
         (NewVersion("cam", toml=TOML, request_id="x" * 200), InvalidArgumentError, "request_id"),
         (NewVersion("cam", toml="name = 3"), InvalidArgumentError, "sensor.name"),
+        (NewVersion("cam", toml="a=" + "[" * 100_000), InvalidArgumentError, "sensor"),
         (NewVersion("cam", toml="#" * (1 << 21)), InvalidArgumentError, "toml"),
         (NewVersion("cam", libcamera="{}"), InvalidArgumentError, "libcamera"),
         (NewVersion("cam", metadata_of="a"), InvalidArgumentError, "metadata_of"),

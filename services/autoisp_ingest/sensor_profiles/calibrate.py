@@ -28,6 +28,8 @@ from autoisp_ingest.sensor_profiles.ports import RawReader
 MOST_FRAMES = 32
 """Read of all clips together, however long they are; two at a time are in memory."""
 MOST_DARK_FRAMES = 8
+_UNCERTAIN = 0.5
+"""Half-width of the shot variance's interval, as a share of it, from which on nothing was measured."""
 
 
 class Calibrate:
@@ -92,7 +94,7 @@ class Calibrate:
         share = max(1, MOST_FRAMES // len(clips))
         parts = [part for clip in clips for part in self._blocks(clip, black, white, method, share, stop)]
         curve = measure(parts, lowest=-black / (white - black))
-        if curve is None or not 0 < curve.line.shot <= 1:
+        if curve is None or curve.line.shot_interval >= _UNCERTAIN * curve.line.shot:
             raise _unfit(method)
         return _calibration(curve, black, white, method, [clip.name for clip in clips])
 

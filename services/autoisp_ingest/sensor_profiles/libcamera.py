@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from autoisp_core.colour_matrix import with_unit_rows
@@ -70,7 +71,7 @@ def _algorithms(text: str) -> Mapping[str, Any]:
     """The sections by name; files of version 1 have them at the top, version 2 in a list."""
     try:
         data = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidArgumentError(
             _FIELD, f"the tuning file is no JSON: {error}; send it as it is"
         ) from error
@@ -134,7 +135,9 @@ def _gain(algorithms: Mapping[str, Any]) -> float:
         for mode in _table(channel, "exposure_modes").values()
         if isinstance(mode, dict) and isinstance(mode.get("gain"), list)
     ]
-    gains = [gain for mode in modes for gain in mode["gain"] if isinstance(gain, int | float)]
+    gains = [
+        gain for mode in modes for gain in mode["gain"] if isinstance(gain, int | float) and isfinite(gain)
+    ]
     return max([1.0, *map(float, gains)]) if gains else _HIGHEST_GAIN
 
 

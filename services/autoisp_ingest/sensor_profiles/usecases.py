@@ -145,9 +145,7 @@ class SensorProfiles:
         profile, calibration = await self._calibrate(
             version.profile_id, clips, dark, wanted.method, newest.profile() if newest else None
         )
-        return replace(
-            version, toml=profile.to_toml(), source=Source.CALIBRATION, calibration=calibration
-        )
+        return replace(version, toml=profile.to_toml(), source=Source.CALIBRATION, calibration=calibration)
 
     async def _raw_clips(self, field: str, names: Sequence[str]) -> tuple[Clip, ...]:
         """The clips of these names, in their order."""
