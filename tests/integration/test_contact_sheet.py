@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import av
 import numpy as np
 import pytest
 from autoisp.ingest.v1 import ingest_pb2
+from autoisp_cli.__main__ import main
 from autoisp_cli.sheet import check_sheet, collect, write_sheet
 from autoisp_client import Client, Endpoints
 from autoisp_core.errors import InvalidArgumentError
@@ -95,6 +97,32 @@ def test_as_a_page(client: Client, dataset: ingest_pb2.Dataset, tmp_path: Path) 
     with av.open(io.BytesIO(base64.b64decode(pictures[0]))) as picture:
         assert picture.streams.video[0].width
     assert page.count("<polyline") == 1  # the noise of the raw clip
+
+
+def test_from_the_command_line(
+    ingest: Ingest, dataset: ingest_pb2.Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = ["--server", ingest.process.address]
+    assert main(["datasets", "show", "night", "--sheet", str(tmp_path / "a.png"), *server]) == 0
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert str(tmp_path / "a.png") in capsys.readouterr().out
+    assert main(["datasets", "show", "night", "--sheet", "a.gif", *server]) == 2
+    assert "--sheet a.gif" in capsys.readouterr().err
+
+
+def test_a_folder_of_raw_files_from_the_command_line(
+    ingest: Ingest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "dump").mkdir()
+    keys = {"width": 64, "height": 64, "cfa": "RGGB", "bit_depth": 12, "packing": "raw12"}
+    sidecar = json.dumps(keys | {"black_level": 0, "white_level": 4095})
+    (tmp_path / "dump" / "sidecar.json").write_text(sidecar)
+    for index in range(3):
+        (tmp_path / "dump" / f"{index}.raw").write_bytes(bytes([index]) * (64 * 64 * 3 // 2))
+    assert main(["clips", "upload", str(tmp_path / "dump"), "--server", ingest.process.address]) == 0
+    clip = ingest.stub.ListClips(ingest_pb2.ListClipsRequest(page_size=1000)).clips[-1]
+    assert (clip.frame_count, clip.codec, clip.format.bit_depth) == (3, "raw12", 12)
+    assert clip.name in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["sheet.pdf", "sheet", "nowhere/sheet.png"])
