@@ -125,6 +125,7 @@ _CHANGES: dict[str, Callable[[bytes, int, int], bytes]] = {
     "repeat": lambda data, place, value: data[: place + 1 + value % 512] + data[place:],
     "zeros": lambda data, place, value: _written(data, place, bytes(1 + value % 512)),
     "append": lambda data, place, value: data + struct.pack("<I", value) * (1 + place % 300),
+    "a tag": lambda data, place, value: _retagged(data, place, value),
     "a size": lambda data, place, value: _lied(data, place, value),
 }
 
@@ -141,6 +142,46 @@ def _lied(data: bytes, place: int, value: int) -> bytes:
     )
     old, new = forms[place % len(forms)]
     return data.replace(old, new, 1 + place % 3)
+
+
+_CODES = (
+    258,
+    259,
+    273,
+    277,
+    279,
+    317,
+    330,
+    33421,
+    33422,
+    34665,
+    50712,
+    50714,
+    50717,
+    50721,
+    50728,
+    50778,
+    50829,
+)
+
+
+def _retagged(data: bytes, place: int, value: int) -> bytes:
+    """Changes the code, the type, the count or the value of one tag of the first TIFF or DNG file in ``data``."""
+    start = data.find(b"II*\0")
+    if start < 0 or start + 8 > len(data):
+        return data
+    directory = start + struct.unpack_from("<I", data, start + 4)[0]
+    if directory + 2 > len(data):
+        return data
+    entries = struct.unpack_from("<H", data, directory)[0] or 1
+    entry = directory + 2 + 12 * (place % entries)
+    offset, new = (
+        (0, struct.pack("<H", _CODES[value % len(_CODES)])),
+        (2, struct.pack("<H", value % 14)),
+        (4, struct.pack("<I", value)),
+        (8, struct.pack("<I", value)),
+    )[place // 64 % 4]
+    return _written(data, entry + offset, new)
 
 
 _PLACES = st.one_of(st.integers(0, 1_500), st.integers(-600, -1), st.integers(0, 1 << 20))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -251,6 +252,34 @@ def test_what_is_refused(tmp_path: Path, case: str) -> None:
         decoded(tmp_path, data, name)
     assert (caught.value.field, caught.value.reason) == (field, reason), str(caught.value)
     assert says in str(caught.value)
+
+
+NAN = struct.pack("<d", float("nan"))
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        # An illuminant without a value; one that is no number; a directory at no number, and one far away.
+        GOOD.replace(struct.pack("<HHI", 50778, 3, 1), struct.pack("<HHI", 50778, 3, 0)),
+        GOOD.replace(struct.pack("<HHI", 50708, 2, 20), struct.pack("<HHI", 50779, 12, 1)),
+        GOOD.replace(struct.pack("<HHI", 50708, 2, 20), struct.pack("<HHI", 34665, 12, 1)).replace(
+            b"AutoISP ", NAN
+        ),
+        GOOD.replace(struct.pack("<HHI", 50778, 3, 1), struct.pack("<HHI", 34665, 4, 1)),
+        GOOD.replace(struct.pack("<HHI", 50778, 3, 1), struct.pack("<HHI", 330, 4, 1)),
+        dng_bytes(mosaic(), noise_profile=(float("nan"), 1e-5)),
+        dng_bytes(mosaic(), noise_profile=(float("inf"), -1.0)),
+    ],
+)
+def test_hostile_tags_are_refused_or_passed_over(tmp_path: Path, hostile: bytes) -> None:
+    assert hostile != GOOD
+    try:
+        footage, _, _ = decoded(tmp_path, hostile, "a.dng")
+    except InvalidArgumentError as error:
+        assert error.reason in ("INVALID_SENSOR", "UNREADABLE_FOOTAGE")  # noqa: PT017 - either is good
+    else:
+        assert footage.sensor.cfa == "RGGB"
 
 
 def test_a_raw_still_is_enough() -> None:

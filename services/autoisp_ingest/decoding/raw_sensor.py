@@ -17,6 +17,7 @@ _CALIBRATIONS = ((50721, 50964, 50778), (50722, 50965, 50779))
 # EXIF's LightSource codes from the nearest to daylight to the farthest; others count as in between.
 _DAYLIGHT_FIRST = (D65_LIGHT, 1, 9, 20, 23, 10, 22, 4)
 _TUNGSTEN = (3, 17)
+_UNKNOWN = 0
 _MAX_NAME = 100
 
 
@@ -61,7 +62,7 @@ def _calibration(tags: Tags) -> tuple[Matrix | None, Matrix | None, int]:
     found = []
     for matrix, forward, light in _CALIBRATIONS:
         if matrix in tags:
-            code = int(tags.get(light, (0,))[0])
+            code = next((value for value in tags.get(light, ()) if isinstance(value, int)), _UNKNOWN)
             found.append((_matrix(tags[matrix]), _matrix(tags.get(forward, ())), code))
     return min(found, key=lambda entry: _distance(entry[2]), default=(None, None, D65_LIGHT))
 

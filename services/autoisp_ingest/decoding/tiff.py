@@ -5,10 +5,8 @@ from __future__ import annotations
 import struct
 
 from autoisp_ingest.decoding.stills import StillError, StillHead
+from autoisp_ingest.decoding.tiff_tags import TiffError, read_directory, read_header
 
-_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
-_FORMATS = {1: "B", 3: "H", 4: "I"}
-_MAX_ENTRIES = 512
 _MAX_STRIPS = 1 << 20
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _COLOUR = 256, 257, 258, 259, 262
@@ -40,10 +38,7 @@ def tiff_head(data: bytes) -> StillHead:
     Raises:
         StillError: it is not.
     """
-    order = _ORDERS.get(data[:4])
-    if order is None:
-        raise StillError("it does not begin as a TIFF file does (BigTIFF is not taken)")
-    tags, following = _directory(data, order)
+    tags, following = _directory(data)
     if following:
         raise StillError("it has several pages; save each as a file of its own")
     if _TILES in tags:
@@ -77,8 +72,7 @@ def without_extras(data: bytes) -> bytes:
     Args:
         data: a file that :func:`tiff_head` has passed.
     """
-    order = _ORDERS[data[:4]]
-    (start,) = struct.unpack_from(order + "I", data, 4)
+    order, start = read_header(data)
     (count,) = struct.unpack_from(order + "H", data, start)
     entries = [data[place : place + 12] for place in range(start + 2, start + 2 + 12 * count, 12)]
     kept = [entry for entry in entries if struct.unpack_from(order + "H", entry)[0] in _DECODED]
@@ -88,28 +82,19 @@ def without_extras(data: bytes) -> bytes:
     return head + data[8:].ljust(place - 8, b"\0") + directory
 
 
-def _directory(data: bytes, order: str) -> tuple[dict[int, tuple[int, ...]], int]:
-    """The numbers of the first directory's tags, and where the next directory is."""
+def _directory(data: bytes) -> tuple[dict[int, tuple[int, ...]], int]:
+    """The first directory's tags of whole numbers, and where the next directory is."""
     try:
-        (start,) = struct.unpack_from(order + "I", data, 4)
-        (count,) = struct.unpack_from(order + "H", data, start)
-        if not 0 < count <= _MAX_ENTRIES:
-            raise StillError(f"its head has {count} tags")
-        tags = {}
-        for entry in range(start + 2, start + 2 + 12 * count, 12):
-            tag, kind, values = struct.unpack_from(order + "HHI", data, entry)
-            if kind not in _FORMATS:
-                continue
-            if values > _MAX_STRIPS:
-                raise StillError(f"its tag {tag} has {values} values")
-            layout = f"{order}{values}{_FORMATS[kind]}"
-            fits = struct.calcsize(layout) <= 4
-            place = entry + 8 if fits else struct.unpack_from(order + "I", data, entry + 8)[0]
-            tags[tag] = struct.unpack_from(layout, data, place)
-        (following,) = struct.unpack_from(order + "I", data, start + 2 + 12 * count)
-    except struct.error as error:
-        raise StillError("it is cut off") from error
-    return tags, following
+        order, start = read_header(data)
+        tags, following = read_directory(data, order, start, _MAX_STRIPS)
+    except TiffError as error:
+        raise StillError(str(error)) from error
+    numbers = {}
+    for tag, values in tags.items():
+        whole = tuple(value for value in values if isinstance(value, int) and value >= 0)
+        if len(whole) == len(values):
+            numbers[tag] = whole
+    return numbers, following
 
 
 def _check_strips(data: bytes, tags: dict[int, tuple[int, ...]]) -> int:
