@@ -166,7 +166,7 @@ _CODES = (
 
 
 def _retagged(data: bytes, place: int, value: int) -> bytes:
-    """Changes the code, the type, the count or the value of one tag of the first TIFF or DNG file in ``data``."""
+    """Changes the code, the type, the count or the value of one tag of the first TIFF or DNG in ``data``."""
     start = data.find(b"II*\0")
     if start < 0 or start + 8 > len(data):
         return data
