@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import os
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,7 +48,10 @@ class Ingest:
     def files(self) -> list[str]:
         """Everything that uploads put on disk: spooled files and objects of clips."""
         roots = (self.folder / "ingest" / "spool", self.artifacts / "clips")
-        return [str(path) for root in roots for path in root.rglob("*") if path.is_file()]
+        # os.walk takes no offence at a folder that is deleted meanwhile.
+        return [
+            str(Path(folder, name)) for root in roots for folder, _, names in os.walk(root) for name in names
+        ]
 
 
 @contextmanager
