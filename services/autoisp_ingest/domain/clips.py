@@ -107,7 +107,7 @@ class UploadHeader:
             raise InvalidArgumentError(
                 "header.filename",
                 f"{name!r} has no known extension; send a video ({', '.join(sorted(VIDEO_SUFFIXES))}) or a "
-                f"{TAR_SUFFIX} of PNG frames",
+                f"{TAR_SUFFIX} of PNG or TIFF frames",
                 reason="UNSUPPORTED_MEDIA",
             )
         if len(self.display_name) > MAX_TEXT or not self.display_name.isprintable():

@@ -119,7 +119,8 @@ def _stretched_levels(frame_format: FrameFormat) -> NDArray[np.uint16]:
     """By the scaler's level: it makes deep values 16 bits by shifting, so that white would not be 65535."""
     depth = frame_format.bit_depth
     white = ((1 << depth) - 1) << (16 - depth) if frame_format.full_range else 255 << 8
-    return np.rint(np.arange(65536) * (65535 / white)).clip(0, 65535).astype(np.uint16)
+    levels: NDArray[np.uint16] = np.rint(np.arange(65536) * (65535 / white)).clip(0, 65535).astype(np.uint16)
+    return levels
 
 
 def _levels(frame_format: FrameFormat) -> NDArray[Any] | None:
