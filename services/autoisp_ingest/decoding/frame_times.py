@@ -19,6 +19,9 @@ class FrameTimes:
 
     def __init__(self, frame_rate: Fraction, time_base: Fraction | None) -> None:
         self._time_base = time_base
+        # Fractions are slow, and this is done for every frame.
+        unit = (time_base or Fraction(0)) * _NS
+        self._numerator, self._denominator = unit.numerator, unit.denominator
         self._interval_ns = max(1, round(_NS / frame_rate)) if frame_rate else _NS // 25
         self._first: int | None = None
         self._last_ns: int | None = None
@@ -34,7 +37,8 @@ class FrameTimes:
         if picture.pts is not None and self._time_base:
             if self._first is None:
                 self._first = picture.pts - round(time_ns / _NS / self._time_base)
-            stamp_ns = round((picture.pts - self._first) * self._time_base * _NS)
+            units = picture.pts - self._first
+            stamp_ns = (2 * units * self._numerator + self._denominator) // (2 * self._denominator)
             if self._last_ns is None or stamp_ns > self._last_ns:
                 time_ns = stamp_ns
         self._last_ns = time_ns

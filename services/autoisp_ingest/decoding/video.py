@@ -97,7 +97,7 @@ def _pictures(
     container: InputContainer, stream: VideoStream, title: str, limits: FootageLimits
 ) -> Iterator[av.VideoFrame]:
     """All pictures of the stream, or an error that says where it breaks off."""
-    count, end_s = 0, 0.0
+    count, end = 0, 0
     try:
         # All streams, since a cut may show in a packet of sound.
         for packet in container.demux():
@@ -109,12 +109,12 @@ def _pictures(
                 assert isinstance(picture, av.VideoFrame)
                 count += 1
                 limits.check_count(title, count)
-                if picture.time is not None:
-                    end_s = max(end_s, picture.time)
+                if picture.pts is not None:
+                    end = max(end, picture.pts)
                 yield picture
     except av.error.FFmpegError as error:
         raise _cut_off(title, f"after {count} frames ({_reason(error)})") from error
-    _check_complete(container, stream, title, count, end_s)
+    _check_complete(container, stream, title, count, float(end * (stream.time_base or 0)))
 
 
 def _check_complete(

@@ -90,7 +90,7 @@ class ClipFrames:
 
     @classmethod
     def _open_plain(cls, url: str, uri: str, array: zarr.Array[Any]) -> ClipFrames:
-        """Releases before 0.2 kept one array of 8-bit RGB and no times."""
+        """At first clips were one array of 8-bit RGB, without times."""
         if array.ndim != 4 or array.shape[3] != 3 or array.dtype != np.uint8:
             raise unreadable(uri, f"are no RGB8 video: {array.dtype} {array.shape}; upload it again")
         frame_format = FrameFormat(FrameKind.RGB, 8, array.shape[2], array.shape[1])
