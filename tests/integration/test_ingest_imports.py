@@ -194,7 +194,7 @@ def test_another_digest(ingest: Ingest, client: Client, footage: Path) -> None:
 def test_nothing_is_allowed_until_it_is_set(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", moving_scene())
     with running_ingest(tmp_path) as ingest, ingest.client() as client:
-        with pytest.raises(PermissionDeniedError, match="AUTOISP_IMPORT_ROOTS.*nothing, until it is set"):
+        with pytest.raises(PermissionDeniedError, match=r"AUTOISP_IMPORT_ROOTS.*nothing, until"):
             client.import_clip(path.as_uri())
         assert client.list_clips() is not None
         assert not ingest.stub.ListClips(ingest_pb2.ListClipsRequest()).clips

@@ -15,7 +15,6 @@ import pytest
 from autoisp.ingest.v1 import ingest_pb2
 from autoisp_core.errors import (
     AbortedError,
-    AutoISPError,
     DeadlineExceededError,
     InvalidArgumentError,
     OutOfRangeError,
@@ -215,7 +214,7 @@ async def test_unfinished_uploads_expire_but_not_while_they_go_on(tmp_path: Path
     spool = spool_in(tmp_path, ttl_seconds=5.0)
     await break_off(spool, 1000)
     assert spool.clear_expired() == 0
-    (part,) = tmp_path.iterdir()
+    part = tmp_path / f"{DIGEST}-{len(DATA)}.part"
     old = time.time() - 6
     os.utime(part, (old, old))
 
@@ -302,19 +301,25 @@ async def test_our_own_slowness_is_not_the_senders() -> None:
     assert received == len(DATA)
 
 
-@pytest.mark.parametrize(
-    ("offsets", "good"), [((10, 13), True), ((None, 13), True), ((10, 12), False), ((0,), False)]
-)
-async def test_chunks_say_where_they_belong(offsets: tuple[int | None, ...], good: bool) -> None:
+async def placed(*offsets: int | None) -> list[bytes]:
+    """What comes of chunks of 3 bytes that say where they belong; the header says 10."""
+
     async def messages() -> AsyncIterator[ingest_pb2.UploadClipRequest]:
         yield ingest_pb2.UploadClipRequest(header=ingest_pb2.UploadClipHeader(first_offset=10))
         for offset in offsets:
             yield ingest_pb2.UploadClipRequest(chunk=b"abc", offset=offset)
 
-    header, chunks = await open_upload(messages(), offsets=True)
-    assert header.first_offset == 10
-    try:
-        assert [chunk async for chunk in chunks] == [b"abc"] * len(offsets)
-        assert good
-    except AutoISPError as error:
-        assert (error.reason, error.metadata["field"], good) == ("OFFSET_MISMATCH", "offset", False)
+    _, chunks = await open_upload(messages(), offsets=True)
+    return [chunk async for chunk in chunks]
+
+
+@pytest.mark.parametrize("offsets", [(10, 13), (None, 13), (10, None, 16)])
+async def test_chunks_that_say_where_they_belong(offsets: tuple[int | None, ...]) -> None:
+    assert await placed(*offsets) == [b"abc"] * len(offsets)
+
+
+@pytest.mark.parametrize("offsets", [(10, 12), (10, 14), (0,), (None, 10)])
+async def test_chunks_at_another_place(offsets: tuple[int | None, ...]) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        await placed(*offsets)
+    assert (caught.value.reason, caught.value.field) == ("OFFSET_MISMATCH", "offset")
