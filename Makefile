@@ -49,6 +49,7 @@ protos: $(VENV)/.tests ## regenerate the code of the wire contract
 bench: $(VENV)/.tests ## ratios against the bare operation; results in tests/bench/results
 	$(BIN)/python tests/bench/overhead.py
 	$(BIN)/python tests/bench/upload.py
+	$(BIN)/python tests/bench/ingest.py
 
 clean:
 	rm -rf $(VENV) demo .autoisp .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

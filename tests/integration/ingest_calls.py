@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import os
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,7 +64,8 @@ class Ingest:
 
 
 def _files_in(root: Path) -> list[str]:
-    return [str(path) for path in root.rglob("*") if path.is_file()]
+    # os.walk takes no offence at a folder that is deleted meanwhile.
+    return [str(Path(folder, name)) for folder, _, names in os.walk(root) for name in names]
 
 
 @contextmanager
