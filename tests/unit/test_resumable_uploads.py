@@ -21,7 +21,7 @@ from autoisp_core.errors import (
     ResourceExhaustedError,
     UnavailableError,
 )
-from autoisp_runtime import resumable
+from autoisp_runtime import one_stream
 from autoisp_runtime.pace import Pace, keep_pace
 from autoisp_runtime.resumable import Announced, SpoolLimits, UploadSpool
 from autoisp_runtime.uploads import open_upload
@@ -173,13 +173,13 @@ async def test_a_lively_stream_keeps_its_file_to_itself(tmp_path: Path) -> None:
     await asyncio.sleep(0.05)
     with pytest.raises(AbortedError) as caught:
         await receive(spool, WHOLE, chunks_of(DATA))
-    assert caught.value.reason == resumable.IN_PROGRESS
+    assert caught.value.reason == one_stream.IN_PROGRESS
     go_on.set()
     assert await first == DATA
 
 
 async def test_a_silent_stream_gives_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resumable, "_SILENT_S", 0.02)
+    monkeypatch.setattr(one_stream, "_SILENT_S", 0.02)
     spool = spool_in(tmp_path)
 
     async def dead() -> AsyncIterator[bytes]:
