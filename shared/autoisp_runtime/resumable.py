@@ -6,18 +6,15 @@ next one goes on with, also after the process was killed. Memory use is one chun
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from autoisp_core.errors import (
-    AbortedError,
     AutoISPError,
     ErrorCode,
     InvalidArgumentError,
@@ -27,6 +24,7 @@ from autoisp_core.errors import (
 from autoisp_core.ids import new_id
 
 from autoisp_runtime.copy_blocks import copy_blocks
+from autoisp_runtime.one_stream import Stream, Streams
 from autoisp_runtime.pace import Pace, keep_pace
 from autoisp_runtime.part_files import PART_SUFFIX, PartFile, PartFiles, Received
 from autoisp_runtime.run_to_end import run_to_end
@@ -40,11 +38,6 @@ from autoisp_runtime.uploads import (
     translate,
 )
 
-IN_PROGRESS = "UPLOAD_IN_PROGRESS"
-"""Reason of the error that a second stream of the same bytes gets."""
-
-_SILENT_S = 5.0
-_PATIENCE_S = 1.0
 # What sending more can't mend. Whatever else ends an upload, its bytes are kept.
 _FATAL = frozenset({ErrorCode.INVALID_ARGUMENT, ErrorCode.RESOURCE_EXHAUSTED, ErrorCode.ALREADY_EXISTS})
 
@@ -83,35 +76,13 @@ class Announced:
     field: str = "header"
 
 
-@dataclass
-class _Stream:
-    """A stream that is being received."""
-
-    size_bytes: int
-    task: asyncio.Task[object] | None
-    last: float = field(default_factory=time.monotonic)
-    complete: bool = False
-    taken_over: bool = False
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def is_silent(self) -> bool:
-        return not self.complete and time.monotonic() - self.last > _SILENT_S
-
-    def take_over(self) -> None:
-        """End this stream in favour of another."""
-        self.taken_over = True
-        assert self.task
-        self.task.cancel()
-
-
 class UploadSpool:
     """The folder in which files wait until they are complete; it belongs to this process alone."""
 
     def __init__(self, directory: Path, limits: SpoolLimits) -> None:
         self._files = PartFiles(directory, limits.ttl_seconds)
         self._limits = limits
-        self._streams: dict[str, _Stream] = {}
+        self._streams = Streams()
         self._taken: dict[str, int] = {}
 
     def find(self, sha256: str) -> Received | None:
@@ -153,7 +124,7 @@ class UploadSpool:
             DeadlineExceededError: the sender is too slow.
         """
         check_announced(announced.size_bytes, announced.sha256, self._limits.file_bytes, announced.field)
-        async with self._alone(announced) as stream:
+        async with self._streams.alone(announced.sha256, announced.size_bytes) as stream:
             self._check_room(announced.sha256, announced.size_bytes, f"{announced.field}.size_bytes")
             try:
                 part = await run_to_end(self._open, announced)
@@ -206,34 +177,6 @@ class UploadSpool:
             path.unlink(missing_ok=True)
             del self._taken[key]
 
-    @asynccontextmanager
-    async def _alone(self, announced: Announced) -> AsyncIterator[_Stream]:
-        """One stream a file: a lively one goes on, a silent one gives way to who comes after it."""
-        deadline = time.monotonic() + _PATIENCE_S
-        while other := self._streams.get(announced.sha256):
-            if other.is_silent:
-                other.take_over()
-                await other.ended.wait()
-                continue
-            # Of a client that has just left, the end may be a moment away.
-            try:
-                await asyncio.wait_for(other.ended.wait(), max(0.0, deadline - time.monotonic()))
-            except TimeoutError:
-                raise _in_progress(announced.sha256) from None
-        task = asyncio.current_task()
-        stream = self._streams[announced.sha256] = _Stream(announced.size_bytes, task)
-        try:
-            yield stream
-        except asyncio.CancelledError:
-            if not stream.taken_over:
-                raise
-            assert task
-            task.uncancel()
-            raise _in_progress(announced.sha256) from None
-        finally:
-            del self._streams[announced.sha256]
-            stream.ended.set()
-
     def _check_room(self, key: str, size_bytes: int, named: str) -> None:
         others = {other: size for other, size in self._reserved() if other != key}
         used, limit = sum(others.values()), self._limits.spool_bytes
@@ -246,7 +189,7 @@ class UploadSpool:
             )
 
     def _reserved(self) -> Iterator[tuple[str, int]]:
-        yield from ((key, stream.size_bytes) for key, stream in self._streams.items())
+        yield from self._streams.sizes()
         yield from self._taken.items()
         for part in self._files.all():
             if part.sha256 not in self._streams:
@@ -277,12 +220,12 @@ class UploadSpool:
         return self._files.open(announced.sha256, announced.size_bytes, announced.first_offset)
 
     async def _fill(
-        self, part: PartFile, announced: Announced, chunks: AsyncIterator[bytes], stream: _Stream
+        self, part: PartFile, announced: Announced, chunks: AsyncIterator[bytes], stream: Stream
     ) -> None:
         size_bytes, name = announced.size_bytes, announced.field
         async with aclosing(keep_pace(chunks, self._limits.pace)) as paced:
             async for chunk in paced:
-                stream.last = time.monotonic()
+                stream.note()
                 check_chunk(len(chunk), part.received_bytes + len(chunk), size_bytes, name)
                 try:
                     # Hashing and writing release the GIL: the loop goes on serving others.
@@ -291,12 +234,3 @@ class UploadSpool:
                     raise translate(error, size_bytes) from error
         stream.complete = True
         check_received(part.received_bytes, size_bytes, part.sha256(), announced.sha256, name)
-
-
-def _in_progress(sha256: str) -> AbortedError:
-    return AbortedError(
-        f"another stream sends the file {sha256} just now; wait until it is a clip, or, if that stream "
-        "is dead, try again in some seconds: GetUpload tells where to go on",
-        reason=IN_PROGRESS,
-        metadata={"sha256": sha256},
-    )

@@ -15,14 +15,13 @@ import pytest
 from autoisp.ingest.v1 import ingest_pb2
 from autoisp_core.errors import (
     AbortedError,
-    AutoISPError,
     DeadlineExceededError,
     InvalidArgumentError,
     OutOfRangeError,
     ResourceExhaustedError,
     UnavailableError,
 )
-from autoisp_runtime import resumable
+from autoisp_runtime import one_stream
 from autoisp_runtime.pace import Pace, keep_pace
 from autoisp_runtime.resumable import Announced, SpoolLimits, UploadSpool
 from autoisp_runtime.uploads import open_upload
@@ -174,13 +173,13 @@ async def test_a_lively_stream_keeps_its_file_to_itself(tmp_path: Path) -> None:
     await asyncio.sleep(0.05)
     with pytest.raises(AbortedError) as caught:
         await receive(spool, WHOLE, chunks_of(DATA))
-    assert caught.value.reason == resumable.IN_PROGRESS
+    assert caught.value.reason == one_stream.IN_PROGRESS
     go_on.set()
     assert await first == DATA
 
 
 async def test_a_silent_stream_gives_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resumable, "_SILENT_S", 0.02)
+    monkeypatch.setattr(one_stream, "_SILENT_S", 0.02)
     spool = spool_in(tmp_path)
 
     async def dead() -> AsyncIterator[bytes]:
@@ -215,7 +214,7 @@ async def test_unfinished_uploads_expire_but_not_while_they_go_on(tmp_path: Path
     spool = spool_in(tmp_path, ttl_seconds=5.0)
     await break_off(spool, 1000)
     assert spool.clear_expired() == 0
-    (part,) = tmp_path.iterdir()
+    part = tmp_path / f"{DIGEST}-{len(DATA)}.part"
     old = time.time() - 6
     os.utime(part, (old, old))
 
@@ -302,19 +301,25 @@ async def test_our_own_slowness_is_not_the_senders() -> None:
     assert received == len(DATA)
 
 
-@pytest.mark.parametrize(
-    ("offsets", "good"), [((10, 13), True), ((None, 13), True), ((10, 12), False), ((0,), False)]
-)
-async def test_chunks_say_where_they_belong(offsets: tuple[int | None, ...], good: bool) -> None:
+async def placed(*offsets: int | None) -> list[bytes]:
+    """What comes of chunks of 3 bytes that say where they belong; the header says 10."""
+
     async def messages() -> AsyncIterator[ingest_pb2.UploadClipRequest]:
         yield ingest_pb2.UploadClipRequest(header=ingest_pb2.UploadClipHeader(first_offset=10))
         for offset in offsets:
             yield ingest_pb2.UploadClipRequest(chunk=b"abc", offset=offset)
 
-    header, chunks = await open_upload(messages(), offsets=True)
-    assert header.first_offset == 10
-    try:
-        assert [chunk async for chunk in chunks] == [b"abc"] * len(offsets)
-        assert good
-    except AutoISPError as error:
-        assert (error.reason, error.metadata["field"], good) == ("OFFSET_MISMATCH", "offset", False)
+    _, chunks = await open_upload(messages(), offsets=True)
+    return [chunk async for chunk in chunks]
+
+
+@pytest.mark.parametrize("offsets", [(10, 13), (None, 13), (10, None, 16)])
+async def test_chunks_that_say_where_they_belong(offsets: tuple[int | None, ...]) -> None:
+    assert await placed(*offsets) == [b"abc"] * len(offsets)
+
+
+@pytest.mark.parametrize("offsets", [(10, 12), (10, 14), (0,), (None, 10)])
+async def test_chunks_at_another_place(offsets: tuple[int | None, ...]) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        await placed(*offsets)
+    assert (caught.value.reason, caught.value.field) == ("OFFSET_MISMATCH", "offset")

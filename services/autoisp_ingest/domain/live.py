@@ -157,9 +157,9 @@ class FrameAssembly:
         Raises:
             InvalidArgumentError: naming the field, ``part.…``.
         """
+        self._check_place(part)
         if not self._waiting:
             self._begin(part)
-        self._check_place(part)
         self._waiting += part.data
         if len(self._waiting) < self._frame_bytes:
             return None
