@@ -12,7 +12,7 @@ from autoisp_ingest.config import IngestConfig
 from autoisp_ingest.sensor_profiles.service import serve_sensor_profiles
 from autoisp_ingest.spooling import DiskSpool, owner_of
 from autoisp_ingest.store import SqlIngestStore, ZarrFrameStore, outbox
-from autoisp_ingest.usecases import Clips, Datasets, Housekeeping, Leftovers, NewClips
+from autoisp_ingest.usecases import Clips, Datasets, Housekeeping, Leftovers, NewClips, ReadFrames
 from autoisp_ingest.ways_in import ways_in
 
 
@@ -29,7 +29,8 @@ async def build(runtime: Runtime[IngestConfig]) -> None:
     await housekeeping.start()
     runtime.spawn("housekeeping", housekeeping.run())
     ways = ways_in(config, store, frames, spool, NewClips(store, leftovers, owner))
-    servicer = IngestServicer(ways, Clips(store, leftovers, owner), Datasets(store, publisher))
+    clips = Clips(store, leftovers, owner)
+    servicer = IngestServicer(ways, ReadFrames(clips, frames), clips, Datasets(store, publisher))
     runtime.serve(ingest_pb2_grpc.add_IngestServiceServicer_to_server, servicer)
     serve_sensor_profiles(runtime, store)
 

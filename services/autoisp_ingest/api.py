@@ -14,19 +14,23 @@ from autoisp_ingest.live_messages import decode_live_header, encode_acknowledgem
 from autoisp_ingest.messages import (
     decode_header,
     decode_new_dataset,
+    decode_selection,
     encode_clip,
     encode_dataset,
+    encode_piece,
+    encode_reading,
     encode_upload,
 )
-from autoisp_ingest.usecases import Clips, Datasets
+from autoisp_ingest.usecases import Clips, Datasets, ReadFrames
 from autoisp_ingest.ways_in import WaysIn
 
 
 class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
     """``autoisp.ingest.v1.IngestService``."""
 
-    def __init__(self, ways_in: WaysIn, clips: Clips, datasets: Datasets) -> None:
+    def __init__(self, ways_in: WaysIn, read_frames: ReadFrames, clips: Clips, datasets: Datasets) -> None:
         self._ways_in = ways_in
+        self._read_frames = read_frames
         self._clips = clips
         self._datasets = datasets
 
@@ -61,6 +65,16 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
 
         clip = await ingest_frames(header, parts, acknowledge)
         await context.write(ingest_pb2.IngestFramesResponse(clip=encode_clip(clip)))
+
+    async def ReadFrames(  # noqa: N802
+        self, request: ingest_pb2.ReadFramesRequest, context: Any
+    ) -> AsyncIterator[ingest_pb2.ReadFramesResponse]:
+        reading = await self._read_frames(decode_selection(request))
+        yield encode_reading(reading)
+        # The next piece is read when the client has taken this one: gRPC's flow control holds the generator.
+        async for piece in reading.pieces:
+            for part in encode_piece(piece):
+                yield part
 
     async def GetClip(  # noqa: N802
         self, request: ingest_pb2.GetClipRequest, context: Any

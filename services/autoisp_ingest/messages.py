@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from autoisp.common.v1 import common_pb2
 from autoisp.ingest.v1 import ingest_pb2
 from autoisp_core.artifact import Artifact
 from autoisp_core.errors import InvalidArgumentError
-from autoisp_core.frames import FrameFormat, FrameKind
+from autoisp_core.frames import Box, FrameFormat, FrameKind
 from autoisp_core.names import clip_name
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from autoisp_ingest.domain import Clip, Dataset, DatasetClip, RequestedClip, Split, Upload, UploadHeader
-from autoisp_ingest.usecases import NewDataset
+from autoisp_ingest.usecases import Layout, NewDataset, Piece, Reading, Selection
+
+_PART_BYTES = 1 << 20
 
 _SPLITS = {
     Split.TRAIN: ingest_pb2.SPLIT_TRAIN,
@@ -25,6 +28,10 @@ _KINDS = {
     FrameKind.YUV: ingest_pb2.FrameFormat.KIND_YUV,
     FrameKind.GRAY: ingest_pb2.FrameFormat.KIND_GRAY,
     FrameKind.BAYER: ingest_pb2.FrameFormat.KIND_BAYER,
+}
+_LAYOUTS = {
+    ingest_pb2.ReadFramesRequest.LAYOUT_STORED: Layout.STORED,
+    ingest_pb2.ReadFramesRequest.LAYOUT_RGB: Layout.RGB,
 }
 _KINDS_BACK = {wire: kind for kind, wire in _KINDS.items()}
 _SPLITS_BACK = {wire: split for split, wire in _SPLITS.items()}
@@ -155,6 +162,45 @@ def decode_new_dataset(request: ingest_pb2.CreateDatasetRequest) -> NewDataset:
         request_id=request.request_id,
         tags=tuple(request.tags),
     )
+
+
+def decode_selection(request: ingest_pb2.ReadFramesRequest) -> Selection:
+    """From a request to read frames; a layout that is unset or unknown becomes None."""
+    box = request.box
+    return Selection(
+        request.clip,
+        _LAYOUTS.get(request.layout),
+        request.first_frame,
+        request.end_frame,
+        request.step,
+        Box(box.x, box.y, box.width, box.height) if request.HasField("box") else None,
+    )
+
+
+def encode_reading(reading: Reading) -> ingest_pb2.ReadFramesResponse:
+    """As the first answer to a request to read frames."""
+    return ingest_pb2.ReadFramesResponse(
+        header=ingest_pb2.ReadFramesResponse.Header(
+            clip=encode_clip(reading.clip),
+            format=encode_format(reading.format),
+            bytes_per_frame=reading.format.frame_bytes,
+            frame_count=reading.frame_count,
+        )
+    )
+
+
+def encode_piece(piece: Piece) -> Iterator[ingest_pb2.ReadFramesResponse]:
+    """As parts of at most 1 MiB."""
+    for start in range(0, len(piece.data), _PART_BYTES):
+        offset = piece.offset + start
+        yield ingest_pb2.ReadFramesResponse(
+            part=ingest_pb2.FramePart(
+                frame=piece.frame,
+                time_ns=0 if offset else piece.time_ns,
+                offset=offset,
+                data=piece.data[start : start + _PART_BYTES],
+            )
+        )
 
 
 def _artifact(artifact: Artifact) -> common_pb2.Artifact:

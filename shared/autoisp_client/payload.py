@@ -81,8 +81,8 @@ def clip_payload(path: Path, field: str = "path") -> Payload:
     if not files:
         raise InvalidArgumentError(
             field,
-            f"the folder {path} has no frames; give a folder of .png or .tif pictures, of a camera's raw files, "
-            f"or of {DUMP_SUFFIX} dumps with their {SIDECAR}",
+            f"the folder {path} has no frames; give a folder of .png or .tif pictures, of a camera's raw "
+            f"files, or of {DUMP_SUFFIX} dumps with their {SIDECAR}",
         )
     return _measured(f"{path.resolve().name}.tar", lambda first: _from(_tar(files), first), field, path)
 
@@ -90,8 +90,8 @@ def clip_payload(path: Path, field: str = "path") -> Payload:
 def frame_files(folder: Path, field: str = "path") -> list[Path]:
     """The frames in a folder in the order people expect: ``frame2.png`` before ``frame10.png``.
 
-    Beside a ``sidecar.json`` these are the dumps, and it comes first. Else they are the pictures or the camera's
-    raw files; any other file counts for nothing.
+    Beside a ``sidecar.json`` these are the dumps, and it comes first. Else they are the pictures or the
+    camera's raw files; any other file counts for nothing.
 
     Raises:
         InvalidArgumentError: the folder can't be read, or has frames of several kinds.

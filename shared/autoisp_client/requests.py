@@ -68,7 +68,11 @@ def download_request(model_version: str, sha256: str) -> registry_pb2.DownloadAr
 
 
 def dataset_request(
-    clips: Sequence[ingest_pb2.DatasetClip], dataset_id: str, display_name: str, given_request_id: str
+    clips: Sequence[ingest_pb2.DatasetClip],
+    dataset_id: str,
+    display_name: str,
+    given_request_id: str,
+    tags: Sequence[str] = (),
 ) -> ingest_pb2.CreateDatasetRequest:
     """The message of CreateDataset."""
     return ingest_pb2.CreateDatasetRequest(
@@ -76,4 +80,5 @@ def dataset_request(
         display_name=display_name,
         clips=clips,
         request_id=request_id(given_request_id),
+        tags=tags,
     )

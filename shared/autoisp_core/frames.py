@@ -153,7 +153,8 @@ class Box:
                 raise InvalidArgumentError(f"box.{side}", f"{side} is {length}: give 1 or more pixels")
             if first < 0 or first + length > whole:
                 raise OutOfRangeError(
-                    f"box.{axis}: [{first}, {first + length}) is outside of the picture, whose {side} is {whole}",
+                    f"box.{axis}: [{first}, {first + length}) is outside of the picture, whose {side} is "
+                    f"{whole}",
                     metadata={"field": f"box.{axis}"},
                 )
             if first % step or ((first + length) % step and first + length != whole):

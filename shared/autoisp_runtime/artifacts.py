@@ -167,7 +167,8 @@ class ArtifactStore:
             ResourceExhaustedError, UnavailableError: as :meth:`put_bytes`.
         """
         with self._typed_errors(_check_key(key)):
-            obstore.put(self._store, key, data)
+            # Into a folder in one go: parts would be copied once more.
+            obstore.put(self._store, key, data, use_multipart=not isinstance(self._store, LocalStore))
 
     def put_result(self, key: str, data: bytes, *, overwrite: bool = False) -> bool:
         """Store ``data`` under ``results/<key>``; the first writer wins unless ``overwrite``.

@@ -44,6 +44,7 @@ IN_PROGRESS = "UPLOAD_IN_PROGRESS"
 """Reason of the error that a second stream of the same bytes gets."""
 
 _SILENT_S = 5.0
+_PATIENCE_S = 1.0
 # What sending more can't mend. Whatever else ends an upload, its bytes are kept.
 _FATAL = frozenset({ErrorCode.INVALID_ARGUMENT, ErrorCode.RESOURCE_EXHAUSTED, ErrorCode.ALREADY_EXISTS})
 
@@ -96,6 +97,12 @@ class _Stream:
     @property
     def is_silent(self) -> bool:
         return not self.complete and time.monotonic() - self.last > _SILENT_S
+
+    def take_over(self) -> None:
+        """End this stream in favour of another."""
+        self.taken_over = True
+        assert self.task
+        self.task.cancel()
 
 
 class UploadSpool:
@@ -202,13 +209,17 @@ class UploadSpool:
     @asynccontextmanager
     async def _alone(self, announced: Announced) -> AsyncIterator[_Stream]:
         """One stream a file: a lively one goes on, a silent one gives way to who comes after it."""
+        deadline = time.monotonic() + _PATIENCE_S
         while other := self._streams.get(announced.sha256):
-            if not other.is_silent:
-                raise _in_progress(announced.sha256)
-            other.taken_over = True
-            assert other.task
-            other.task.cancel()
-            await other.ended.wait()
+            if other.is_silent:
+                other.take_over()
+                await other.ended.wait()
+                continue
+            # Of a client that has just left, the end may be a moment away.
+            try:
+                await asyncio.wait_for(other.ended.wait(), max(0.0, deadline - time.monotonic()))
+            except TimeoutError:
+                raise _in_progress(announced.sha256) from None
         task = asyncio.current_task()
         stream = self._streams[announced.sha256] = _Stream(announced.size_bytes, task)
         try:

@@ -23,6 +23,7 @@ from ingest_calls import (
     header_of,
     ingested_events,
     real_video,
+    received,
     refused,
     running_ingest,
     upload,
@@ -81,21 +82,27 @@ class StalledUpload:
 
 
 def test_a_client_that_leaves_in_mid_upload(ingest: Ingest) -> None:
-    stalled = StalledUpload(ingest, small_source(), "carphone.mp4")
+    data = small_source()
+    stalled = StalledUpload(ingest, data, "carphone.mp4")
     stalled.call.cancel()
-    until(lambda: not ingest.files())
     stalled.end()
-    assert ingest.clip_names() == []
+    there = received(ingest.stub, data)
+    assert CHUNK <= there <= len(data) // 2
+    assert (ingest.clip_names(), ingest.stored()) == ([], [])
+    clip = upload(ingest.stub, data, "carphone.mp4", first_offset=there)
+    assert (clip.frame_count, ingest.spooled()) == (120, [])
 
 
 def test_a_client_that_leaves_while_its_upload_is_decoded(ingest: Ingest) -> None:
     data = slow_source()
     call = ingest.stub.UploadClip.future(iter([header_of(data, "slow.mp4"), *chunks_of(data)]))
-    until(lambda: any("/clips/" in name for name in ingest.files()))
+    until(ingest.stored)
     call.cancel()
-    until(lambda: not ingest.files())
+    until(lambda: not ingest.stored())
     assert ingest.clip_names() == []
-    assert upload(ingest.stub, data, "slow.mp4").frame_count == SLOW_FRAMES
+    # All bytes are there: only the decoding is done again.
+    clip = upload(ingest.stub, data, "slow.mp4", first_offset=received(ingest.stub, data))
+    assert (clip.frame_count, ingest.spooled()) == (SLOW_FRAMES, [])
 
 
 def test_killed_in_mid_upload(ingest: Ingest) -> None:
@@ -104,36 +111,40 @@ def test_killed_in_mid_upload(ingest: Ingest) -> None:
     ingest.process.kill()
     stalled.end()
     assert stalled.call.exception().code() is grpc.StatusCode.UNAVAILABLE  # type: ignore[attr-defined]
-    assert ingest.files()
     ingest.process.start()
     stub = reconnect(ingest)
-    assert ingest.files() == []
+    there = received(stub, data)
+    assert CHUNK <= there <= len(data) // 2
     assert not stub.ListClips(ingest_pb2.ListClipsRequest()).clips
-    assert upload(stub, data, "carphone.mp4").frame_count == 120
+    assert upload(stub, data, "carphone.mp4", first_offset=there).frame_count == 120
+    assert ingest.spooled() == []
 
 
 def test_killed_while_decoding(ingest: Ingest) -> None:
     data = slow_source()
     call = ingest.stub.UploadClip.future(iter([header_of(data, "slow.mp4"), *chunks_of(data)]))
-    until(lambda: sum("/clips/" in name for name in ingest.files()) > 2)
+    until(ingest.stored)
     ingest.process.kill()
     assert call.exception() is not None
     ingest.process.start()
     stub = reconnect(ingest)
-    assert ingest.files() == []
+    assert ingest.stored() == []
     assert not stub.ListClips(ingest_pb2.ListClipsRequest()).clips
-    clip = upload(stub, data, "slow.mp4")
+    clip = upload(stub, data, "slow.mp4", first_offset=len(data))
     assert ingest.process.stop() == 0
     ingest.process.start()
     assert [c.name for c in reconnect(ingest).ListClips(ingest_pb2.ListClipsRequest()).clips] == [clip.name]
-    assert len(ingest.files()) == SLOW_FRAMES + 1  # one chunk per frame, and the array's metadata
+    assert all(clip.frames_uri in name for name in ingest.files())
 
 
 def test_stopped_with_an_upload_half_way(ingest: Ingest) -> None:
-    stalled = StalledUpload(ingest, small_source(), "carphone.mp4")
+    data = small_source()
+    stalled = StalledUpload(ingest, data, "carphone.mp4")
     assert ingest.process.stop() == 0
     stalled.end()
-    assert ingest.files() == []
+    ingest.process.start()
+    assert received(reconnect(ingest), data) >= CHUNK
+    assert ingest.stored() == []
 
 
 def limit_file_size(ingest: Ingest, size_bytes: int) -> None:

@@ -20,7 +20,7 @@ def tune_command(
     footage: Annotated[
         list[str],
         typer.Option(
-            "--footage", metavar="PATH…", help="Videos, folders of PNG frames, or folders or globs of them."
+            "--footage", metavar="PATH…", help="Videos, folders of frames, or folders or globs of them."
         ),
     ],
     out: Annotated[

@@ -13,7 +13,7 @@ ADVANCE = 6
 """Dots from one letter to the next."""
 
 _FIRST = " "
-# One letter in ten hexadecimal digits: five columns from the left, the lowest bit at the top. From " " to "~".
+# A letter is ten hexadecimal digits: five columns from the left, the lowest bit at the top. From " " to "~".
 _COLUMNS = bytes.fromhex(
     "0000000000 00005f0000 0007000700 147f147f14 242a7f2a12 2313086462 3649562050 0008070300 "
     "001c224100 0041221c00 2a1c7f1c2a 08083e0808 0080703000 0808080808 0000606000 2010080402 "

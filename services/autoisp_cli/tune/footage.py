@@ -29,8 +29,8 @@ class Source:
 def find_clips(words: Sequence[str], option: str) -> list[Source]:
     """The clips behind files, folders and globs, sorted by name, none twice.
 
-    A folder with frames is one clip; any other stands for the videos, tars and folders of frames in it. A file
-    named on its own is the ingest service's to judge.
+    A folder with frames is one clip; any other stands for the videos, tars and folders of frames in it. A
+    file named on its own is the ingest service's to judge.
 
     Raises:
         InvalidArgumentError: something is not there or can't be read, or nothing is in it; names ``option``.
@@ -83,8 +83,8 @@ def _in_folder(folder: Path, option: str) -> list[Path]:
     if not clips:
         raise InvalidArgumentError(
             option,
-            f"{option} {folder}: the folder has no clips; put video files, or frames (.png, .tif, raw files) or "
-            "folders of frames in it",
+            f"{option} {folder}: the folder has no clips; put video files, or frames (.png, .tif, raw files) "
+            "or folders of frames in it",
         )
     return clips
 

@@ -65,15 +65,16 @@ class PictureReader:
         )
 
     def _matrix(self, picture: av.VideoFrame) -> str:
-        """The picture's own; where it names none, BT.601 below 720 lines and BT.709 from there on, as players do."""
+        """The picture's own; if it names none, BT.601 below 720 lines and BT.709 above, as players do."""
         if picture.colorspace == _UNSPECIFIED:
             return "bt709" if picture.height >= _HD_HEIGHT else "bt601"
         matrix = _MATRICES.get(picture.colorspace)
         if matrix is None:
             raise InvalidArgumentError(
                 "chunk",
-                f"{self._title!r} has the colour matrix number {picture.colorspace} of ITU-T H.273, which clips "
-                "can't hold; convert it, for example: ffmpeg -i IN -vf scale=out_color_matrix=bt709 OUT.mp4",
+                f"{self._title!r} has the colour matrix number {picture.colorspace} of ITU-T H.273, which "
+                "clips can't hold; convert it, for example: "
+                "ffmpeg -i IN -vf scale=out_color_matrix=bt709 OUT.mp4",
                 reason="UNSUPPORTED_COLOUR",
             )
         return matrix
@@ -86,14 +87,15 @@ class PictureReader:
         if size != known:
             raise InvalidArgumentError(
                 "chunk",
-                f"{label} of {self._title!r} is {size[0]}x{size[1]} while the first is {known[0]}x{known[1]}; scale "
-                "all frames to one size",
+                f"{label} of {self._title!r} is {size[0]}x{size[1]} while the first is "
+                f"{known[0]}x{known[1]}; scale all frames to one size",
                 reason="FRAME_SIZE_CHANGES",
             )
         raise InvalidArgumentError(
             "chunk",
-            f"{label} of {self._title!r} is of another pixel format, matrix, range or rotation than the first "
-            f"({found[2:]} and {self._known[2:]}); cut the video there, or re-encode it: ffmpeg -i IN OUT.mp4",
+            f"{label} of {self._title!r} is of another pixel format, matrix, range or rotation than the "
+            f"first ({found[2:]} and {self._known[2:]}); cut the video there, or re-encode it: "
+            "ffmpeg -i IN OUT.mp4",
             reason="FRAME_FORMAT_CHANGES",
         )
 

@@ -1,4 +1,4 @@
-"""FFmpeg's pixel formats: what a clip keeps of each, and the planes of a decoded picture without a conversion."""
+"""FFmpeg's pixel formats: what a clip keeps of each, and a picture's planes without a conversion."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class PixelFormat:
 def pixel_format(name: str) -> PixelFormat:
     """What is kept of the pixel format ``name``: all of its values but alpha.
 
-    Formats that hold values in another way than a clip does (with a palette, in packed bits, with chrominance at a
-    quarter) become RGB, of 16 bits if any component has more than 8.
+    Formats that hold values in another way than a clip does (with a palette, in packed bits, with
+    chrominance at a quarter) become RGB, of 16 bits if any component has more than 8.
     """
     if found := _PLANAR_YUV.fullmatch(name):
         subsampling, depth = found[1], int(found[2] or 8)

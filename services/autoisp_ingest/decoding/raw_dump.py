@@ -56,9 +56,9 @@ def _places(files: list[tarfile.TarInfo], sidecar: Sidecar, title: str) -> list[
         if rest or not count or (count > 1 and len(files) > 1):
             raise InvalidArgumentError(
                 "sidecar.row_stride",
-                f"{file.name!r} of {title!r} has {file.size} bytes, and a frame of {sidecar.row_stride} bytes "
-                f"a row and {sidecar.format.stored_height} rows has {size}; one file must hold all frames, or "
-                "each of them one; correct width, height, packing or row_stride",
+                f"{file.name!r} of {title!r} has {file.size} bytes, and a frame of {sidecar.row_stride} "
+                f"bytes a row and {sidecar.format.stored_height} rows has {size}; one file must hold all "
+                "frames, or each of them one; correct width, height, packing or row_stride",
                 reason="DUMP_SIZE",
             )
         found += [(file, index * size) for index in range(count)]

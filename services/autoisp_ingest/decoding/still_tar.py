@@ -12,7 +12,7 @@ from autoisp_core.frames import FrameFormat
 from autoisp_ingest.decoding.archive import FrameArchive, suffix_of
 from autoisp_ingest.decoding.png import png_head
 from autoisp_ingest.decoding.stills import StillError, StillHead, common_format, decode_still, still_planes
-from autoisp_ingest.decoding.tiff import tiff_head
+from autoisp_ingest.decoding.tiff import tiff_head, without_extras
 from autoisp_ingest.domain import Footage, FootageLimits, StoredFrame, check_enough_frames
 
 _CODECS = {".png": "png", ".tif": "tiff", ".tiff": "tiff"}
@@ -65,5 +65,7 @@ def _frames(archive: FrameArchive, frame_format: FrameFormat) -> Iterator[Stored
     title = archive.title
     for member in archive.members:
         label = f"{member.name!r}"
-        picture = decode_still(_codec(member), archive.read(member), f"{label} of {title!r}")
+        codec, data = _codec(member), archive.read(member)
+        data = without_extras(data) if codec == "tiff" else data
+        picture = decode_still(codec, data, f"{label} of {title!r}")
         yield StoredFrame(still_planes(picture, frame_format, title, label))

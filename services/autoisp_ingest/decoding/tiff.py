@@ -1,4 +1,4 @@
-"""Single TIFF pictures. Their head is read here, since decoders allocate what it says and forgive what is missing."""
+"""Single TIFF pictures. Their head is read here, since decoders believe it and forgive what is missing."""
 
 from __future__ import annotations
 
@@ -15,6 +15,21 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _COLOUR = 256, 257, 258, 259, 262
 _STRIPS, _SAMPLES, _STRIP_BYTES, _SAMPLE_FORMAT = 273, 277, 279, 339
 _TILES = 324
 _COMPRESSIONS = {1: "none", 5: "LZW", 8: "deflate", 32773: "PackBits", 32946: "deflate"}
+# With fill order, rows per strip, planes and predictor: all that the pixels depend on.
+_DECODED = {
+    _WIDTH,
+    _HEIGHT,
+    _BITS,
+    _COMPRESSION,
+    _COLOUR,
+    266,
+    _STRIPS,
+    _SAMPLES,
+    278,
+    _STRIP_BYTES,
+    284,
+    317,
+}
 _BLACK_IS_ZERO, _RGB = 1, 2
 _UNSIGNED = 1
 
@@ -52,6 +67,25 @@ def tiff_head(data: bytes) -> StillHead:
     if compression == 1 and stored < width * height * samples * (depth // 8):
         raise StillError("it has fewer bytes than its size takes")
     return StillHead(width, height, colour == _RGB, depth == 16)
+
+
+def without_extras(data: bytes) -> bytes:
+    """The same picture with no tag but those that its pixels depend on.
+
+    A decoder that is told to refuse damaged pixels refuses tags that it does not know, too.
+
+    Args:
+        data: a file that :func:`tiff_head` has passed.
+    """
+    order = _ORDERS[data[:4]]
+    (start,) = struct.unpack_from(order + "I", data, 4)
+    (count,) = struct.unpack_from(order + "H", data, start)
+    entries = [data[place : place + 12] for place in range(start + 2, start + 2 + 12 * count, 12)]
+    kept = [entry for entry in entries if struct.unpack_from(order + "H", entry)[0] in _DECODED]
+    place = len(data) + len(data) % 2
+    directory = struct.pack(order + "H", len(kept)) + b"".join(kept) + bytes(4)
+    head = data[:4] + struct.pack(order + "I", place)
+    return head + data[8:].ljust(place - 8, b"\0") + directory
 
 
 def _directory(data: bytes, order: str) -> tuple[dict[int, tuple[int, ...]], int]:

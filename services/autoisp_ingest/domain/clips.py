@@ -118,8 +118,8 @@ class UploadHeader:
             raise InvalidArgumentError(
                 "header.filename",
                 f"{name!r} has no known extension; send a video ({', '.join(sorted(VIDEO_SUFFIXES))}), a "
-                f"camera's raw file (.dng, .nef, .cr2, .arw, …) or a {TAR_SUFFIX} of PNG or TIFF frames, of raw "
-                f"files or of {DUMP_SUFFIX} dumps with their {SIDECAR}",
+                f"camera's raw file (.dng, .nef, .cr2, .arw, …) or a {TAR_SUFFIX} of PNG or TIFF frames, of "
+                f"raw files or of {DUMP_SUFFIX} dumps with their {SIDECAR}",
                 reason="UNSUPPORTED_MEDIA",
             )
         if len(self.display_name) > MAX_TEXT or not self.display_name.isprintable():

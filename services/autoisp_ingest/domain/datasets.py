@@ -78,7 +78,8 @@ def check_tags(tags: Sequence[str]) -> None:
     """Check the tags of a new dataset.
 
     Raises:
-        InvalidArgumentError: too many, one twice, or with other characters than lower-case letters, digits and
+        InvalidArgumentError: too many, one twice, or with other characters than lower-case letters, digits
+        and
             hyphens.
     """
     if len(tags) > MAX_TAGS:

@@ -22,8 +22,8 @@ class StoredFrame:
     """One frame as the source's decoder gave it.
 
     Args:
-        planes: as ``FrameFormat.planes`` says, in its order and type; valid until the next frame is asked for.
-        time_ns: since the first frame.
+        planes: as ``FrameFormat.planes`` says, in its order and type; valid until the next frame is asked
+        for. time_ns: since the first frame.
     """
 
     planes: tuple[NDArray[Any], ...]
@@ -95,8 +95,8 @@ class FootageLimits:
         if frames > self.max_frames:
             raise InvalidArgumentError(
                 "chunk",
-                f"{title!r} has more than the {self.max_frames} frames that one clip may have; cut it into shorter "
-                "clips",
+                f"{title!r} has more than the {self.max_frames} frames that one clip may have; cut it into "
+                "shorter clips",
                 reason="TOO_MANY_FRAMES",
             )
 
@@ -111,8 +111,8 @@ class FootageLimits:
             raise InvalidArgumentError(
                 "chunk",
                 f"{title!r} has more than the {allowed} frames that one clip of {frame_format.stored_width}x"
-                f"{frame_format.stored_height} at {frame_format.bit_depth} bits may have; cut it into shorter "
-                "clips",
+                f"{frame_format.stored_height} at {frame_format.bit_depth} bits may have; cut it into "
+                "shorter clips",
                 reason="TOO_MANY_FRAMES",
             )
 

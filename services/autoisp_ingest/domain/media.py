@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from autoisp_core.media import (
     CAMERA_RAW_SUFFIXES,
-    MEDIA_SUFFIXES,
     DUMP_SUFFIX,
+    MEDIA_SUFFIXES,
     PICTURE_SUFFIXES,
     SIDECAR,
     TAR_SUFFIX,
@@ -14,8 +14,8 @@ from autoisp_core.media import (
 
 __all__ = [
     "CAMERA_RAW_SUFFIXES",
-    "MEDIA_SUFFIXES",
     "DUMP_SUFFIX",
+    "MEDIA_SUFFIXES",
     "PICTURE_SUFFIXES",
     "SIDECAR",
     "TAR_SUFFIX",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 _ROUNDING_STEPS = 1.5
-"""Rounding moves either end of an interval by half a step; half a step more for what others rounded before."""
+"""Rounding moves either end of an interval by half a step; half a step more if it was rounded before."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Timing:
         >>> Timing.of([0, 33_000_000, 67_000_000], 30.0, 1_000_000)
         Timing(variable_frame_rate=False, duration_seconds=0.1003)
         """
-        intervals = [later - earlier for earlier, later in zip(times_ns, times_ns[1:], strict=False)]
+        intervals = [later - earlier for earlier, later in pairwise(times_ns)]
         if not any(intervals):
             return cls(False, len(times_ns) / frame_rate if frame_rate else 0.0)
         typical = median(intervals)

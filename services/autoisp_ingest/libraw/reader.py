@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -103,6 +104,8 @@ class RawReader:
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "autoisp_ingest.libraw"],
+                # A pool of threads reserves memory for each core, and the process's limit counts it.
+                env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # LibRaw's remarks, which name no file

@@ -5,7 +5,7 @@ from __future__ import annotations
 from autoisp_core.frames import FrameFormat
 from autoisp_core.sensor import SensorProfile
 from autoisp_runtime.artifacts import ArtifactStore
-from autoisp_runtime.clip_frames import ClipWriter, gathered_bytes
+from autoisp_runtime.clip_frames import ClipFrames, ClipWriter, gathered_bytes
 
 
 class ZarrFrameStore:
@@ -21,6 +21,10 @@ class ZarrFrameStore:
     def gathered_bytes(self, frame_format: FrameFormat) -> int:
         """See :meth:`autoisp_ingest.usecases.FrameStore.gathered_bytes`."""
         return gathered_bytes(frame_format)
+
+    def open(self, uri: str) -> ClipFrames:
+        """See :meth:`autoisp_ingest.usecases.FrameStore.open`."""
+        return ClipFrames.open(self._store, uri)
 
     def delete(self, uri: str) -> None:
         """See :meth:`autoisp_ingest.usecases.FrameStore.delete`."""

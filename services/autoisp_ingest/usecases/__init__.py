@@ -15,6 +15,7 @@ from autoisp_ingest.usecases.ports import (
     FrameWriter,
     IngestStore,
 )
+from autoisp_ingest.usecases.reading import Layout, Piece, ReadFrames, Reading, Selection
 from autoisp_ingest.usecases.uploads import Spool, Uploads
 
 __all__ = [
@@ -23,16 +24,22 @@ __all__ = [
     "Datasets",
     "DecodeClip",
     "FootageDecoder",
+    "FrameReader",
     "FrameStore",
     "FrameWriter",
     "Housekeeping",
     "ImportClip",
     "IngestFrames",
     "IngestStore",
+    "Layout",
     "Leftovers",
     "LiveLimits",
     "NewClips",
     "NewDataset",
+    "Piece",
+    "ReadFrames",
+    "Reading",
+    "Selection",
     "Source",
     "Sources",
     "Spool",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from autoisp_core.artifact import Artifact
-from autoisp_core.frames import FrameFormat
+from autoisp_core.frames import Box, FrameFormat
 from autoisp_core.pagination import Page, PageRequest
 from autoisp_core.sensor import SensorProfile
 from numpy.typing import NDArray
@@ -54,14 +54,59 @@ class FrameWriter(Protocol):
         ...
 
 
+class FrameReader(Protocol):
+    """One clip, opened. Blocks; for one thread at a time. Methods raise as :meth:`FrameStore.open` does."""
+
+    format: FrameFormat
+
+    @property
+    def rgb_size(self) -> tuple[int, int]:
+        """Width and height of an RGB picture."""
+        ...
+
+    @property
+    def rgb_dtype(self) -> str:
+        """``uint8`` or ``uint16``."""
+        ...
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """Of what a box of stored pixels must begin and end at multiples: columns, rows."""
+        ...
+
+    def times_ns(self) -> NDArray[Any]:
+        """Each frame's time since the first."""
+        ...
+
+    def stored(
+        self, first: int, end: int, box: Box | None = None, names: Collection[str] = ()
+    ) -> dict[str, NDArray[Any]]:
+        """Planes of frames [first, end) as they are stored; those in ``names`` if it has any."""
+        ...
+
+    def rgb(self, first: int, end: int, box: Box | None = None) -> NDArray[Any]:
+        """Frames [first, end) as upright sRGB (n, H, W, 3)."""
+        ...
+
+
 class FrameStore(Protocol):
     """Keeps frames as their source's decoder gave them. Blocks."""
 
     def writer(
         self, uri: str, frame_format: FrameFormat, sensor: SensorProfile | None
     ) -> AbstractContextManager[FrameWriter]:
-        """Begin a clip under ``uri``. It can be read once the context has ended without an error; entering and
-        ending it raise as :meth:`FrameWriter.append` does.
+        """Begin a clip under ``uri``. It can be read once the context has ended without an error; entering
+        and ending it raise as :meth:`FrameWriter.append` does.
+        """
+        ...
+
+    def open(self, uri: str) -> FrameReader:
+        """Open the clip that was written under ``uri``.
+
+        Raises:
+            NotFoundError: there is none.
+            DataLossError: it is damaged.
+            UnavailableError: the store can't be reached.
         """
         ...
 

@@ -86,7 +86,9 @@ class Uploads:
         if known:
             return known
         async with self._spool.receive(header, chunks) as file:
-            return await self._decode(header, file.path)
+            # Another stream of the same bytes, or an import, may have been faster.
+            known = await self._new_clips.find(header.sha256, header.size_bytes)
+            return known or await self._decode(header, file.path)
 
     async def get(self, sha256: str) -> Upload:
         """How much has been received of the file with this digest.

@@ -1,4 +1,4 @@
-"""Clips in the artifact store: written once, as the source's decoder gave them; converted when they are read."""
+"""Clips in the artifact store: written as the source's decoder gave them, converted when they are read."""
 
 from autoisp_runtime.clip_frames.reader import ClipFrames
 from autoisp_runtime.clip_frames.writer import ClipWriter, gathered_bytes

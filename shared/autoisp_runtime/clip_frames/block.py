@@ -1,7 +1,8 @@
 """Shards under construction: frames are copied once, to where they will lie in the shard.
 
-A shard of Zarr v3's codec ``sharding_indexed`` is its chunks, one behind the other, and then an index of their
-offsets and sizes. Writing through Zarr copies every pixel several times; that would cost more than decoding it.
+A shard of Zarr v3's codec ``sharding_indexed`` is its chunks, one behind the other, and then an index of
+their offsets and sizes. Writing through Zarr copies every pixel several times; that would cost more than
+decoding it.
 """
 
 from __future__ import annotations
@@ -63,18 +64,19 @@ class PlaneBlock:
             self._pixels[steps - 1, :, :, frames % self._chunk_frames :] = 0
         used = self._chunks * steps // self._pixels.shape[0]
         for row in self._rows[:used]:
-            row[self._chunk_bytes :] = _checksum(row[: self._chunk_bytes])
+            row[self._chunk_bytes :] = checksum(row[: self._chunk_bytes])
         index = np.full((self._chunks, 2), _EMPTY, "<u8")
         index[:used, 0] = np.arange(used, dtype=np.uint64) * np.uint64(self._rows.shape[1])
         index[:used, 1] = self._rows.shape[1]
         end = used * self._rows.shape[1]
         tail = self._bytes[end : end + index.nbytes + _CHECKSUM_BYTES]
         tail[: index.nbytes] = index.view(np.uint8).reshape(-1)
-        tail[index.nbytes :] = _checksum(tail[: index.nbytes])
+        tail[index.nbytes :] = checksum(tail[: index.nbytes])
         return self._bytes[: end + len(tail)].data
 
 
-def _checksum(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def checksum(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The 4 bytes that Zarr's codec ``crc32c`` appends."""
     return np.array([google_crc32c.value(data.tobytes())], "<u4").view(np.uint8)
 
 

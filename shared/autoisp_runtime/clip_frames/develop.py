@@ -1,7 +1,7 @@
 """From a sensor's mosaic to a picture, at half the size.
 
-Binning each 2×2 tile to one pixel needs no guess about what the sensor did not see and takes most of the noise,
-so that footage of low ISO can serve as truth.
+Binning each 2×2 tile to one pixel needs no guess about what the sensor did not see and takes most of the
+noise, so that footage of low ISO can serve as truth.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from autoisp_core.frames import Box, FrameFormat
 from autoisp_core.sensor import SensorProfile
 from numpy.typing import NDArray
 
-# A step of 2^-16 in linear light moves the sRGB curve by 2e-4 at most, far below what binning leaves of the noise.
+# A step of 2^-16 in linear light moves the sRGB curve by 2e-4 at most, far below what binning leaves of the
+# noise.
 _STEPS = 65535
 
 
@@ -48,7 +49,8 @@ class Developer:
             camera[:, :, channel] += share * (mosaic[row::2, column::2][:height, :width] - self._black)
         # White is cut before the matrix: a clipped channel would tint it.
         linear = np.minimum(camera * self._scales, 1.0) @ self._matrix
-        return self._curve[np.rint(linear.clip(0.0, 1.0) * _STEPS).astype(np.uint16)]
+        codes: NDArray[np.uint16] = np.rint(linear.clip(0.0, 1.0) * _STEPS).astype(np.uint16)
+        return np.asarray(self._curve[codes], np.uint16)
 
 
 def _srgb_curve() -> NDArray[np.uint16]:

@@ -1,8 +1,8 @@
 """How a clip's planes are cut into chunks and shards.
 
 Readers take patches of a few consecutive frames at random places, so a chunk is a tile of some frames. Object
-stores are slow at many small objects, so a shard is all tiles of one *block*: as many frames as fit some 50 MiB,
-all planes together. A block is also what a writer holds in memory and writes at once.
+stores are slow at many small objects, so a shard is all tiles of one *block*: as many frames as fit some 50
+MiB, all planes together. A block is also what a writer holds in memory and writes at once.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ VERSION = 1
 BLOCK_BYTES = 50 << 20
 _CHUNK_BYTES = 512 * 1024
 _CHUNK_FRAMES = 8
+_BLOCK_FRAMES = 128  # who waits until frames of a live camera are stored shall not wait for ever
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def layouts(frame_format: FrameFormat) -> tuple[PlaneLayout, ...]:
 
     Tiles of one frame are of equal size, so that hardly anything reaches over its edge.
     """
-    block_frames = max(1, BLOCK_BYTES // frame_format.frame_bytes)
+    block_frames = min(_BLOCK_FRAMES, max(1, BLOCK_BYTES // frame_format.frame_bytes))
     chunk_frames = min(_CHUNK_FRAMES, 1 << (block_frames.bit_length() - 1))
     block_frames -= block_frames % chunk_frames
     planes = frame_format.planes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,9 +62,15 @@ class ClipFrames:
         import zarr
 
         with typed_failures(store.url, uri):
-            node = zarr.open(store.zarr_store(uri, read_only=True), mode="r", zarr_format=3)
+            # Zarr is slow to import, and who only writes or waits for its first job needs none of this.
+            from autoisp_runtime.clip_frames.complete_store import CompleteStore
+
+            files = CompleteStore(store.zarr_store(uri, read_only=True))
+            node = zarr.open(files, mode="r", zarr_format=3)
             if isinstance(node, zarr.Array):
                 return cls._open_plain(store.url, uri, node)
+            if "format" not in node.attrs:
+                raise unreadable(uri, "were not written to their end; upload it again")
             if node.attrs.get("version") != VERSION:
                 raise unreadable(
                     uri, f"are of layout {node.attrs.get('version')!r}, not {VERSION}; update AutoISP"
@@ -73,8 +80,9 @@ class ClipFrames:
             profile = SensorProfile.from_dict(sensor) if sensor else None
             if frame_format.kind is FrameKind.BAYER and profile is None:
                 raise unreadable(uri, "are a mosaic without a sensor; upload it again")
-            planes = {name: node[name] for name in frame_format.planes()}
-            times = node[TIMES]
+            arrays = dict(node.arrays())
+            times = arrays[TIMES]
+            planes = {name: arrays[name] for name in frame_format.planes()}
             for name, shape in frame_format.planes().items():
                 if planes[name].shape != (*times.shape, *shape) or planes[name].dtype != frame_format.dtype:
                     raise unreadable(uri, f"are not as their format says: {name} is {planes[name].shape}")
@@ -107,6 +115,12 @@ class ClipFrames:
         width, height = self.rgb_size
         return width * height * 3 * np.dtype(self.rgb_dtype).itemsize
 
+    @property
+    def steps(self) -> tuple[int, int]:
+        """Of what a box of stored pixels must begin and end at multiples: columns, rows."""
+        tile = 2 if self.format.kind is FrameKind.BAYER else 1
+        return max(self.format.h_step, tile), max(self.format.v_step, tile)
+
     def times_ns(self) -> NDArray[np.int64]:
         """(count,): each frame's time since the first, nanoseconds; all 0 where the source does not tell.
 
@@ -118,12 +132,15 @@ class ClipFrames:
         with typed_failures(self._url, self._uri):
             return np.asarray(self._times[:], np.int64)
 
-    def stored(self, first: int, end: int, box: Box | None = None) -> dict[str, NDArray[Any]]:
+    def stored(
+        self, first: int, end: int, box: Box | None = None, names: Collection[str] = ()
+    ) -> dict[str, NDArray[Any]]:
         """Frames [first, end) just as stored: (end - first, …) by the plane's name, in ``format``'s order.
 
         Args:
             first, end: frames.
             box: pixels of the stored frames, on multiples of the chrominance step, of 2 for a mosaic.
+            names: of the planes to read; empty: all.
 
         Raises:
             InvalidArgumentError: the box is empty or cuts through a chrominance pixel or a tile.
@@ -131,20 +148,21 @@ class ClipFrames:
             NotFoundError, DataLossError, UnavailableError: as :meth:`open`.
         """
         self._check_range(first, end)
-        stored = self.format
-        tile = 2 if stored.kind is FrameKind.BAYER else 1
-        steps = (max(stored.h_step, tile), max(stored.v_step, tile))
-        if box is None:
-            box = Box(0, 0, stored.stored_width, stored.stored_height)
-        box.check(stored.stored_width, stored.stored_height, *steps)
+        whole = (self.format.stored_width, self.format.stored_height)
+        box = box or Box(0, 0, *whole)
+        box.check(*whole, *self.steps)
         with typed_failures(self._url, self._uri):
-            return {name: self._plane(name, first, end, box) for name in self._planes}
+            return {
+                name: self._plane(name, first, end, box)
+                for name in self._planes
+                if not names or name in names
+            }
 
     def rgb(self, first: int, end: int, box: Box | None = None) -> NDArray[Any]:
         """Frames [first, end) as sRGB (end - first, H, W, 3), upright, even unless the box is not.
 
-        uint8 where the clip has 8 bits, else uint16 over all of its range. A mosaic is binned to half its size,
-        which takes most of its noise, and developed.
+        uint8 where the clip has 8 bits, else uint16 over all of its range. A mosaic is binned to half its
+        size, which takes most of its noise, and developed.
 
         Args:
             first, end: frames.

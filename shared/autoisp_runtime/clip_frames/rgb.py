@@ -8,7 +8,8 @@ import numpy as np
 from autoisp_core.frames import Box, FrameFormat, FrameKind
 from numpy.typing import NDArray
 
-# Chrominance between two samples is interpolated, so a box needs its neighbours to look as in the whole picture.
+# Chrominance between two samples is interpolated, so a box needs its neighbours to look as in the whole
+# picture.
 _MARGIN = 16
 _SUBSAMPLINGS = {(2, 2): "420", (2, 1): "422", (1, 2): "440", (1, 1): "444"}
 
@@ -70,7 +71,8 @@ class YuvConverter:
             "format": "rgb24" if depth == 8 else "rgb48le",
             "dst_color_range": ColorRange.JPEG,
             "dst_colorspace": Colorspace.DEFAULT,
-            # The scaler's fast path is off by some levels, and these pictures are the truth that networks learn from.
+            # The scaler's fast path is off by some levels, and these pictures are the truth that networks
+            # learn from.
             "interpolation": Interpolation.BILINEAR
             | Interpolation.ACCURATE_RND
             | Interpolation.FULL_CHR_H_INT,
@@ -78,7 +80,7 @@ class YuvConverter:
         }
 
     def __call__(self, planes: dict[str, NDArray[Any]]) -> NDArray[Any]:
-        """(H, W, 3) of planes whose first pixel is the first of a chrominance pixel; H and W even, or one more."""
+        """(H, W, 3), H and W even or one more, of planes that begin with a whole chrominance pixel."""
         y = planes["y"]
         # The scaler would stretch chrominance over an odd side.
         height, width = (side + side % 2 for side in y.shape)

@@ -15,9 +15,9 @@ from autoisp_core.sensor import SensorProfile
 from numpy.typing import NDArray
 
 from autoisp_runtime.artifacts import ArtifactStore
-from autoisp_runtime.clip_frames.block import PlaneBlock
-from autoisp_runtime.clip_frames.failures import typed_failures
-from autoisp_runtime.clip_frames.layout import VERSION, PlaneLayout, layouts
+from autoisp_runtime.clip_frames.block import PlaneBlock, checksum
+from autoisp_runtime.clip_frames.layout import VERSION, layouts
+from autoisp_runtime.clip_frames.metadata import group_metadata, plane_metadata, times_metadata
 
 _BLOCKS = 2
 """In memory: one is filled while another is written."""
@@ -33,8 +33,8 @@ def gathered_bytes(frame_format: FrameFormat) -> int:
 class ClipWriter:
     """Writes the frames of one clip, in order; a context. For one thread.
 
-    The clip can be read once the context has ended without an error. Otherwise what was written stays, unreadable,
-    until somebody deletes everything under the uri.
+    The clip can be read once the context has ended without an error. Otherwise what was written stays,
+    unreadable, until somebody deletes everything under the uri.
 
     Args:
         store: where to.
@@ -149,47 +149,25 @@ class ClipWriter:
     def _write(self, block: _Block, number: int, frames: int) -> None:
         for layout, plane in zip(self._layouts, block, strict=True):
             place = "/".join(["0"] * len(layout.shape))
-            self._store.put_object(f"{self._uri}/{layout.name}/c/{number}/{place}", plane.shard(frames))
+            self._put(f"{layout.name}/c/{number}/{place}", plane.shard(frames))
 
     def _finish(self) -> None:
         if self._block is not None:
             self._hand_over()
         while self._writing:
             self._reap()
-        with typed_failures(self._store.url, self._uri):
-            self._describe()
-
-    def _describe(self) -> None:
-        """The metadata comes last: without them nobody takes what is there for a clip."""
-        import zarr
-
+        dtype = self._format.dtype
+        for layout in self._layouts:
+            self._put(f"{layout.name}/zarr.json", plane_metadata(layout, self.count, dtype))
+        times = np.asarray(self._times, "<i8").view(np.uint8)
+        if self._times:
+            self._put(f"{TIMES}/c/0", np.concatenate((times, checksum(times))).data)
+        self._put(f"{TIMES}/zarr.json", times_metadata(self.count))
+        # What makes all this a clip comes very last.
         attributes: dict[str, Any] = {"format": self._format.to_dict(), "version": VERSION}
         if self._sensor is not None:
             attributes["sensor"] = self._sensor.to_dict()
-        zarr_store = self._store.zarr_store(self._uri)
-        group = zarr.create_group(zarr_store)
-        for layout in self._layouts:
-            _create(zarr_store, layout, self.count, self._format.dtype)
-        times = zarr.create_array(
-            zarr_store, name=TIMES, shape=(self.count,), chunks=(max(1, self.count),), dtype="int64"
-        )
-        if self._times:
-            times[:] = np.asarray(self._times, np.int64)
-        # What makes the group a clip comes very last.
-        group.attrs.update(attributes)
+        self._put("zarr.json", group_metadata(attributes))
 
-
-def _create(zarr_store: Any, layout: PlaneLayout, count: int, dtype: str) -> None:
-    import zarr
-    from zarr.codecs import Crc32cCodec
-
-    zarr.create_array(
-        zarr_store,
-        name=layout.name,
-        shape=(count, *layout.shape),
-        chunks=layout.chunk,
-        shards=layout.shard,
-        dtype=dtype,
-        compressors=Crc32cCodec(),
-        dimension_names=("frame", "y", "x", "channel")[: len(layout.chunk)],
-    )
+    def _put(self, path: str, data: bytes | memoryview) -> None:
+        self._store.put_object(f"{self._uri}/{path}", data)

@@ -12,8 +12,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Defaults instead of a change afterwards: SQLite would make the tables anew for that, and dropping the old
-    # ones would take the rows along that refer to them.
+    # Defaults instead of a change afterwards: SQLite would make the tables anew for that, and dropping the
+    # old ones would take the rows along that refer to them.
     op.add_column("clips", sa.Column("format", sa.Text, nullable=False, server_default="{}"))
     op.add_column(
         "clips", sa.Column("variable_frame_rate", sa.Boolean, nullable=False, server_default=sa.false())
