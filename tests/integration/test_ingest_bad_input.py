@@ -102,6 +102,25 @@ def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarIn
     return info
 
 
+def tiff(width: int = 0, *, damaged: bool = False) -> bytes:
+    """A TIFF frame, deflated; its head may claim another size, and its pixels may be none."""
+    encoder = av.CodecContext.create("tiff", "w")
+    encoder.height, encoder.width, encoder.pix_fmt = 64, 64, "rgb24"
+    encoder.time_base, encoder.options = Fraction(1, 25), {"compression_algo": "deflate"}
+    frame = av.VideoFrame.from_ndarray(NOISE[0, :, :64], format="rgb24")
+    data = bytearray(b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)]))
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    for entry in range(start + 2, start + 2 + 12 * count, 12):
+        tag, kind = struct.unpack_from("<HH", data, entry)
+        if width and tag in (256, 257):
+            assert kind == 4
+            struct.pack_into("<I", data, entry + 8, width)
+    if damaged:
+        data[4000:5000] = bytes(1000)
+    return bytes(data)
+
+
 def cut(data: bytes, share: float) -> bytes:
     return data[: int(len(data) * share)]
 
@@ -156,6 +175,24 @@ BAD_FOOTAGE: dict[str, tuple[str, Callable[[], bytes], str, str]] = {
     ),
     "HDR": ("hdr.mp4", lambda: video(SCENE, color_trc=18), "HDR_FOOTAGE", "SDR"),
     "only sound": ("song.mkv", lambda: sound(), "NO_VIDEO", "no video stream"),
+    "tiff that claims to be huge": (
+        "a.tar",
+        lambda: tar_of({"1.tif": tiff(width=100_000), "2.tif": tiff(width=100_000)}),
+        "FRAME_TOO_LARGE",
+        "at most 512",
+    ),
+    "tiff cut off": (
+        "a.tar",
+        lambda: tar_of({"1.tif": tiff(), "2.tif": tiff()[:-9]}),
+        "INVALID_ARCHIVE",
+        "cut off",
+    ),
+    "tiff with damaged pixels": (
+        "a.tar",
+        lambda: tar_of({"1.tif": tiff(), "2.tif": tiff(damaged=True)}),
+        "DAMAGED_FOOTAGE",
+        "export that frame again",
+    ),
     "empty tar": ("a.tar", lambda: tar_of({}), "TOO_FEW_FRAMES", "no frame"),
     "tar of one frame": ("a.tar", lambda: tar_of({"1.png": png()}), "TOO_FEW_FRAMES", "at least 2"),
     "tar with another file": (

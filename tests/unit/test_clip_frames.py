@@ -156,3 +156,72 @@ def test_damaged_frames_are_data_loss(store: ArtifactStore, tmp_path: Path) -> N
     shard.write_bytes(data)
     with pytest.raises(DataLossError, match="clips/c1 can't be read"):
         clip.rgb(0, 1)
+
+
+def planes_of(y: int, u: int, v: int, frame_format: FrameFormat) -> tuple[NDArray[Any], ...]:
+    shapes = frame_format.planes().values()
+    return tuple(
+        np.full(shape, value, frame_format.dtype) for shape, value in zip(shapes, (y, u, v), strict=True)
+    )
+
+
+@pytest.mark.parametrize("depth", [9, 10, 12, 14, 16])
+@pytest.mark.parametrize("full_range", [True, False])
+def test_deep_luminance_spans_16_bits(store: ArtifactStore, depth: int, full_range: bool) -> None:
+    frame_format = FrameFormat(FrameKind.YUV, depth, 64, 64, 2, 2, "bt709", full_range)
+    scale = 1 << (depth - 8)
+    black, white = (0, (1 << depth) - 1) if full_range else (16 * scale, 235 * scale)
+    levels = np.linspace(black, white, 9).round().astype(int)
+    clip = written(
+        store, frame_format, [planes_of(y, 128 * scale, 128 * scale, frame_format) for y in levels]
+    )
+    seen = clip.rgb(0, 9)
+    assert (seen == seen[:, :1, :1, :1]).all()
+    expected = (levels - black) / (white - black) * 65535
+    np.testing.assert_allclose(seen[:, 0, 0, 0], expected, atol=16)
+
+
+def test_gray_and_rgb_of_odd_depths_span_all_bits(store: ArtifactStore) -> None:
+    frame_format = FrameFormat(FrameKind.GRAY, 10, 64, 64)
+    levels = (0, 512, 1023)
+    frames = [(np.full((64, 64), level, np.uint16),) for level in levels]
+    assert written(store, frame_format, frames).rgb(0, 3)[:, 0, 0, 0].tolist() == [0, 32800, 65535]
+
+
+def test_a_mosaic_is_developed_at_half_its_size(store: ArtifactStore) -> None:
+    sensor = builtin("phone").with_identity_ccm()
+    frame_format = FrameFormat(FrameKind.BAYER, 10, 64, 68, cfa="BGGR")
+    grey = 0.1
+    # What the sensor sees of grey: each colour divided by its gain.
+    codes = {
+        colour: round(sensor.black_level + (sensor.white_level - sensor.black_level) * grey / gain)
+        for colour, gain in zip("RGB", sensor.gains, strict=True)
+    }
+    tile = np.array([codes[colour] for colour in "BGGR"], np.uint16).reshape(2, 2)
+    with ClipWriter(store, URI, frame_format, sensor) as writer:
+        writer.append((np.tile(tile, (34, 32)),), 0)
+    clip = ClipFrames.open(store, URI)
+    pixels = clip.rgb(0, 1)
+    assert (clip.rgb_size, pixels.shape, pixels.dtype) == ((32, 34), (1, 34, 32, 3), np.uint16)
+    np.testing.assert_allclose(pixels / 65535, 1.055 * grey ** (1 / 2.4) - 0.055, atol=2e-3)
+
+
+def test_highlights_of_a_mosaic_stay_white(store: ArtifactStore) -> None:
+    frame_format = FrameFormat(FrameKind.BAYER, 10, 64, 64, cfa="RGGB")
+    clip = written(store, frame_format, [(np.full((64, 64), 1023, np.uint16),)])
+    assert (clip.rgb(0, 1) == 65535).all()
+
+
+def test_a_clip_without_its_end_is_none(store: ArtifactStore, tmp_path: Path) -> None:
+    written(store, FORMATS["rgb8"], noise(FORMATS["rgb8"], 2))
+    (tmp_path / URI / "zarr.json").unlink()
+    with pytest.raises(NotFoundError):
+        ClipFrames.open(store, URI)
+
+
+def test_a_shard_that_is_gone_is_no_black_picture(store: ArtifactStore, tmp_path: Path) -> None:
+    clip = written(store, FORMATS["yuv420p"], noise(FORMATS["yuv420p"], 2))
+    (shard,) = (tmp_path / URI / "v" / "c").rglob("0/0/0")
+    shard.unlink()
+    with pytest.raises(NotFoundError, match="upload it again"):
+        clip.rgb(0, 1)

@@ -21,6 +21,7 @@ from autoisp_ingest.decoding.stills import (
     decode_still,
     still_planes,
 )
+from autoisp_ingest.decoding.tiff import tiff_head, without_extras
 from autoisp_runtime.clip_frames.rgb import RgbConverter
 
 BT709, BT601, BT2020, UNNAMED = 1, 6, 9, 2
@@ -204,13 +205,92 @@ def test_times_follow_the_stamps_and_else_the_rate() -> None:
     assert times.step_ns == 1_000_000
 
 
-def still(codec: str, pixel_format: str, level: tuple[int, int, int] = (200, 100, 50)) -> bytes:
+def still(codec: str, pixel_format: str, **options: str) -> bytes:
     encoder = av.CodecContext.create(codec, "w")
     encoder.height = encoder.width = 64
-    encoder.pix_fmt, encoder.time_base = pixel_format, Fraction(1, 25)
+    encoder.pix_fmt, encoder.time_base, encoder.options = pixel_format, Fraction(1, 25), options
+    level = (200, 100, 50)
     picture = av.VideoFrame.from_ndarray(np.full((64, 64, 3), level, np.uint8), format="rgb24")
     packets = [*encoder.encode(picture.reformat(format=pixel_format)), *encoder.encode(None)]
     return b"".join(bytes(packet) for packet in packets)
+
+
+TIFFS = {"raw": "rgb24", "lzw": "rgb48le", "deflate": "gray16le", "packbits": "gray"}
+
+
+def tiff(compression: str) -> bytes:
+    return still("tiff", TIFFS[compression], compression_algo=compression)
+
+
+@pytest.mark.parametrize("compression", TIFFS)
+def test_tiff_of_every_compression(compression: str) -> None:
+    data = tiff(compression)
+    name = TIFFS[compression]
+    assert tiff_head(data) == StillHead(64, 64, "rgb" in name, name not in ("rgb24", "gray"))
+    picture = decode_still("tiff", without_extras(data), "'1.tif'")
+    assert (picture.width, picture.height, picture.format.name) == (64, 64, name)
+
+
+@pytest.mark.parametrize("compression", TIFFS)
+def test_no_cut_tiff_passes(compression: str) -> None:
+    data = tiff(compression)
+    for length in range(len(data)):
+        with pytest.raises(StillError):
+            tiff_head(data[:length])
+
+
+@pytest.mark.parametrize("compression", TIFFS)
+def test_flipped_bits_in_a_tiff_harm_nobody(compression: str) -> None:
+    """Uncompressed pixels have no checksum; whatever else is wrong is refused, or is still a picture."""
+    data = bytearray(tiff(compression))
+    for position in [*range(8), *range(8, len(data) - 220, 97), *range(len(data) - 220, len(data))]:
+        for bit in (0x01, 0x80):
+            data[position] ^= bit
+            try:
+                head = tiff_head(bytes(data))
+                if max(head.width, head.height) <= 512:
+                    decode_still("tiff", without_extras(bytes(data)), "'1.tif'")
+            except (StillError, InvalidArgumentError):
+                pass
+            data[position] ^= bit
+
+
+def retagged(data: bytes, changes: dict[int, int]) -> bytes:
+    """A TIFF file whose tags have other values."""
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    changed = bytearray(data)
+    for entry in range(start + 2, start + 2 + 12 * count, 12):
+        tag, kind = struct.unpack_from("<HH", data, entry)
+        if tag in changes:
+            struct.pack_into("<H" if kind == 3 else "<I", changed, entry + 8, changes[tag])
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({256: 60_000, 257: 60_000}, "fewer bytes than its size takes"),
+        ({259: 7}, "compression 7 is not taken"),
+        ({262: 3}, "neither RGB nor gray"),
+        ({262: 0}, "neither RGB nor gray"),
+        ({277: 60}, "neither RGB nor gray"),
+        ({273: 1 << 30}, "cut off"),
+        ({279: 0}, "cut off"),
+    ],
+)
+def test_tiffs_that_are_refused_from_their_head(changes: dict[int, int], message: str) -> None:
+    with pytest.raises(StillError, match=message):
+        tiff_head(retagged(still("tiff", "gray", compression_algo="raw"), changes))
+
+
+def test_a_tiff_of_several_pages_is_refused() -> None:
+    data = still("tiff", "gray", compression_algo="raw")
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    place = start + 2 + 12 * count
+    with pytest.raises(StillError, match="several pages"):
+        tiff_head(data[:place] + struct.pack("<I", start) + data[place + 4 :])
 
 
 @pytest.mark.parametrize(

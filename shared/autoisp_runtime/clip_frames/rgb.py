@@ -67,6 +67,7 @@ class YuvConverter:
         self._reformatter = VideoReformatter()
         self._matrix = {"bt601": 5, "bt709": 1, "bt2020": 9}[frame_format.matrix]
         self._range = 2 if frame_format.full_range else 1
+        self._stretch = None if depth == 8 else _stretched_levels(frame_format)
         self._options: dict[str, Any] = {
             "format": "rgb24" if depth == 8 else "rgb48le",
             "dst_color_range": ColorRange.JPEG,
@@ -88,8 +89,8 @@ class YuvConverter:
         for target, plane in zip(frame.planes, (y, planes["u"], planes["v"]), strict=True):
             _fill(target, plane if not self._shift else plane << self._shift)
         frame.colorspace, frame.color_range = self._matrix, self._range
-        rgb = self._reformatter.reformat(frame, **self._options)
-        return cast(NDArray[Any], rgb.to_ndarray())
+        rgb = cast(NDArray[Any], self._reformatter.reformat(frame, **self._options).to_ndarray())
+        return rgb if self._stretch is None else self._stretch[rgb]
 
 
 def _fill(target: Any, plane: NDArray[Any]) -> None:
@@ -112,6 +113,13 @@ def _pixel_format(subsampling: str, depth: int) -> tuple[str, int]:
     if nearest is None:
         raise ValueError(f"there is no YUV 4:4:0 of {depth} bits")
     return f"yuv{subsampling}p{nearest}le", nearest - depth
+
+
+def _stretched_levels(frame_format: FrameFormat) -> NDArray[np.uint16]:
+    """By the scaler's level: it makes deep values 16 bits by shifting, so that white would not be 65535."""
+    depth = frame_format.bit_depth
+    white = ((1 << depth) - 1) << (16 - depth) if frame_format.full_range else 255 << 8
+    return np.rint(np.arange(65536) * (65535 / white)).clip(0, 65535).astype(np.uint16)
 
 
 def _levels(frame_format: FrameFormat) -> NDArray[Any] | None:
