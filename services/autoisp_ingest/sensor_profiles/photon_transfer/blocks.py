@@ -9,7 +9,8 @@ of the 7 before, so choosing blocks by these biases nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -67,9 +68,11 @@ def within_frame(mosaic: Codes, black_level: float, white_level: float) -> Block
     Args:
         mosaic: (height, width) code values, both at least 16.
     """
-    codes = _planes(mosaic)
-    levels = _linear(codes, black_level, white_level)
-    return _measure(levels, levels, _clipped(codes, white_level))
+    measured = []
+    for codes in _planes(mosaic):
+        levels = _linear(codes, black_level, white_level)
+        measured.append(_measure(levels, levels, _clipped(codes, white_level)))
+    return _stacked(measured)
 
 
 def between_frames(first: Codes, second: Codes, black_level: float, white_level: float) -> Blocks:
@@ -78,16 +81,24 @@ def between_frames(first: Codes, second: Codes, black_level: float, white_level:
     Args:
         first, second: (height, width) code values of neighbouring frames, both at least 16.
     """
-    codes = [_planes(mosaic) for mosaic in (first, second)]
-    one, two = (_linear(planes, black_level, white_level) for planes in codes)
-    clipped = _clipped(codes[0], white_level) + _clipped(codes[1], white_level)
-    return _measure((one + two) * np.float32(0.5), (two - one) * np.float32(np.sqrt(0.5)), clipped)
+    measured = []
+    for codes in zip(_planes(first), _planes(second), strict=True):
+        one, two = (_linear(plane, black_level, white_level) for plane in codes)
+        clipped = _clipped(codes[0], white_level) + _clipped(codes[1], white_level)
+        middle, difference = (one + two) * np.float32(0.5), (two - one) * np.float32(np.sqrt(0.5))
+        measured.append(_measure(middle, difference, clipped))
+    return _stacked(measured)
 
 
-def _planes(mosaic: Codes) -> Codes:
-    """(4, h, w): the colours of the mosaic, cut to whole blocks."""
+def _planes(mosaic: Codes) -> Iterator[Codes]:
+    """The four colours of the mosaic, cut to whole blocks; one after the other, since frames are large."""
     height, width = (side // (2 * SIDE) * 2 * SIDE for side in mosaic.shape)
-    return np.stack([mosaic[row:height:2, column:width:2] for row in (0, 1) for column in (0, 1)])
+    return (mosaic[row:height:2, column:width:2] for row in (0, 1) for column in (0, 1))
+
+
+def _stacked(colours: list[Blocks]) -> Blocks:
+    names = [field.name for field in fields(Blocks)]
+    return Blocks(**{name: np.stack([getattr(colour, name) for colour in colours]) for name in names})
 
 
 def _linear(codes: Codes, black_level: float, white_level: float) -> Floats:
@@ -102,10 +113,10 @@ def _clipped(codes: Codes, white_level: float) -> NDArray[np.uint8]:
 
 
 def _measure(levels: Floats, residue: Floats, clipped: NDArray[np.uint8]) -> Blocks:
-    """Mean, darkest and brightest of ``levels``, noise and structure of ``residue``; both (4, h, w)."""
+    """Mean, darkest and brightest of ``levels``, noise and structure of ``residue``; both of one colour."""
     places, smooth = _tiles(levels), _tiles(_smoothed(levels))
     coefficients = _BASIS @ _tiles(residue) @ _BASIS.T
-    coefficients = coefficients.reshape(*coefficients.shape[:3], SIDE * SIDE)
+    coefficients = coefficients.reshape(*coefficients.shape[:2], SIDE * SIDE)
     np.square(coefficients, out=coefficients)
     return Blocks(
         means=places.mean(axis=(-2, -1)),
@@ -117,16 +128,16 @@ def _measure(levels: Floats, residue: Floats, clipped: NDArray[np.uint8]) -> Blo
     )
 
 
-def _tiles(planes: NDArray[N]) -> NDArray[N]:
-    """(4, rows, columns, SIDE, SIDE)"""
-    rows, columns = (side // SIDE for side in planes.shape[1:])
-    tiles = planes.reshape(4, rows, SIDE, columns, SIDE).swapaxes(2, 3)
+def _tiles(plane: NDArray[N]) -> NDArray[N]:
+    """(rows, columns, SIDE, SIDE)"""
+    rows, columns = (side // SIDE for side in plane.shape)
+    tiles = plane.reshape(rows, SIDE, columns, SIDE).swapaxes(1, 2)
     return np.ascontiguousarray(tiles)
 
 
-def _smoothed(planes: Floats) -> Floats:
+def _smoothed(plane: Floats) -> Floats:
     """The mean of 3×3 values around each."""
-    wide = np.pad(planes, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    rows = wide[:, :-2] + wide[:, 1:-1] + wide[:, 2:]
-    smoothed: Floats = (rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]) / np.float32(9)
+    wide = np.pad(plane, 1, mode="edge")
+    rows = wide[:-2] + wide[1:-1] + wide[2:]
+    smoothed: Floats = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / np.float32(9)
     return smoothed
