@@ -1,13 +1,14 @@
 # Two commands to begin with: `make demo` (the main job on real footage) and `make test` (the whole suite).
 # Both make .venv and install what they need, pinned by constraints.txt.
 .DELETE_ON_ERROR:
-.PHONY: demo test check format protos bench clean
+.PHONY: demo test check fuzz format protos bench clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --constraint constraints.txt
 SEED ?= 0
+CASES ?= 3000
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
@@ -39,6 +40,9 @@ check: $(VENV)/.tests ## style, types, import rules, generated code, wire contra
 	cd protos && ../$(BIN)/buf lint
 	cd protos && ../$(BIN)/buf breaking --against ../tests/assets/wire/v1/contract.binpb
 
+fuzz: $(VENV)/.tests ## thousands of damaged files through the ingest service: for a night, not for a change
+	AUTOISP_FUZZ_CASES=$(CASES) $(BIN)/python -m pytest tests/integration/test_ingest_fuzz.py
+
 format: $(VENV)/.tests
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -49,6 +53,7 @@ protos: $(VENV)/.tests ## regenerate the code of the wire contract
 bench: $(VENV)/.tests ## ratios against the bare operation; results in tests/bench/results
 	$(BIN)/python tests/bench/overhead.py
 	$(BIN)/python tests/bench/upload.py
+	$(BIN)/python tests/bench/ingest.py
 
 clean:
 	rm -rf $(VENV) demo .autoisp .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from autoisp_cli.commands import bench, datasets, demo, evaluations, models, searches, tune, up
+from autoisp_cli.commands import (
+    bench,
+    clips,
+    datasets,
+    demo,
+    evaluations,
+    models,
+    searches,
+    sensors,
+    tune,
+    up,
+)
 
 app = typer.Typer(
     name="autoisp",
@@ -20,7 +31,9 @@ app = typer.Typer(
 app.command("tune")(tune.tune_command)
 app.command("demo")(demo.demo_command)
 app.command("up")(up.up_command)
+app.add_typer(clips.app, name="clips")
 app.add_typer(datasets.app, name="datasets")
+app.add_typer(sensors.app, name="sensors")
 app.add_typer(searches.app, name="searches")
 app.add_typer(evaluations.app, name="evaluations")
 app.add_typer(models.app, name="models")

@@ -35,7 +35,7 @@ class ClipRange:
     Attributes:
         clip: resource name, ``clips/{c}``.
         digest: SHA-256 of the uploaded bytes; the noise of the clip's frames is drawn from it.
-        frames_uri: where its Zarr array (frames, height, width, 3), uint8 sRGB, lies in the artifact store.
+        frames_uri: where its frames lie in the artifact store; see ``autoisp_runtime.clip_frames``.
     """
 
     clip: str

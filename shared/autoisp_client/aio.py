@@ -10,18 +10,22 @@ from typing import Self
 
 from autoisp.common.v1 import common_pb2
 from autoisp.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
-from autoisp.ingest.v1 import ingest_pb2, ingest_pb2_grpc
+from autoisp.ingest.v1 import ingest_pb2, ingest_pb2_grpc, sensor_profiles_pb2_grpc
 from autoisp.registry.v1 import registry_pb2, registry_pb2_grpc
 from autoisp.search.v1 import search_pb2, search_pb2_grpc
+from autoisp_core.frames import Box
 
 from autoisp_client import requests
 from autoisp_client.aio_connection import AsyncConnection
+from autoisp_client.aio_ways_in import AsyncWaysIn
 from autoisp_client.download import VerifiedFile
 from autoisp_client.endpoints import Endpoints
-from autoisp_client.payload import clip_payload, file_payload
+from autoisp_client.frames import Frame, FrameAssembler, Values, frames_request
+from autoisp_client.payload import file_payload
+from autoisp_client.sensor_profiles import AsyncSensorProfileCalls
 
 
-class AsyncClient:
+class AsyncClient(AsyncSensorProfileCalls, AsyncWaysIn):
     """As :class:`autoisp_client.Client`, for asyncio: calls are awaited, lists and watches are iterated.
 
     It belongs to the event loop in which it is made.
@@ -45,6 +49,7 @@ address, or start it with 'autoisp up'
         self._evaluation = AsyncConnection("evaluation", self.endpoints.evaluation, patience)
         self._registry = AsyncConnection("registry", self.endpoints.registry, patience)
         self._ingest_stub = ingest_pb2_grpc.IngestServiceStub(self._ingest.channel)
+        self._sensor_stub = sensor_profiles_pb2_grpc.SensorProfileServiceStub(self._ingest.channel)
         self._search_stub = search_pb2_grpc.SearchServiceStub(self._search.channel)
         self._evaluation_stub = evaluation_pb2_grpc.EvaluationServiceStub(self._evaluation.channel)
         self._registry_stub = registry_pb2_grpc.RegistryServiceStub(self._registry.channel)
@@ -64,17 +69,6 @@ address, or start it with 'autoisp up'
 
     # -- clips and datasets
 
-    async def upload_clip(self, path: Path | str, *, display_name: str = "") -> ingest_pb2.Clip:
-        """Uploads a video file, or a folder of PNG frames; the same bytes give the same clip.
-
-        Raises:
-            InvalidArgumentError: nothing there, nothing in it, or nothing that decodes.
-        """
-        payload = await asyncio.to_thread(clip_payload, Path(path))
-        return await self._ingest.attempt(
-            lambda: self._ingest_stub.UploadClip(requests.clip_upload(payload, display_name))
-        )
-
     async def get_clip(self, name: str) -> ingest_pb2.Clip:
         """The clip ``clips/{c}``."""
         return await self._ingest.unary(self._ingest_stub.GetClip, ingest_pb2.GetClipRequest(name=name))
@@ -83,6 +77,37 @@ address, or start it with 'autoisp up'
         """All clips."""
         request = ingest_pb2.ListClipsRequest(page_size=page_size)
         return self._ingest.pages(self._ingest_stub.ListClips, request, lambda page: page.clips)
+
+    async def read_frames(
+        self, clip: str, first: int = 0, end: int = 0, *, step: int = 1, box: Box | None = None
+    ) -> AsyncIterator[tuple[int, Values]]:
+        """Frames [first, end) of a clip, every ``step``-th, as pictures; ``end`` 0 means to the clip's end.
+
+        Args:
+            clip: ``clips/{c}``.
+            box: pixels of the upright picture; None: all of it.
+
+        Yields:
+            Nanoseconds since the clip's first frame, and sRGB (H, W, 3): uint8 of clips with 8 bits, else
+            uint16.
+        """
+        request = frames_request(clip, first, end, step, box, "rgb")
+        async for time_ns, planes in self._frames(request):
+            yield time_ns, planes["frames"]
+
+    def read_planes(
+        self, clip: str, first: int = 0, end: int = 0, *, step: int = 1, box: Box | None = None
+    ) -> AsyncIterator[Frame]:
+        """As :meth:`read_frames`, with planes as they are stored, by name; ``box`` is of stored pixels."""
+        return self._frames(frames_request(clip, first, end, step, box, "stored"))
+
+    async def _frames(self, request: ingest_pb2.ReadFramesRequest) -> AsyncIterator[Frame]:
+        frames = FrameAssembler(request)
+        messages = self._ingest.watch(self._ingest_stub.ReadFrames, request, lambda _: frames.done)
+        async for message in messages:
+            frame = frames.take(message)
+            if frame is not None:
+                yield frame
 
     async def delete_clip(self, name: str) -> None:
         """Deletes a clip that no dataset holds."""
@@ -95,9 +120,10 @@ address, or start it with 'autoisp up'
         dataset_id: str = "",
         display_name: str = "",
         request_id: str = "",
+        tags: Sequence[str] = (),
     ) -> ingest_pb2.Dataset:
         """Groups clips into training, validation and test splits."""
-        request = requests.dataset_request(clips, dataset_id, display_name, request_id)
+        request = requests.dataset_request(clips, dataset_id, display_name, request_id, tags)
         return await self._ingest.unary(self._ingest_stub.CreateDataset, request)
 
     async def get_dataset(self, name: str) -> ingest_pb2.Dataset:

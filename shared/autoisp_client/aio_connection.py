@@ -31,9 +31,15 @@ class AsyncConnection:
 
         return await self.attempt(once, repeat=repeat)
 
-    async def attempt(self, action: Callable[[], Awaitable[R]], *, repeat: bool = True) -> R:
-        """Runs ``action``, which makes calls; again while nobody answers, if ``repeat``."""
-        backoff = Backoff(self.patience if repeat else 0.0)
+    async def attempt(
+        self,
+        action: Callable[[], Awaitable[R]],
+        *,
+        repeat: bool = True,
+        pause: Callable[[AutoISPError], float] | None = None,
+    ) -> R:
+        """Runs ``action``; again while nobody answers, if ``repeat``, or as ``pause`` tells."""
+        pause = pause or Backoff(self.patience if repeat else 0.0).pause
         while True:
             try:
                 return await action()
@@ -41,7 +47,7 @@ class AsyncConnection:
                 ours = explain(error, self.service, self.address)
             except AutoISPError as error:
                 ours = error
-            await asyncio.sleep(backoff.pause(ours))
+            await asyncio.sleep(pause(ours))
 
     async def stream(self, call: Callable[..., AsyncIterable[R]], request: Any) -> AsyncIterator[R]:
         """Opens a server stream and yields its messages; closes it when the caller stops."""

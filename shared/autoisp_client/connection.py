@@ -33,9 +33,15 @@ class Connection:
         """Calls with a deadline of ``deadline`` seconds an attempt."""
         return self.attempt(lambda: call(request, timeout=deadline), repeat=repeat)
 
-    def attempt(self, action: Callable[[], R], *, repeat: bool = True) -> R:
-        """Runs ``action``, which makes calls; again while nobody answers, if ``repeat``."""
-        backoff = Backoff(self.patience if repeat else 0.0)
+    def attempt(
+        self,
+        action: Callable[[], R],
+        *,
+        repeat: bool = True,
+        pause: Callable[[AutoISPError], float] | None = None,
+    ) -> R:
+        """Runs ``action``; again while nobody answers, if ``repeat``, or as ``pause`` tells."""
+        pause = pause or Backoff(self.patience if repeat else 0.0).pause
         while True:
             try:
                 return action()
@@ -43,7 +49,7 @@ class Connection:
                 ours = explain(error, self.service, self.address)
             except AutoISPError as error:
                 ours = error
-            time.sleep(backoff.pause(ours))
+            time.sleep(pause(ours))
 
     def stream(self, call: Callable[..., Iterable[R]], request: Any) -> Iterator[R]:
         """Opens a server stream and yields its messages; closes it when the caller stops."""

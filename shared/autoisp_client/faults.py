@@ -51,9 +51,14 @@ def cut_short(service: str, address: str) -> UnavailableError:
 
 @dataclass
 class Backoff:
-    """Pauses between the attempts of one call: doubling, with jitter, for ``patience`` seconds in all."""
+    """Pauses between the attempts of one call: doubling, with jitter, for ``patience`` seconds in all.
+
+    Attributes:
+        reasons: of errors that go away, besides those of servers that don't answer.
+    """
 
     patience: float
+    reasons: frozenset[str] = frozenset()
     _pause: float = FIRST_PAUSE
     _start: float = field(default_factory=time.monotonic)
 
@@ -64,7 +69,7 @@ class Backoff:
             AutoISPError: ``error`` itself, when it won't go away or the patience is spent.
         """
         left = self.patience - (time.monotonic() - self._start)
-        if not isinstance(error, UnavailableError) or left <= 0:
+        if not (isinstance(error, UnavailableError) or error.reason in self.reasons) or left <= 0:
             raise error
         pause = min(self._pause * random.uniform(0.5, 1.0), left)
         self._pause = min(self._pause * 2, LONGEST_PAUSE)

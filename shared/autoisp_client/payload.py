@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.media import CAMERA_RAW_SUFFIXES, DUMP_SUFFIX, PICTURE_SUFFIXES, SIDECAR, kind_of
 
 CHUNK_BYTES = 512 * 1024
 """Bytes per streamed message: the services take 256 KiB to 1 MiB."""
@@ -17,7 +18,7 @@ CHUNK_BYTES = 512 * 1024
 
 @dataclass(frozen=True)
 class Payload:
-    """Bytes to upload. ``blocks`` starts the stream anew each time it is called.
+    """Bytes to upload. ``blocks`` starts the stream anew each time it is called, at the byte it is given.
 
     Attributes:
         filename: with an extension that tells the container.
@@ -28,12 +29,12 @@ class Payload:
     filename: str
     size_bytes: int
     sha256: str
-    blocks: Callable[[], Iterator[bytes]]
+    blocks: Callable[[int], Iterator[bytes]]
 
-    def chunks(self) -> Iterator[bytes]:
-        """The same bytes in pieces of :data:`CHUNK_BYTES`; only the last is shorter."""
+    def chunks(self, first: int = 0) -> Iterator[bytes]:
+        """The bytes from ``first`` on in pieces of :data:`CHUNK_BYTES`; only the last is shorter."""
         waiting = bytearray()
-        for block in self.blocks():
+        for block in self.blocks(first):
             if not waiting and len(block) == CHUNK_BYTES:
                 yield block
                 continue
@@ -57,18 +58,18 @@ def file_payload(path: Path, field: str = "path") -> Payload:
         raise _unreadable(path, field, error) from error
     if not found:
         raise InvalidArgumentError(field, f"there is no file {path}; check the path")
-    return _measured(path.name, lambda: _read(path), field, path)
+    return _measured(path.name, lambda first: _read(path, first), field, path)
 
 
 def clip_payload(path: Path, field: str = "path") -> Payload:
-    """A clip: a video file, or a folder of PNG frames as a tar that is made while it is sent.
+    """A clip: a file as it is, or a folder of frames as a tar that is made while it is sent.
 
     The tar, uncompressed, holds the frames in their order as ``000000.png``, ``000001.png``, … with no times
     or owners, so that the same frames give the same digest wherever they lie.
 
     Raises:
         InvalidArgumentError: there is no such path, it can't be read, the file is empty, or the folder has
-            no PNG files.
+            no frames, or frames of several kinds.
     """
     try:
         is_folder = path.is_dir()
@@ -76,23 +77,39 @@ def clip_payload(path: Path, field: str = "path") -> Payload:
         raise _unreadable(path, field, error) from error
     if not is_folder:
         return file_payload(path, field)
-    frames = png_frames(path, field)
-    if not frames:
-        raise InvalidArgumentError(field, f"the folder {path} has no .png files; give a folder of PNG frames")
-    return _measured(f"{path.resolve().name}.tar", lambda: _tar(frames), field, path)
+    files = frame_files(path, field)
+    if not files:
+        raise InvalidArgumentError(
+            field,
+            f"the folder {path} has no frames; give a folder of .png or .tif pictures, of a camera's raw "
+            f"files, or of {DUMP_SUFFIX} dumps with their {SIDECAR}",
+        )
+    return _measured(f"{path.resolve().name}.tar", lambda first: _from(_tar(files), first), field, path)
 
 
-def png_frames(folder: Path, field: str = "path") -> list[Path]:
-    """The PNG files of a folder in the order people expect: ``frame2.png`` before ``frame10.png``.
+def frame_files(folder: Path, field: str = "path") -> list[Path]:
+    """The frames in a folder in the order people expect: ``frame2.png`` before ``frame10.png``.
+
+    Beside a ``sidecar.json`` these are the dumps, and it comes first. Else they are the pictures or the
+    camera's raw files; any other file counts for nothing.
 
     Raises:
-        InvalidArgumentError: the folder can't be read.
+        InvalidArgumentError: the folder can't be read, or has frames of several kinds.
     """
     try:
-        files = [path for path in folder.iterdir() if path.suffix.lower() == ".png" and path.is_file()]
+        files = [path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file()]
     except OSError as error:
         raise _unreadable(folder, field, error) from error
-    return sorted(files, key=lambda path: natural_key(path.name))
+    sidecars = [path for path in files if path.name == SIDECAR]
+    wanted = {DUMP_SUFFIX} if sidecars else PICTURE_SUFFIXES | CAMERA_RAW_SUFFIXES
+    frames = [path for path in files if path.suffix.lower() in wanted]
+    kinds = sorted({kind_of(path.suffix.lower()) for path in frames})
+    if len(kinds) > 1:
+        raise InvalidArgumentError(
+            field,
+            f"the folder {folder} has frames of several kinds ({', '.join(kinds)}); leave one kind in it",
+        )
+    return sidecars + sorted(frames, key=lambda path: natural_key(path.name))
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:
@@ -100,10 +117,10 @@ def natural_key(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-def _measured(filename: str, blocks: Callable[[], Iterator[bytes]], field: str, path: Path) -> Payload:
+def _measured(filename: str, blocks: Callable[[int], Iterator[bytes]], field: str, path: Path) -> Payload:
     digest, size = hashlib.sha256(), 0
     try:
-        for block in blocks():
+        for block in blocks(0):
             digest.update(block)
             size += len(block)
     except OSError as error:
@@ -117,15 +134,26 @@ def _unreadable(path: Path, field: str, error: OSError) -> InvalidArgumentError:
     return InvalidArgumentError(field, f"can't read {path}: {error.strerror}; check its permissions")
 
 
-def _read(path: Path) -> Iterator[bytes]:
+def _read(path: Path, first: int = 0) -> Iterator[bytes]:
     with path.open("rb") as file:
+        file.seek(first)
         while block := file.read(CHUNK_BYTES):
             yield block
 
 
-def _tar(frames: list[Path]) -> Iterator[bytes]:
-    for index, path in enumerate(frames):
-        entry = tarfile.TarInfo(f"{index:06d}.png")
+def _from(blocks: Iterator[bytes], first: int) -> Iterator[bytes]:
+    """What is left of ``blocks`` without their ``first`` bytes."""
+    for block in blocks:
+        if len(block) > first:
+            yield block[first:]
+        first = max(0, first - len(block))
+
+
+def _tar(files: list[Path]) -> Iterator[bytes]:
+    frames = (path for path in files if path.name != SIDECAR)
+    names = {path: f"{index:06d}{path.suffix.lower()}" for index, path in enumerate(frames)}
+    for path in files:
+        entry = tarfile.TarInfo(names.get(path, SIDECAR))
         entry.size = path.stat().st_size
         yield entry.tobuf(format=tarfile.USTAR_FORMAT)
         yield from _read(path)

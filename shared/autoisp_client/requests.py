@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.ingest.v1 import ingest_pb2
@@ -45,19 +44,6 @@ def request_id(given: str) -> str:
     return given or uuid.uuid4().hex
 
 
-def clip_upload(payload: Payload, display_name: str) -> Iterator[ingest_pb2.UploadClipRequest]:
-    """The stream of UploadClip."""
-    header = ingest_pb2.UploadClipHeader(
-        display_name=display_name or Path(payload.filename).stem,
-        filename=payload.filename,
-        size_bytes=payload.size_bytes,
-        sha256=payload.sha256,
-    )
-    yield ingest_pb2.UploadClipRequest(header=header)
-    for chunk in payload.chunks():
-        yield ingest_pb2.UploadClipRequest(chunk=chunk)
-
-
 def artifact_upload(payload: Payload, media_type: str) -> Iterator[registry_pb2.UploadArtifactRequest]:
     """The stream of UploadArtifact."""
     header = registry_pb2.UploadArtifactHeader(
@@ -82,7 +68,11 @@ def download_request(model_version: str, sha256: str) -> registry_pb2.DownloadAr
 
 
 def dataset_request(
-    clips: Sequence[ingest_pb2.DatasetClip], dataset_id: str, display_name: str, given_request_id: str
+    clips: Sequence[ingest_pb2.DatasetClip],
+    dataset_id: str,
+    display_name: str,
+    given_request_id: str,
+    tags: Sequence[str] = (),
 ) -> ingest_pb2.CreateDatasetRequest:
     """The message of CreateDataset."""
     return ingest_pb2.CreateDatasetRequest(
@@ -90,4 +80,5 @@ def dataset_request(
         display_name=display_name,
         clips=clips,
         request_id=request_id(given_request_id),
+        tags=tags,
     )

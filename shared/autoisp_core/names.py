@@ -76,6 +76,8 @@ TRIAL = Pattern(("searches", "trials"))
 EVALUATION = Pattern(("evaluations",))
 MODEL = Pattern(("models",))
 MODEL_VERSION = Pattern(("models", "versions"))
+SENSOR_PROFILE = Pattern(("sensorProfiles",))
+SENSOR_PROFILE_VERSION = Pattern(("sensorProfiles", "versions"))
 
 
 def clip_name(clip_id: str) -> str:
@@ -111,6 +113,16 @@ def model_name(model_id: str) -> str:
 def model_version_name(model_id: str, version_id: str) -> str:
     """``models/{model}/versions/{version}``"""
     return MODEL_VERSION.format(model_id, version_id)
+
+
+def sensor_profile_name(profile_id: str) -> str:
+    """``sensorProfiles/{sensorProfile}``"""
+    return SENSOR_PROFILE.format(profile_id)
+
+
+def sensor_profile_version_name(profile_id: str, version_id: str) -> str:
+    """``sensorProfiles/{sensorProfile}/versions/{version}``"""
+    return SENSOR_PROFILE_VERSION.format(profile_id, version_id)
 
 
 def id_of(name: str) -> str:

@@ -8,6 +8,8 @@ from autoisp_core.errors import InvalidArgumentError
 
 # Brooks et al. 2019: ln(read) = slope · ln(shot) + intercept + N(0, spread).
 _READ_SLOPE, _READ_INTERCEPT, _READ_SPREAD = 2.18, 1.20, 0.26
+_STOPS = 4.0
+"""Times the shot variance that one measured ISO stands for, up and down: two stops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,31 @@ class NoiseRange:
                 raise InvalidArgumentError(f"noise.{key}", f"noise.{key} must be a finite number")
         if self.read_spread < 0:
             raise InvalidArgumentError("noise.read_spread", "noise.read_spread must not be negative")
+
+    @classmethod
+    def around(cls, noise: Noise) -> "NoiseRange":
+        """Two stops of ISO either side of one known noise, through which the read line goes.
+
+        The line's slope and spread are those of Brooks et al.; so is the line where the read variance is 0,
+        which has no logarithm.
+
+        >>> middle = NoiseRange.around(Noise(0.01, 0.0005)).at(0.5)
+        >>> round(middle.shot, 6), round(middle.read, 6)
+        (0.01, 0.0005)
+        """
+        return cls.over(noise, 1 / _STOPS, _STOPS)
+
+    @classmethod
+    def over(cls, noise: Noise, lowest: float, highest: float) -> "NoiseRange":
+        """From `lowest` to `highest` times the shot variance of `noise`, as :meth:`around`.
+
+        Raises:
+            InvalidArgumentError: the shot variance is 0.
+        """
+        low, high = min(1.0, noise.shot * lowest), min(1.0, noise.shot * highest)
+        if noise.shot <= 0.0 or noise.read <= 0.0:
+            return cls(low, high)
+        return cls(low, high, read_intercept=math.log(noise.read) - _READ_SLOPE * math.log(noise.shot))
 
     def at(self, fraction: float, deviation: float = 0.0) -> Noise:
         """The noise at `fraction` in [0, 1] of the log range, `deviation` spreads off the read line."""

@@ -1,6 +1,6 @@
 """Reading tables of parsed TOML or JSON so that every mistake is answered with the key and the fix."""
 
-import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,8 +45,9 @@ class Section:
 
 
 def numbers(field: str, values: Any, count: int) -> tuple[float, ...]:
+    # The bound leaves out infinities, NaN and the whole numbers of JSON that no float can hold.
     numeric = isinstance(values, list | tuple) and all(
-        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
         for value in values
     )
     if not numeric or len(values) != count:

@@ -147,6 +147,14 @@ class SensorProfile:
             "noise": noise,
         }
 
+    def to_toml(self) -> str:
+        """As a profile's file holds it; `from_toml` reads it.
+
+        >>> SensorProfile.from_toml(_PHONE.to_toml()) == _PHONE
+        True
+        """
+        return _toml("", self.to_dict())
+
     @classmethod
     def from_json(cls, text: str) -> "SensorProfile":
         """Reads what `to_json` wrote."""
@@ -165,7 +173,7 @@ class SensorProfile:
         """
         try:
             data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise InvalidArgumentError("sensor", f"the sensor profile is no TOML: {error}") from error
         return cls.from_dict(data)
 
@@ -216,6 +224,15 @@ class SensorProfile:
         for section in (gains, noise, top):
             section.close()
         return profile
+
+
+def _toml(table: str, data: dict[str, Any]) -> str:
+    # JSON writes strings, numbers and lists of them just as TOML does.
+    lines = [f"[{table}]"] if table else []
+    lines += [f"{key} = {json.dumps(value)}" for key, value in data.items() if not isinstance(value, dict)]
+    tables = [(key, value) for key, value in data.items() if isinstance(value, dict)]
+    lines += [_toml(f"{table}.{key}" if table else key, value) for key, value in tables]
+    return "\n".join(lines) + "\n"
 
 
 def _determinant(m: Matrix) -> float:

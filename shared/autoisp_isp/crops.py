@@ -4,18 +4,18 @@ from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from autoisp_core.errors import InternalError
 from autoisp_core.sensor import Noise, SensorProfile
 
 from autoisp_isp.classical import plain_picture
 from autoisp_isp.evaluation import Array, Developer, approach, develop
+from autoisp_isp.raw import Frames
 from autoisp_isp.synthesis import RawClip
 
 
 def crops(
     developers: Mapping[str, Developer],
-    frames: Sequence[npt.NDArray[np.uint8]],
+    frames: Sequence[Frames],
     sensor: SensorProfile,
     noise: Noise,
     seed: int,

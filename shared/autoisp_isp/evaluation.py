@@ -11,6 +11,7 @@ from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.sensor import Noise, SensorProfile
 
 from autoisp_isp.metrics import psnr, ssim
+from autoisp_isp.raw import Frames
 from autoisp_isp.synthesis import RawClip, RawSample
 
 Array = npt.NDArray[np.float32]
@@ -78,7 +79,7 @@ def spread_indices(length: int, count: int) -> list[int]:
 
 def evaluate(
     developer: Developer,
-    frames: Sequence[npt.NDArray[np.uint8]],
+    frames: Sequence[Frames],
     sensor: SensorProfile,
     noise: Noise | Sequence[Noise],
     seed: int,
@@ -93,7 +94,8 @@ def evaluate(
 
     Args:
         developer: what to measure.
-        frames: (T, H, W, 3) uint8 sRGB; odd sizes lose their last row or column. Before the first frame a
+        frames: (T, H, W, 3) uint8 or uint16 sRGB; odd sizes lose their last row or column. Before the first
+        frame a
             window holds the first one again, with the same noise.
         sensor: gains and colour matrix.
         noise: one, or several that the given frames take in turns.

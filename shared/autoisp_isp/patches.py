@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from autoisp_core.errors import InvalidArgumentError
 
-Frames = npt.NDArray[np.uint8]
+from autoisp_isp.raw import Frames
+
+_WIDER = 257  # 255 in 8 bits becomes 65535 in 16
 
 # Smaller pictures have more detail per pixel: a frame is shrunk by one of these where it is large enough.
 _SCALES, _SCALE_SHARES = (1, 2, 3), (0.5, 0.35, 0.15)
@@ -28,29 +29,36 @@ class PatchSampler:
     """Draws patches from in-memory clips; large clips are drawn more often than small ones.
 
     Args:
-        clips: (name, frames (T, H, W, 3) uint8).
+        clips: (name, frames (T, H, W, 3) uint8, or uint16 over all of its range).
+
+    Attributes:
+        dtype: of the patches: uint8 if all clips are, else uint16.
 
     Raises:
-        InvalidArgumentError: for a clip that is no RGB8 video or smaller than 16×16 pixels.
+        InvalidArgumentError: for a clip that is no RGB video or smaller than 16×16 pixels.
     """
 
     def __init__(self, clips: Sequence[tuple[str, Frames]]) -> None:
         for name, frames in clips:
-            if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or len(frames) == 0:
-                raise InvalidArgumentError("dataset", f"clip {name} is no (T, H, W, 3) uint8 video")
+            known = frames.dtype in (np.uint8, np.uint16)
+            if frames.ndim != 4 or frames.shape[3] != 3 or not known or len(frames) == 0:
+                raise InvalidArgumentError(
+                    "dataset", f"clip {name} is no (T, H, W, 3) video of uint8 or uint16"
+                )
             if min(frames.shape[1:3]) < _SMALLEST:
                 raise InvalidArgumentError(
                     "dataset", f"clip {name} is smaller than {_SMALLEST}×{_SMALLEST} pixels"
                 )
         self._clips = [frames for _, frames in clips]
+        self.dtype = np.result_type(np.uint8, *(frames.dtype for frames in self._clips))
         # The root keeps one long clip from drowning the others: variety of scenes is worth more than their
         # length.
         weights = np.sqrt([frames.size for frames in self._clips])
         self._shares = weights / weights.sum()
 
     def draw(self, choices: np.random.Generator, size: int, edge: int, frames: int) -> Frames:
-        """Patches (size, frames, 3, edge, edge) uint8, oldest frame first."""
-        batch = np.empty((size, frames, 3, edge, edge), np.uint8)
+        """Patches (size, frames, 3, edge, edge) of ``dtype``, oldest frame first."""
+        batch = np.empty((size, frames, 3, edge, edge), self.dtype)
         for patch in batch:
             clip = self._clips[choices.choice(len(self._clips), p=self._shares)]
             self._fill(patch, clip, choices)
@@ -77,7 +85,7 @@ class PatchSampler:
             box = clip[time, top : top + box_height, left : left + box_width]
             if scale > 1:
                 smaller = (box_width // scale, box_height // scale)
-                box = np.asarray(cv2.resize(box, smaller, interpolation=cv2.INTER_AREA), np.uint8)
+                box = np.asarray(cv2.resize(box, smaller, interpolation=cv2.INTER_AREA))
             if box.shape[:2] != (edge, edge):
                 rest = ((0, edge - box.shape[0]), (0, edge - box.shape[1]), (0, 0))
                 box = np.pad(box, rest, mode="symmetric")
@@ -88,6 +96,8 @@ class PatchSampler:
             if transpose:
                 box = box.transpose(1, 0, 2)
             patch[frame] = box.transpose(2, 0, 1)
+        if clip.dtype != patch.dtype:
+            patch *= _WIDER
 
 
 def _times(choices: np.random.Generator, length: int, frames: int) -> list[int]:

@@ -13,6 +13,8 @@ from autoisp_core.errors import InvalidArgumentError
 from torch import Tensor
 
 Array = npt.NDArray[np.float32]
+Frames = npt.NDArray[np.uint8 | np.uint16]
+"""sRGB (…, H, W, 3): uint8, or uint16 over all of its range."""
 
 # OpenCV and kornia name a tile by the second row's second and third pixel: for both, `BG` is RGGB.
 KORNIA_CFA = {"RGGB": "BG", "GRBG": "GB", "BGGR": "RG", "GBRG": "GR"}
@@ -87,7 +89,7 @@ def normalise(codes: npt.NDArray[np.generic], black_level: float, white_level: f
     return np.asarray(np.minimum(linear, 1.0), dtype=np.float32)
 
 
-def even_crop(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def even_crop(frame: Frames) -> Frames:
     """Drops the last row or column of (..., H, W, 3) where the size is odd: a Bayer tile needs both."""
     height, width = frame.shape[-3] // 2 * 2, frame.shape[-2] // 2 * 2
     return frame[..., :height, :width, :]

@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.sensor import Noise, SensorProfile
 from torch import Tensor
 
 from autoisp_isp.colour import process, unprocess
-from autoisp_isp.raw import even_crop, mosaic_of
+from autoisp_isp.raw import Frames, even_crop, mosaic_of
 
 
 def frame_seed(clip_digest: str, frame_index: int, seed: int) -> int:
@@ -43,9 +42,10 @@ def window_indices(index: int, frames: int) -> list[int]:
     return [max(0, earlier) for earlier in range(index - frames + 1, index + 1)]
 
 
-def to_tensor(frame: npt.NDArray[np.uint8]) -> Tensor:
-    """uint8 (..., H, W, 3) of any size to float sRGB (..., 3, H', W') in [0, 1], cropped to even size."""
-    return torch.from_numpy(np.ascontiguousarray(even_crop(frame))).movedim(-1, -3).float() / 255.0
+def to_tensor(frame: Frames) -> Tensor:
+    """uint8 or uint16 (..., H, W, 3) to float sRGB (..., 3, H', W') in [0, 1], cropped to even size."""
+    white = float(np.iinfo(frame.dtype).max)
+    return torch.from_numpy(np.ascontiguousarray(even_crop(frame))).movedim(-1, -3).float() / white
 
 
 @dataclass(frozen=True)
@@ -73,15 +73,13 @@ class RawClip:
     """A clip of clean frames as a sensor would record it.
 
     Args:
-        frames: (T, H, W, 3) uint8 sRGB; anything that gives such arrays by integer index (NumPy, Zarr).
-        sensor: its nominal gains and its colour matrix are used.
+        frames: (T, H, W, 3) uint8 or uint16 sRGB; anything that gives such arrays by integer index (NumPy,
+        Zarr). sensor: its nominal gains and its colour matrix are used.
         digest: names the clip; its noise depends on it.
         seed: draws another noise for the same clip.
     """
 
-    def __init__(
-        self, frames: Sequence[npt.NDArray[np.uint8]], sensor: SensorProfile, digest: str, seed: int
-    ) -> None:
+    def __init__(self, frames: Sequence[Frames], sensor: SensorProfile, digest: str, seed: int) -> None:
         if len(frames) == 0:
             raise InvalidArgumentError("clip.frames", "the clip has no frames")
         self._frames = frames

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from autoisp_isp.colour import linear_from_srgb, srgb_from_linear
 from autoisp_isp.patches import PatchSampler
+from autoisp_isp.raw import Frames
 from autoisp_isp.scene_draws import draw_scenes, in_other_light
 from autoisp_isp.sensor_draws import DrawnSensors, SensorDraws
 
@@ -50,19 +51,19 @@ class TrainingSet:
     of a resumed training sees what step 17 of an uninterrupted one would.
 
     Args:
-        clips: (name, frames (T, H, W, 3) uint8 sRGB) of each training clip.
+        clips: (name, frames (T, H, W, 3) uint8 or uint16 sRGB) of each training clip.
         sensor: its noise, gains and colour matrix are drawn from.
 
     Raises:
         InvalidArgumentError: without clips, or with one too small to train on.
     """
 
-    def __init__(self, clips: Sequence[tuple[str, npt.NDArray[np.uint8]]], sensor: SensorProfile) -> None:
+    def __init__(self, clips: Sequence[tuple[str, Frames]], sensor: SensorProfile) -> None:
         if not clips:
             raise InvalidArgumentError("dataset", "there is no training clip: give at least one")
         self._sampler = PatchSampler(clips)
         self._draws = SensorDraws(sensor)
-        self._linear = _linear_table()
+        self._linear = _linear_table(int(np.iinfo(self._sampler.dtype).max))
         self._curve = _curve_table()
 
     def batch(self, step: int, *, seed: int, size: int, patch: int, frames: int) -> Batch:
@@ -93,8 +94,8 @@ class TrainingSet:
         return torch.from_numpy(self._curve[(reachable * _CURVE_STEPS).round_().to(torch.int32).numpy()])
 
 
-def _linear_table() -> npt.NDArray[np.float32]:
-    return linear_from_srgb(torch.arange(256) / 255.0).numpy()
+def _linear_table(white: int) -> npt.NDArray[np.float32]:
+    return linear_from_srgb(torch.arange(white + 1) / float(white)).numpy()
 
 
 def _curve_table() -> npt.NDArray[np.float32]:

@@ -159,6 +159,17 @@ class ArtifactStore:
         with self._typed_errors(artifact.uri):
             return bytes(obstore.get_range(self._store, artifact.uri, start=offset, length=length))
 
+    def put_object(self, key: str, data: bytes | memoryview) -> None:
+        """Store ``data`` as the object ``key`` of something that :meth:`delete_prefix` deletes as a whole.
+
+        Raises:
+            InvalidArgumentError: that is no key.
+            ResourceExhaustedError, UnavailableError: as :meth:`put_bytes`.
+        """
+        with self._typed_errors(_check_key(key)):
+            # Into a folder in one go: parts would be copied once more.
+            obstore.put(self._store, key, data, use_multipart=not isinstance(self._store, LocalStore))
+
     def put_result(self, key: str, data: bytes, *, overwrite: bool = False) -> bool:
         """Store ``data`` under ``results/<key>``; the first writer wins unless ``overwrite``.
 

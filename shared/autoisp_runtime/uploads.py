@@ -37,18 +37,21 @@ class SpooledFile:
     sha256: str
 
 
-async def open_upload(messages: AsyncIterable[Any]) -> tuple[Any, AsyncIterator[bytes]]:
+async def open_upload(
+    messages: AsyncIterable[Any], *, offsets: bool = False
+) -> tuple[Any, AsyncIterator[bytes]]:
     """Split a stream of ``oneof payload {header, chunk}`` messages into its header and its chunks.
 
     Args:
         messages: the requests of a client-streaming RPC, as gRPC hands them over.
+        offsets: the header has a ``first_offset``, and a chunk's ``offset`` is checked where it is set.
 
     Returns:
         The header message, and an iterator over the bytes of the chunks, to be read once.
 
     Raises:
         InvalidArgumentError: ``header`` is not the first message. A second header or an empty message
-            raises it from the iterator.
+            raises it from the iterator, and so does a chunk at another offset than its own.
     """
     iterator = aiter(messages)
     first = await anext(iterator, None)
@@ -58,7 +61,27 @@ async def open_upload(messages: AsyncIterable[Any]) -> tuple[Any, AsyncIterator[
             "an upload begins with a header; send it once, before the first chunk",
             reason="HEADER_MISSING",
         )
+    if offsets:
+        return first.header, _in_place(iterator, first.header.first_offset)
     return first.header, _chunks(iterator)
+
+
+async def _in_place(messages: AsyncIterator[Any], position: int) -> AsyncIterator[bytes]:
+    async def checked() -> AsyncIterator[Any]:
+        nonlocal position
+        async for message in messages:
+            if message.HasField("offset") and message.offset != position:
+                raise InvalidArgumentError(
+                    "offset",
+                    f"a chunk says that it begins at {message.offset}, and {position} is next; send the "
+                    "chunks in order and without gaps, from header.first_offset on",
+                    reason="OFFSET_MISMATCH",
+                )
+            position += len(message.chunk)
+            yield message
+
+    async for chunk in _chunks(checked()):
+        yield chunk
 
 
 async def _chunks(messages: AsyncIterator[Any]) -> AsyncIterator[bytes]:
@@ -96,11 +119,11 @@ async def spool(
         InvalidArgumentError: size or digest are malformed or not those of the bytes, or a chunk is too long.
         ResourceExhaustedError: over the quota, or the disk is full. Nothing is read in the first case.
     """
-    _check_announced(size_bytes, sha256, quota_bytes, field)
+    check_announced(size_bytes, sha256, quota_bytes, field)
     try:
         descriptor, name = await asyncio.to_thread(_make_file, directory, size_bytes)
     except OSError as error:
-        raise _translate(error, size_bytes) from error
+        raise translate(error, size_bytes) from error
     try:
         received, digest = 0, hashlib.sha256()
         try:
@@ -112,23 +135,12 @@ async def spool(
 
                 async for chunk in chunks:
                     received += len(chunk)
-                    _check_chunk(len(chunk), received, size_bytes, field)
+                    check_chunk(len(chunk), received, size_bytes, field)
                     # Hashing and writing release the GIL: the loop goes on serving others.
                     await asyncio.to_thread(take, chunk)
         except OSError as error:  # also from closing, which writes what is still buffered
-            raise _translate(error, size_bytes) from error
-        if received != size_bytes:
-            raise InvalidArgumentError(
-                f"{field}.size_bytes",
-                f"the stream ended after {received} of the announced {size_bytes} bytes; send it again",
-                reason="SIZE_MISMATCH",
-            )
-        if digest.hexdigest() != sha256:
-            raise InvalidArgumentError(
-                f"{field}.sha256",
-                f"the bytes have SHA-256 {digest.hexdigest()}, announced was {sha256}; send the upload again",
-                reason="DIGEST_MISMATCH",
-            )
+            raise translate(error, size_bytes) from error
+        check_received(received, size_bytes, digest.hexdigest(), sha256, field)
         yield SpooledFile(Path(name), received, sha256)
     finally:
         # Without awaiting: this must also run when the call is being cancelled.
@@ -151,29 +163,58 @@ def _make_file(directory: Path, size_bytes: int) -> tuple[int, str]:
     directory.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(directory).free
     if free < size_bytes:
-        raise _disk_full(size_bytes, free)
+        raise disk_full(size_bytes, free)
     return tempfile.mkstemp(suffix=_SUFFIX, dir=directory)
 
 
-def _check_announced(size_bytes: int, sha256: str, quota_bytes: int, field: str) -> None:
+def check_digest(sha256: str, field: str) -> None:
+    """Check that ``sha256`` can be one.
+
+    Raises:
+        InvalidArgumentError: it is not 64 lowercase hexadecimal characters.
+    """
+    if not _SHA256.fullmatch(sha256):
+        raise InvalidArgumentError(
+            field, f"give the SHA-256 as 64 lowercase hexadecimal characters; got {sha256!r}"
+        )
+
+
+def check_announced(size_bytes: int, sha256: str, quota_bytes: int, field: str) -> None:
+    """Check what a sender announces, before anything is received.
+
+    Raises:
+        InvalidArgumentError: size or digest are malformed.
+        ResourceExhaustedError: the size is over ``quota_bytes``.
+    """
     if size_bytes < 1:
         raise InvalidArgumentError(
             f"{field}.size_bytes", f"announce the number of bytes to come, at least 1; got {size_bytes}"
         )
-    if not _SHA256.fullmatch(sha256):
-        raise InvalidArgumentError(
-            f"{field}.sha256", f"announce the SHA-256 as 64 lowercase hexadecimal characters; got {sha256!r}"
-        )
+    check_digest(sha256, f"{field}.sha256")
+    check_size(size_bytes, quota_bytes, f"{field}.size_bytes")
+
+
+def check_size(size_bytes: int, quota_bytes: int, field: str) -> None:
+    """Check a file's size against what a single one may have.
+
+    Raises:
+        ResourceExhaustedError: it is over ``quota_bytes``.
+    """
     if size_bytes > quota_bytes:
         raise ResourceExhaustedError(
             f"{size_bytes} bytes are more than the {quota_bytes} that one upload may have; send less, or "
             "have the server's quota raised",
             reason="QUOTA_EXCEEDED",
-            metadata={"field": f"{field}.size_bytes", "quota_bytes": str(quota_bytes)},
+            metadata={"field": field, "quota_bytes": str(quota_bytes)},
         )
 
 
-def _check_chunk(length: int, received: int, size_bytes: int, field: str) -> None:
+def check_chunk(length: int, received: int, size_bytes: int, field: str) -> None:
+    """Check a chunk of ``length`` bytes, with which ``received`` have come.
+
+    Raises:
+        InvalidArgumentError: it is too long, or more has come than was announced.
+    """
     if length > MAX_CHUNK_BYTES:
         raise InvalidArgumentError(
             "chunk", f"a chunk of {length} bytes is over the limit of {MAX_CHUNK_BYTES}; send smaller ones"
@@ -186,13 +227,35 @@ def _check_chunk(length: int, received: int, size_bytes: int, field: str) -> Non
         )
 
 
-def _translate(error: OSError, size_bytes: int) -> Exception:
+def check_received(received: int, size_bytes: int, digest: str, sha256: str, field: str) -> None:
+    """Check what has come against what was announced.
+
+    Raises:
+        InvalidArgumentError: the stream ended early, or the bytes are others.
+    """
+    if received != size_bytes:
+        raise InvalidArgumentError(
+            f"{field}.size_bytes",
+            f"the stream ended after {received} of the announced {size_bytes} bytes; send it again",
+            reason="SIZE_MISMATCH",
+        )
+    if digest != sha256:
+        raise InvalidArgumentError(
+            f"{field}.sha256",
+            f"the bytes have SHA-256 {digest}, announced was {sha256}; send the upload again",
+            reason="DIGEST_MISMATCH",
+        )
+
+
+def translate(error: OSError, size_bytes: int) -> Exception:
+    """A failed write as the error of a full disk, if it is that; else as it is."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return _disk_full(size_bytes, 0)
+        return disk_full(size_bytes, 0)
     return error
 
 
-def _disk_full(size_bytes: int, free: int) -> ResourceExhaustedError:
+def disk_full(size_bytes: int, free: int) -> ResourceExhaustedError:
+    """The error of a disk without room for so many bytes."""
     return ResourceExhaustedError(
         f"the server's disk has {free} bytes free and the upload needs {size_bytes}; free some space and "
         "try again",

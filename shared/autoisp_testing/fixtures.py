@@ -12,6 +12,7 @@ from autoisp_runtime.jetstream import NatsConnection, ensure_topology
 
 from autoisp_testing.nats import NatsServer
 from autoisp_testing.postgres import PostgresServer, postgres_server
+from autoisp_testing.s3 import S3Server, s3_server
 
 
 @pytest.fixture
@@ -35,6 +36,21 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
     """One PostgreSQL for the whole run."""
     with postgres_server(tmp_path_factory.mktemp("postgres")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def s3_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """One S3 server for the whole run."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3_url(s3_process: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of an empty store on S3; this process and its children find the server by their environment."""
+    for name, value in s3_process.environment.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://tests/{tmp_path.parent.name}/{tmp_path.name}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -15,7 +15,9 @@ from autoisp_core.errors import (
     FailedPreconditionError,
     NotFoundError,
 )
+from autoisp_core.frames import FrameFormat, FrameKind
 from autoisp_core.pagination import Page, PageRequest
+from autoisp_core.sensor import builtin
 from autoisp_ingest.bus import clip_ingested
 from autoisp_ingest.domain import Clip, Dataset, DatasetClip, Split
 from autoisp_ingest.store import SqlIngestStore, metadata, outbox
@@ -31,8 +33,7 @@ def clip(number: int, frames: str = "a") -> Clip:
     return Clip(
         id=clip_id,
         display_name=f"clip {number} größe",
-        width=64,
-        height=96,
+        format=FrameFormat(FrameKind.BAYER, 12, 65, 97, cfa="BGGR", rotation=90),
         frame_count=12,
         frame_rate=30000 / 1001,
         codec="h264",
@@ -40,6 +41,9 @@ def clip(number: int, frames: str = "a") -> Clip:
         source_size_bytes=5 << 32,
         frames_uri=f"clips/{clip_id}/{frames}",
         create_time=NOW,
+        variable_frame_rate=number % 2 == 1,
+        duration_seconds=0.4004,
+        sensor=builtin("phone") if number % 2 else None,
     )
 
 
@@ -55,6 +59,7 @@ def dataset(dataset_id: str, *clips: Clip, request_id: str = "") -> Dataset:
         manifest=Artifact("blobs/aa/aa", "a" * 64, 3, "application/x-protobuf"),
         create_time=NOW,
         request_id=request_id,
+        tags=("night", "p-series"),
     )
 
 

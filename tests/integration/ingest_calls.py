@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import os
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import grpc
 import pytest
 from autoisp.events.v1 import events_pb2
 from autoisp.ingest.v1 import ingest_pb2, ingest_pb2_grpc
+from autoisp_client import Client, Endpoints
 from autoisp_client.errors import from_rpc_error
 from autoisp_core.errors import AutoISPError
 from autoisp_runtime.jetstream import Event, NatsConnection, event_subject
@@ -46,8 +48,24 @@ class Ingest:
 
     def files(self) -> list[str]:
         """Everything that uploads put on disk: spooled files and objects of clips."""
-        roots = (self.folder / "ingest" / "spool", self.artifacts / "clips")
-        return [str(path) for root in roots for path in root.rglob("*") if path.is_file()]
+        return self.spooled() + self.stored()
+
+    def spooled(self) -> list[str]:
+        """Files of uploads that are no clips yet."""
+        return _files_in(self.folder / "ingest" / "spool")
+
+    def stored(self) -> list[str]:
+        """Objects of clips, whole ones or not."""
+        return _files_in(self.artifacts / "clips")
+
+    def client(self, *, patience: float = 5.0) -> Client:
+        """The client library; of the services only ingest is there."""
+        return Client(Endpoints(*[self.process.address] * 4), patience=patience)
+
+
+def _files_in(root: Path) -> list[str]:
+    # os.walk takes no offence at a folder that is deleted meanwhile.
+    return [str(Path(folder, name)) for folder, _, names in os.walk(root) for name in names]
 
 
 @contextmanager
@@ -99,9 +117,9 @@ def header_of(data: bytes, filename: str, **changes: object) -> ingest_pb2.Uploa
     return ingest_pb2.UploadClipRequest(header=ingest_pb2.UploadClipHeader(**{**fields, **changes}))  # type: ignore[arg-type]
 
 
-def chunks_of(data: bytes, size: int = CHUNK) -> Iterator[ingest_pb2.UploadClipRequest]:
+def chunks_of(data: bytes, size: int = CHUNK, first: int = 0) -> Iterator[ingest_pb2.UploadClipRequest]:
     """The other messages."""
-    for start in range(0, len(data), size):
+    for start in range(first, len(data), size):
         yield ingest_pb2.UploadClipRequest(chunk=data[start : start + size])
 
 
@@ -111,10 +129,22 @@ def upload(
     """Upload ``data``; ``changes`` overwrite what the header says of it."""
 
     def messages() -> Iterator[ingest_pb2.UploadClipRequest]:
-        yield header_of(data, filename, **changes)
-        yield from chunks_of(data)
+        header = header_of(data, filename, **changes)
+        yield header
+        yield from chunks_of(data, first=header.header.first_offset)
 
     return stub.UploadClip(messages(), timeout=60)
+
+
+def received(stub: ingest_pb2_grpc.IngestServiceStub, data: bytes) -> int:
+    """How many bytes of an unfinished upload the service has; 0 if it knows nothing of it."""
+    try:
+        request = ingest_pb2.GetUploadRequest(sha256=hashlib.sha256(data).hexdigest())
+        return stub.GetUpload(request, timeout=30).received_bytes
+    except grpc.RpcError as error:
+        if error.code() is not grpc.StatusCode.NOT_FOUND:  # type: ignore[attr-defined]
+            raise
+        return 0
 
 
 def refused(call: object, *arguments: object, **options: object) -> AutoISPError:

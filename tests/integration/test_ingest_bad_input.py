@@ -7,6 +7,7 @@ import io
 import struct
 import tarfile
 import tempfile
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -19,12 +20,29 @@ import pytest
 from autoisp.ingest.v1 import ingest_pb2
 from autoisp_core.errors import ErrorCode
 from autoisp_testing.scenes import Frames, moving_scene
-from ingest_calls import Ingest, chunks_of, header_of, real_video, refused, running_ingest, tar_of, upload
+from ingest_calls import (
+    Ingest,
+    chunks_of,
+    header_of,
+    real_video,
+    received,
+    refused,
+    running_ingest,
+    tar_of,
+    upload,
+)
 
 
 @pytest.fixture(scope="module")
 def ingest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingest]:
-    limits = {"max_frame_side": 512, "max_clip_frames": 40, "max_upload_bytes": 4 << 20}
+    limits = {
+        "max_frame_side": 512,
+        "max_clip_frames": 40,
+        "max_upload_bytes": 4 << 20,
+        "spool_bytes": 3 << 20,
+        "min_upload_bytes_per_second": 1000,
+        "upload_window_seconds": 0.5,
+    }
     with running_ingest(tmp_path_factory.mktemp("ingest"), **limits) as running:
         yield running
 
@@ -102,6 +120,25 @@ def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarIn
     return info
 
 
+def tiff(width: int = 0, *, damaged: bool = False) -> bytes:
+    """A TIFF frame, deflated; its head may claim another size, and its pixels may be none."""
+    encoder = av.CodecContext.create("tiff", "w")
+    encoder.height, encoder.width, encoder.pix_fmt = 64, 64, "rgb24"
+    encoder.time_base, encoder.options = Fraction(1, 25), {"compression_algo": "deflate"}
+    frame = av.VideoFrame.from_ndarray(NOISE[0, :, :64], format="rgb24")
+    data = bytearray(b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)]))
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    for entry in range(start + 2, start + 2 + 12 * count, 12):
+        tag, kind = struct.unpack_from("<HH", data, entry)
+        if width and tag in (256, 257):
+            assert kind == 4
+            struct.pack_into("<I", data, entry + 8, width)
+    if damaged:
+        data[4000:5000] = bytes(1000)
+    return bytes(data)
+
+
 def cut(data: bytes, share: float) -> bytes:
     return data[: int(len(data) * share)]
 
@@ -156,6 +193,24 @@ BAD_FOOTAGE: dict[str, tuple[str, Callable[[], bytes], str, str]] = {
     ),
     "HDR": ("hdr.mp4", lambda: video(SCENE, color_trc=18), "HDR_FOOTAGE", "SDR"),
     "only sound": ("song.mkv", lambda: sound(), "NO_VIDEO", "no video stream"),
+    "tiff that claims to be huge": (
+        "a.tar",
+        lambda: tar_of({"1.tif": tiff(width=100_000), "2.tif": tiff(width=100_000)}),
+        "FRAME_TOO_LARGE",
+        "at most 512",
+    ),
+    "tiff cut off": (
+        "a.tar",
+        lambda: tar_of({"1.tif": tiff(), "2.tif": tiff()[:-9]}),
+        "INVALID_ARCHIVE",
+        "cut off",
+    ),
+    "tiff with damaged pixels": (
+        "a.tar",
+        lambda: tar_of({"1.tif": tiff(), "2.tif": tiff(damaged=True)}),
+        "DAMAGED_FOOTAGE",
+        "export that frame again",
+    ),
     "empty tar": ("a.tar", lambda: tar_of({}), "TOO_FEW_FRAMES", "no frame"),
     "tar of one frame": ("a.tar", lambda: tar_of({"1.png": png()}), "TOO_FEW_FRAMES", "at least 2"),
     "tar with another file": (
@@ -256,6 +311,36 @@ BAD_HEADERS: dict[str, tuple[dict[str, object], ErrorCode, str]] = {
     "no extension": ({"filename": "bikes"}, ErrorCode.INVALID_ARGUMENT, "header.filename"),
     "unknown extension": ({"filename": "bikes.exe"}, ErrorCode.INVALID_ARGUMENT, "header.filename"),
     "a path": ({"filename": "../../etc/a.mp4"}, ErrorCode.INVALID_ARGUMENT, "header.filename"),
+    "a path with fullwidth slashes": (
+        {"filename": "..／etc／a.mp4"},
+        ErrorCode.INVALID_ARGUMENT,
+        "header.filename",
+    ),
+    "a path with fraction slashes": (
+        {"filename": "etc⁄a.mp4"},
+        ErrorCode.INVALID_ARGUMENT,
+        "header.filename",
+    ),
+    "a fullwidth dot": ({"filename": "．hidden.mp4"}, ErrorCode.INVALID_ARGUMENT, "header.filename"),
+    "two dots in one": ({"filename": "‥a.mp4"}, ErrorCode.INVALID_ARGUMENT, "header.filename"),
+    "text turned round": ({"filename": "a‮4pm.mp4"}, ErrorCode.INVALID_ARGUMENT, "header.filename"),
+    "a title turned round": (
+        {"display_name": "a‮4pm"},
+        ErrorCode.INVALID_ARGUMENT,
+        "header.display_name",
+    ),
+    "over what the spool has": (
+        {"size_bytes": (3 << 20) + 1},
+        ErrorCode.RESOURCE_EXHAUSTED,
+        "header.size_bytes",
+    ),
+    "10 GB": ({"size_bytes": 10 << 30}, ErrorCode.RESOURCE_EXHAUSTED, "header.size_bytes"),
+    "an offset that was never received": (
+        {"first_offset": 5},
+        ErrorCode.OUT_OF_RANGE,
+        "header.first_offset",
+    ),
+    "a negative offset": ({"first_offset": -1}, ErrorCode.OUT_OF_RANGE, "header.first_offset"),
     "a Windows path": ({"filename": "..\\a.mp4"}, ErrorCode.INVALID_ARGUMENT, "header.filename"),
     "a zero byte": ({"filename": "a\0.mp4"}, ErrorCode.INVALID_ARGUMENT, "header.filename"),
     "a hidden file": ({"filename": ".mp4"}, ErrorCode.INVALID_ARGUMENT, "header.filename"),
@@ -302,6 +387,14 @@ BAD_STREAMS: dict[str, tuple[Callable[[], Iterator[ingest_pb2.UploadClipRequest]
         ),
         "chunk",
     ),
+    "a chunk at another offset": (
+        lambda: iter([header_of(GOOD, "a.mp4"), ingest_pb2.UploadClipRequest(chunk=b"abc", offset=1)]),
+        "offset",
+    ),
+    "a chunk with a negative offset": (
+        lambda: iter([header_of(GOOD, "a.mp4"), ingest_pb2.UploadClipRequest(chunk=b"abc", offset=-3)]),
+        "offset",
+    ),
     "no chunks": (lambda: iter([header_of(GOOD, "a.mp4")]), "header.size_bytes"),
 }
 
@@ -312,6 +405,34 @@ def test_bad_streams(ingest: Ingest, case: str) -> None:
     messages, field = BAD_STREAMS[case]
     error = refused(ingest.stub.UploadClip, messages(), timeout=30)
     assert (error.code, error.metadata["field"]) == (ErrorCode.INVALID_ARGUMENT, field), str(error)
+
+
+def test_a_sender_that_is_too_slow_can_go_on(ingest: Ingest) -> None:
+    data = video(moving_scene(5, seed=9))
+
+    def dribbles() -> Iterator[ingest_pb2.UploadClipRequest]:
+        yield header_of(data, "slow.mp4")
+        for index in range(100):
+            yield ingest_pb2.UploadClipRequest(chunk=data[index : index + 1])
+            time.sleep(0.05)
+
+    error = refused(ingest.stub.UploadClip, dribbles(), timeout=30)
+    assert (error.code, error.reason) == (ErrorCode.DEADLINE_EXCEEDED, "SENDER_TOO_SLOW")
+    there = received(ingest.stub, data)
+    assert 0 < there < 100
+    assert upload(ingest.stub, data, "slow.mp4", first_offset=there).frame_count == 5
+    assert ingest.spooled() == []
+
+
+@pytest.mark.parametrize("sha256", ["", "abc", "A" * 64, "../../../etc/passwd"])
+def test_uploads_that_can_not_be(ingest: Ingest, sha256: str) -> None:
+    error = refused(ingest.stub.GetUpload, ingest_pb2.GetUploadRequest(sha256=sha256))
+    assert (error.code, error.metadata["field"]) == (ErrorCode.INVALID_ARGUMENT, "sha256")
+
+
+def test_an_upload_that_nobody_knows(ingest: Ingest) -> None:
+    error = refused(ingest.stub.GetUpload, ingest_pb2.GetUploadRequest(sha256="0" * 64))
+    assert error.code is ErrorCode.NOT_FOUND
 
 
 @pytest.mark.usefixtures("nothing_stays")

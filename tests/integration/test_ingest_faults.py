@@ -23,6 +23,7 @@ from ingest_calls import (
     header_of,
     ingested_events,
     real_video,
+    received,
     refused,
     running_ingest,
     upload,
@@ -47,7 +48,7 @@ def reconnect(ingest: Ingest) -> ingest_pb2_grpc.IngestServiceStub:
     return ingest_pb2_grpc.IngestServiceStub(grpc.insecure_channel(ingest.process.address))
 
 
-SLOW_FRAMES = 16
+SLOW_FRAMES = 96
 
 
 def small_source() -> bytes:
@@ -57,9 +58,11 @@ def small_source() -> bytes:
 
 @cache
 def slow_source() -> bytes:
-    """Large frames, so that there is time to interrupt the decoding."""
+    """Large frames, of which some are stored while there is still time to interrupt the decoding."""
+    scene = moving_scene(16, 720, 1280)
     with tempfile.TemporaryDirectory() as folder:
-        return write_video(Path(folder) / "slow.mp4", moving_scene(SLOW_FRAMES, 720, 1280)).read_bytes()
+        shot = np.concatenate([scene] * (SLOW_FRAMES // len(scene)))
+        return write_video(Path(folder) / "slow.mp4", shot).read_bytes()
 
 
 class StalledUpload:
@@ -81,21 +84,27 @@ class StalledUpload:
 
 
 def test_a_client_that_leaves_in_mid_upload(ingest: Ingest) -> None:
-    stalled = StalledUpload(ingest, small_source(), "carphone.mp4")
+    data = small_source()
+    stalled = StalledUpload(ingest, data, "carphone.mp4")
     stalled.call.cancel()
-    until(lambda: not ingest.files())
     stalled.end()
-    assert ingest.clip_names() == []
+    there = received(ingest.stub, data)
+    assert CHUNK <= there <= len(data) // 2
+    assert (ingest.clip_names(), ingest.stored()) == ([], [])
+    clip = upload(ingest.stub, data, "carphone.mp4", first_offset=there)
+    assert (clip.frame_count, ingest.spooled()) == (120, [])
 
 
 def test_a_client_that_leaves_while_its_upload_is_decoded(ingest: Ingest) -> None:
     data = slow_source()
     call = ingest.stub.UploadClip.future(iter([header_of(data, "slow.mp4"), *chunks_of(data)]))
-    until(lambda: any("/clips/" in name for name in ingest.files()))
+    until(ingest.stored)
     call.cancel()
-    until(lambda: not ingest.files())
+    until(lambda: not ingest.stored())
     assert ingest.clip_names() == []
-    assert upload(ingest.stub, data, "slow.mp4").frame_count == SLOW_FRAMES
+    # All bytes are there: only the decoding is done again.
+    clip = upload(ingest.stub, data, "slow.mp4", first_offset=received(ingest.stub, data))
+    assert (clip.frame_count, ingest.spooled()) == (SLOW_FRAMES, [])
 
 
 def test_killed_in_mid_upload(ingest: Ingest) -> None:
@@ -104,36 +113,41 @@ def test_killed_in_mid_upload(ingest: Ingest) -> None:
     ingest.process.kill()
     stalled.end()
     assert stalled.call.exception().code() is grpc.StatusCode.UNAVAILABLE  # type: ignore[attr-defined]
-    assert ingest.files()
     ingest.process.start()
     stub = reconnect(ingest)
-    assert ingest.files() == []
+    there = received(stub, data)
+    assert CHUNK <= there <= len(data) // 2
     assert not stub.ListClips(ingest_pb2.ListClipsRequest()).clips
-    assert upload(stub, data, "carphone.mp4").frame_count == 120
+    assert upload(stub, data, "carphone.mp4", first_offset=there).frame_count == 120
+    assert ingest.spooled() == []
 
 
 def test_killed_while_decoding(ingest: Ingest) -> None:
     data = slow_source()
     call = ingest.stub.UploadClip.future(iter([header_of(data, "slow.mp4"), *chunks_of(data)]))
-    until(lambda: sum("/clips/" in name for name in ingest.files()) > 2)
+    until(ingest.stored)
     ingest.process.kill()
     assert call.exception() is not None
     ingest.process.start()
     stub = reconnect(ingest)
-    assert ingest.files() == []
+    assert ingest.stored() == []
     assert not stub.ListClips(ingest_pb2.ListClipsRequest()).clips
-    clip = upload(stub, data, "slow.mp4")
+    clip = upload(stub, data, "slow.mp4", first_offset=len(data))
+    kept = ingest.files()
     assert ingest.process.stop() == 0
     ingest.process.start()
     assert [c.name for c in reconnect(ingest).ListClips(ingest_pb2.ListClipsRequest()).clips] == [clip.name]
-    assert len(ingest.files()) == SLOW_FRAMES + 1  # one chunk per frame, and the array's metadata
+    assert ingest.files() == kept
 
 
 def test_stopped_with_an_upload_half_way(ingest: Ingest) -> None:
-    stalled = StalledUpload(ingest, small_source(), "carphone.mp4")
+    data = small_source()
+    stalled = StalledUpload(ingest, data, "carphone.mp4")
     assert ingest.process.stop() == 0
     stalled.end()
-    assert ingest.files() == []
+    ingest.process.start()
+    assert received(reconnect(ingest), data) >= CHUNK
+    assert ingest.stored() == []
 
 
 def limit_file_size(ingest: Ingest, size_bytes: int) -> None:

@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
-import grpc
 import numpy as np
 import pytest
-import zarr
 from autoisp.ingest.v1 import ingest_pb2, ingest_pb2_grpc
+from autoisp_client import AsyncClient, Endpoints
 from autoisp_runtime.artifacts import ArtifactStore
+from autoisp_runtime.clip_frames import ClipFrames
 from autoisp_testing.scenes import moving_scene, write_png_folder, write_video
 from ingest_calls import (
     Ingest,
-    chunks_of,
     header_of,
     ingested_events,
     real_video,
@@ -48,10 +47,7 @@ def store(folder: Path) -> ArtifactStore:
 
 
 def frames_of(store: ArtifactStore, clip: ingest_pb2.Clip) -> np.ndarray:
-    array = zarr.open_array(store.zarr_store(clip.frames_uri, read_only=True), mode="r")
-    assert array.metadata.zarr_format == 3
-    assert array.chunks == (1, clip.height, clip.width, 3)
-    return np.asarray(array[:])
+    return ClipFrames.open(store, clip.frames_uri).rgb(0, clip.frame_count)
 
 
 def test_a_real_video_becomes_its_frames(
@@ -132,19 +128,15 @@ def test_a_deleted_clip_is_gone_with_its_frames_and_can_come_back(
     assert len(frames_of(store, back)) == 12
 
 
-def test_uploads_at_the_same_time(ingest: Ingest, folder: Path) -> None:
-    data = write_video(folder / "many.mp4", moving_scene(seed=4)).read_bytes()
-
-    def messages() -> Iterator[ingest_pb2.UploadClipRequest]:
-        yield header_of(data, "many.mp4")
-        yield from chunks_of(data)
+def test_clients_that_upload_the_same_at_the_same_time(ingest: Ingest, folder: Path) -> None:
+    path = write_video(folder / "many.mp4", moving_scene(seed=4))
 
     async def all_at_once() -> list[ingest_pb2.Clip]:
-        async with grpc.aio.insecure_channel(ingest.process.address) as channel:
-            stub = ingest_pb2_grpc.IngestServiceStub(channel)
-            return await asyncio.gather(*(stub.UploadClip(messages()) for _ in range(4)))
+        endpoints = Endpoints(*[ingest.process.address] * 4)
+        async with AsyncClient(endpoints) as client:
+            return await asyncio.gather(*(client.upload_clip(path) for _ in range(4)))
 
     clips = asyncio.run(all_at_once())
     assert {clip.frames_uri for clip in clips} == {clips[0].frames_uri}
-    arrays = (folder / "artifacts" / clips[0].name).rglob("zarr.json")
-    assert [path.parent for path in arrays] == [folder / "artifacts" / clips[0].frames_uri]
+    (kept,) = (folder / "artifacts" / clips[0].name).iterdir()
+    assert kept == folder / "artifacts" / clips[0].frames_uri

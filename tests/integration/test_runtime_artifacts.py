@@ -1,10 +1,12 @@
 """The artifact store on a real folder: digests, damage, a full disk, Zarr."""
 
 import asyncio
+import hashlib
 import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -193,6 +195,32 @@ def test_a_full_disk_is_said_and_leaves_nothing(store: ArtifactStore, folder: Pa
     source.write_bytes(bytes(20_000_000))
     subprocess.run([sys.executable, "-c", FILL, folder.as_uri(), source], check=True)
     assert files(folder) == []
+
+
+WRITE = """
+import os, sys
+from autoisp_runtime.artifacts import ArtifactStore
+
+store = ArtifactStore(sys.argv[1])
+while True:
+    store.put_bytes(os.urandom(1 << 20) * 16)
+    print("stored", flush=True)
+"""
+
+
+def test_a_killed_writer_leaves_nothing_under_a_digest_that_is_not_whole(folder: Path) -> None:
+    for attempt in range(5):
+        command = [sys.executable, "-c", WRITE, folder.as_uri()]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            writer.stdout.readline()
+            time.sleep(0.005 * attempt)  # within another write, at another place of it
+            writer.kill()
+    whole = [path for path in folder.rglob("*") if path.is_file() and "#" not in path.name]
+    assert len(whole) >= 5
+    for path in whole:  # what was being written has another name, which no reader asks for
+        with path.open("rb") as file:
+            assert hashlib.file_digest(file, "sha256").hexdigest() == path.name
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-import zarr
 from autoisp.common.v1 import common_pb2
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.events.v1 import commands_pb2
@@ -14,8 +12,10 @@ from autoisp.ingest.v1 import ingest_pb2
 from autoisp.prototype.v1 import prototype_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_core.artifact import Artifact
+from autoisp_core.frames import FrameFormat, FrameKind
 from autoisp_core.spec import Spec
 from autoisp_runtime.artifacts import ArtifactStore
+from autoisp_runtime.clip_frames import ClipWriter
 from autoisp_testing.scenes import moving_scene
 
 SPEC = Spec(Spec.code((1, 1, 3, 0, 0), (2, 7, 0, 0, 0)), width=8, packing=4, frames=3)
@@ -42,10 +42,9 @@ class Footage:
         for seed, (clip_id, split) in enumerate(_SPLITS.items()):
             pixels = moving_scene(frames, height, width, seed=seed)
             uri = f"clips/{clip_id}/frames"
-            array = zarr.create_array(
-                store.zarr_store(uri), shape=pixels.shape, chunks=(1, *pixels.shape[1:]), dtype=np.uint8
-            )
-            array[:] = pixels
+            with ClipWriter(store, uri, FrameFormat(FrameKind.RGB, 8, width, height)) as writer:
+                for frame in pixels:
+                    writer.append((frame,), 0)
             clip = ingest_pb2.Clip(
                 name=f"clips/{clip_id}",
                 display_name=clip_id,

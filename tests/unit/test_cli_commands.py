@@ -4,9 +4,11 @@ import json
 from contextlib import contextmanager
 
 import pytest
+from autoisp.ingest.v1 import ingest_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_cli.__main__ import main
-from autoisp_cli.commands import datasets, searches
+from autoisp_cli.commands import clips, datasets, searches
+from autoisp_client import UploadProgress
 
 
 class Services:
@@ -34,6 +36,29 @@ class Services:
     def delete_dataset(self, name):
         self.deleted.append(name)
 
+    delete_clip = delete_dataset
+
+    def clip(self, title):
+        clip = ingest_pb2.Clip(name="clips/c1", display_name=title, width=96, height=64, frame_count=12)
+        clip.format.kind, clip.format.bit_depth = ingest_pb2.FrameFormat.KIND_BAYER, 10
+        clip.format.cfa, clip.frame_rate, clip.source_size_bytes = "RGGB", 25, 1234567
+        return clip
+
+    def list_clips(self):
+        return iter([self.clip("street")])
+
+    def get_clip(self, name):
+        assert name == "clips/c1"
+        return self.clip("street")
+
+    def upload_clip(self, path, on_progress):
+        on_progress(UploadProgress(1, 2, 1e6, 0))
+        return self.clip(path.name)
+
+    def import_clip(self, uri, display_name, sha256):
+        self.imported = (uri, display_name, sha256)
+        return self.clip(display_name or uri)
+
 
 @pytest.fixture
 def services(monkeypatch):
@@ -43,7 +68,7 @@ def services(monkeypatch):
     def client_for(server, state):
         yield services
 
-    for module in (datasets, searches):
+    for module in (clips, datasets, searches):
         monkeypatch.setattr(module, "client_for", client_for)
     return services
 
@@ -101,3 +126,21 @@ def test_deleting_says_what_was_deleted(capsys, services):
     assert main(["datasets", "delete", "datasets/e"]) == 0
     assert "datasets/e" in capsys.readouterr().out
     assert services.deleted == ["datasets/d", "datasets/e"]
+
+
+def test_clips_are_uploaded_imported_and_shown(capsys, services):
+    assert main(["clips", "upload", "a.mp4", "b.mp4"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.count("clips/c1") == 2
+    assert shown.err == ""  # no bar into a pipe
+    assert "b.mp4" in shown.out
+    assert "1,234,567 bytes" in shown.out
+    assert main(["clips", "import", "file:///a.mp4", "--name", "A", "--sha256", "0" * 64, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["display_name"] == "A"
+    assert services.imported == ("file:///a.mp4", "A", "0" * 64)
+    assert main(["clips", "show", "c1"]) == 0
+    assert "10-bit RGGB" in capsys.readouterr().out
+    assert main(["clips", "list"]) == 0
+    assert "street" in capsys.readouterr().out
+    assert main(["clips", "delete", "c1"]) == 0
+    assert services.deleted == ["clips/c1"]

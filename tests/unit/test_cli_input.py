@@ -40,6 +40,11 @@ def run(capsys, *words):
         (["--reduction", "9", "--prototype", "onnx:none.onnx"], "--prototype", "check the path"),
         (["--reduction", "9", "--sensor", "builtin:fridge"], "--sensor", "builtin:phone"),
         (["--reduction", "9", "--sensor", "none.toml"], "--sensor", "builtin:phone"),
+        (
+            ["--reduction", "9", "--sensor", "sensorProfiles/a/b"],
+            "--sensor",
+            "sensorProfiles/{sensorProfile}",
+        ),
         (["--reduction", "9", "--minutes", "0"], "--minutes", "at least"),
         (["--reduction", "9", "--objectives", ""], "--objectives", "quality,macs"),
         (["--reduction", "9", "--objectives", "quality,"], "--objectives", "quality,macs"),

@@ -18,6 +18,7 @@ from autoisp_cli.views.json_lines import JsonView
 from autoisp_cli.views.lines import LineView
 from autoisp_cli.views.live import LiveView, sparkline
 from autoisp_cli.views.words import figures_text, front_text, rungs_text
+from autoisp_client import UploadProgress
 from autoisp_core.errors import DeadlineExceededError, InternalError, InvalidArgumentError, NotFoundError
 from report_outcome import make_outcome
 from rich.console import Console
@@ -37,6 +38,7 @@ def play(view, folder):
     with view:
         view.stage("start", "2 workers")
         view.stage("upload", "bikes")
+        view.upload("bikes", UploadProgress(1_000_000, 4_000_000, 2.5e6, 0))
         view.plan(outcome.settings)
         view.stage("profile")
         view.stage("search")
@@ -266,3 +268,25 @@ def test_why_a_search_failed(reason, before_trials, kind, words):
     error = search_failure("searches/s", failure, before_trials=before_trials)
     assert type(error) is kind
     assert words in error.message
+
+
+def test_an_upload_is_told_with_its_rate(capsys, monkeypatch):
+    halfway = UploadProgress(2_000_000, 4_000_000, 2.5e6, 0)
+    console = Console(file=io.StringIO(), width=120)
+    live = LiveView(console)
+    live.stage("upload", "bikes")
+    live.upload("bikes", halfway)
+    console.print(live.render())
+    assert "bikes  50% of 4.0 MB, 2.5 MB/s" in console.file.getvalue()
+    lines = []
+    views = [LineView(lines.append), JsonView()]
+    for view in views:
+        view.upload("bikes", halfway)  # not at once: a small clip is up in no time
+    assert (lines, capsys.readouterr().out) == ([], "")
+    later = time.monotonic() + 60
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    for view in views:
+        view.upload("bikes", halfway)
+    assert "bikes  50% of 4.0 MB, 2.5 MB/s" in lines[0]
+    told = json.loads(capsys.readouterr().out)
+    assert (told["event"], told["clip"], told["megabytes_per_second"]) == ("upload", "bikes", 2.5)

@@ -5,7 +5,7 @@ import io
 import tarfile
 
 import pytest
-from autoisp_client.payload import CHUNK_BYTES, clip_payload, file_payload, png_frames
+from autoisp_client.payload import CHUNK_BYTES, clip_payload, file_payload, frame_files
 from autoisp_core.errors import InvalidArgumentError
 
 
@@ -50,13 +50,38 @@ def test_the_same_frames_elsewhere_are_the_same_clip(tmp_path):
 def test_numbers_in_names_count_as_numbers(tmp_path):
     for name in ("b1.png", "a10.PNG", "a9.png", "readme"):
         (tmp_path / name).touch()
-    assert [path.name for path in png_frames(tmp_path)] == ["a9.png", "a10.PNG", "b1.png"]
+    assert [path.name for path in frame_files(tmp_path)] == ["a9.png", "a10.PNG", "b1.png"]
+
+
+@pytest.mark.parametrize("suffix", [".DNG", ".nef", ".tiff"])
+def test_raw_files_and_tiff_pictures_are_frames_too(tmp_path, suffix):
+    for number in (10, 9):
+        (tmp_path / f"shot{number}{suffix}").write_bytes(b"%d" % number)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(clip_payload(tmp_path).chunks()))) as archive:
+        assert archive.getnames() == [f"000000{suffix.lower()}", f"000001{suffix.lower()}"]
+        first = archive.extractfile(archive.getnames()[0])
+        assert first is not None
+        assert first.read() == b"9"
+
+
+def test_dumps_travel_with_their_sidecar(tmp_path):
+    for name in ("f2.raw", "f1.raw", "sidecar.json", "preview.png"):
+        (tmp_path / name).write_bytes(name.encode())
+    with tarfile.open(fileobj=io.BytesIO(b"".join(clip_payload(tmp_path).chunks()))) as archive:
+        assert archive.getnames() == ["sidecar.json", "000000.raw", "000001.raw"]
+
+
+def test_frames_of_several_kinds_are_refused(tmp_path):
+    for name in ("a.dng", "b.tif", "c.tiff"):
+        (tmp_path / name).touch()
+    with pytest.raises(InvalidArgumentError, match=r"several kinds \(.dng, .tif\)"):
+        clip_payload(tmp_path)
 
 
 def test_what_is_not_there_is_named(tmp_path):
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "folder").mkdir()
-    for name, message in (("no.mp4", "no file"), ("empty.mp4", "empty"), ("folder", "no .png files")):
+    for name, message in (("no.mp4", "no file"), ("empty.mp4", "empty"), ("folder", "has no frames")):
         with pytest.raises(InvalidArgumentError, match=message) as caught:
             clip_payload(tmp_path / name)
         assert name in caught.value.message

@@ -6,14 +6,17 @@ from datetime import UTC, datetime
 
 import pytest
 from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.frames import FrameFormat, FrameKind
 from autoisp_ingest.domain import (
     Clip,
     DatasetClip,
     FootageLimits,
     RequestedClip,
     Split,
+    Timing,
     UploadHeader,
     check_enough_frames,
+    check_tags,
     clip_id_of,
     resolve_clips,
 )
@@ -21,14 +24,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 FRAMES = 20
+FORMAT = FrameFormat(FrameKind.YUV, 10, 64, 64, 2, 2, "bt709", False)
 
 
 def clip(clip_id: str) -> Clip:
     return Clip(
         id=clip_id,
         display_name=clip_id,
-        width=64,
-        height=64,
+        format=FORMAT,
         frame_count=FRAMES,
         frame_rate=25.0,
         codec="h264",
@@ -121,11 +124,11 @@ def test_sizes_outside_of_the_limits(width: int, height: int) -> None:
 
 
 def test_length_is_limited_in_frames_and_in_bytes() -> None:
-    FootageLimits(max_frames=5).check_length("a", 64, 64, 5)
+    FootageLimits(max_frames=5).check_length("a", FORMAT, 5)
     with pytest.raises(InvalidArgumentError, match="more than the 5 frames"):
-        FootageLimits(max_frames=5).check_length("a", 64, 64, 6)
+        FootageLimits(max_frames=5).check_length("a", FORMAT, 6)
     with pytest.raises(InvalidArgumentError, match="more than the 2 frames"):
-        FootageLimits(max_decoded_bytes=64 * 64 * 3 * 2).check_length("a", 64, 64, 3)
+        FootageLimits(max_decoded_bytes=FORMAT.frame_bytes * 3 - 1).check_length("a", FORMAT, 3)
 
 
 def test_one_frame_is_no_video() -> None:
@@ -133,3 +136,30 @@ def test_one_frame_is_no_video() -> None:
     for frames in (0, 1):
         with pytest.raises(InvalidArgumentError, match="at least 2 frames"):
             check_enough_frames("a", frames)
+
+
+@pytest.mark.parametrize(
+    ("times_ms", "rate", "step_ms", "expected"),
+    [
+        ([0, 40, 80], 25.0, 0.001, Timing(False, 0.12)),
+        ([0, 33, 67, 100], 30.0, 1, Timing(False, 0.1333)),
+        ([0, 33, 67, 200], 30.0, 1, Timing(True, 0.234)),
+        ([0, 0, 0], 0.0, 0.001, Timing(False, 0.0)),
+        ([0, 100], 0.0, 0.001, Timing(False, 0.2)),
+        ([0], 10.0, 1, Timing(False, 0.1)),
+    ],
+)
+def test_what_times_say(times_ms: list[int], rate: float, step_ms: float, expected: Timing) -> None:
+    assert Timing.of([time * 1_000_000 for time in times_ms], rate, round(step_ms * 1e6)) == expected
+
+
+@pytest.mark.parametrize(
+    "tags", [["Night"], ["a b"], [""], ["a" * 64], ["a", "b", "a"], [str(n) for n in range(33)]]
+)
+def test_tags_that_are_none(tags: list[str]) -> None:
+    with pytest.raises(InvalidArgumentError, match="tag"):
+        check_tags(tags)
+
+
+def test_tags() -> None:
+    check_tags(["night", "p-series", "2024"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,22 +22,38 @@ from autoisp_core.errors import (
     ResourceExhaustedError,
     UnavailableError,
 )
+from autoisp_core.frames import FrameFormat, FrameKind
 from autoisp_core.pagination import Page, PageRequest
+from autoisp_core.sensor import SensorProfile
 from autoisp_ingest.domain import (
     Clip,
     Dataset,
     DatasetClip,
     Footage,
-    Frame,
     RequestedClip,
     Split,
+    Spooled,
+    StoredFrame,
+    Upload,
     UploadHeader,
 )
-from autoisp_ingest.usecases import Clips, Datasets, Leftovers, NewDataset, UploadClip
+from autoisp_ingest.usecases import (
+    Clips,
+    Datasets,
+    DecodeClip,
+    ImportClip,
+    Leftovers,
+    NewClips,
+    NewDataset,
+    Source,
+    Uploads,
+)
+from numpy.typing import NDArray
 
 OWNER = "o1"
 HEADER = UploadHeader("a.mp4", 3, "ab" * 32)
-FRAME = np.zeros((64, 64, 3), np.uint8)
+FORMAT = FrameFormat(FrameKind.GRAY, 8, 64, 64)
+PLANES = (np.zeros((64, 64), np.uint8),)
 
 
 class FakeStore:
@@ -118,18 +136,36 @@ class FakeFrames:
         self.kept: dict[str, int] = {}
         self.full = self.away = False
 
-    def write(self, uri: str, width: int, height: int, frames: Iterable[Frame]) -> int:
+    @contextmanager
+    def writer(
+        self, uri: str, frame_format: FrameFormat, sensor: SensorProfile | None
+    ) -> Iterator[FakeWriter]:
         self.kept[uri] = 0
-        for _ in frames:
-            self.kept[uri] += 1
-            if self.full:
-                raise ResourceExhaustedError("full; free space")
-        return self.kept[uri]
+        yield FakeWriter(self, uri)
+
+    def gathered_bytes(self, frame_format: FrameFormat) -> int:
+        return 0
 
     def delete(self, uri: str) -> None:
         if self.away:
             raise UnavailableError("away")
         self.kept.pop(uri, None)
+
+
+class FakeWriter:
+    def __init__(self, frames: FakeFrames, uri: str) -> None:
+        self.frames, self.uri = frames, uri
+
+    @property
+    def count(self) -> int:
+        return self.frames.kept[self.uri]
+
+    stored = count
+
+    def append(self, planes: Sequence[NDArray[Any]], time_ns: int) -> None:
+        self.frames.kept[self.uri] += 1
+        if self.frames.full:
+            raise ResourceExhaustedError("full; free space")
 
 
 class FakeDecoder:
@@ -142,14 +178,14 @@ class FakeDecoder:
 
     @contextmanager
     def open(self, path: Path, header: UploadHeader) -> Iterator[Footage]:
-        yield Footage(64, 64, 25.0, "h264", self._frames())
+        yield Footage(FORMAT, 25.0, "h264", self._frames())
 
-    def _frames(self) -> Iterator[Frame]:
+    def _frames(self) -> Iterator[StoredFrame]:
         for index in range(self.count):
             if self.hold and index == 2:
                 self.reached.set()
                 self.go_on.wait(10)
-            yield FRAME
+            yield StoredFrame(PLANES, index * 40_000_000)
 
 
 class FakePublisher:
@@ -171,31 +207,62 @@ class FakePublisher:
         self.known.pop(dataset_id, None)
 
 
+class FakeSpool:
+    """Counts what it is given."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.part: Upload | None = None
+
+    @asynccontextmanager
+    async def receive(self, header: UploadHeader, chunks: AsyncIterable[bytes]) -> AsyncIterator[Spooled]:
+        async for chunk in chunks:
+            self.received += len(chunk)
+        yield Spooled(Path("spooled"), header.size_bytes, header.sha256)
+
+    @asynccontextmanager
+    async def take(self, size_bytes: int, blocks: Iterator[bytes]) -> AsyncIterator[Spooled]:
+        data = b"".join(blocks)
+        yield Spooled(Path("spooled"), len(data), hashlib.sha256(data).hexdigest())
+
+    def find(self, sha256: str) -> Upload | None:
+        return self.part
+
+    def clear(self) -> int:
+        return 0
+
+    def clear_expired(self) -> int:
+        return 0
+
+
 class Parts:
     """Everything, wired."""
 
     def __init__(self, executor: ThreadPoolExecutor) -> None:
         self.store, self.frames, self.decoder = FakeStore(), FakeFrames(), FakeDecoder()
         self.publisher = FakePublisher()
-        self.received = 0
         self.leftovers = Leftovers(self.store, self.frames, self.publisher, OWNER)
         self.clips = Clips(self.store, self.leftovers, OWNER)
         self.datasets = Datasets(self.store, self.publisher)
-        self.upload = UploadClip(
-            self.store, self.spool, self.decoder, self.frames, self.leftovers, executor, OWNER
-        )
+        new_clips = NewClips(self.store, self.leftovers, OWNER)
+        decode = DecodeClip(self.decoder, self.frames, new_clips, executor)
+        self.spool = FakeSpool()
+        self.uploads = Uploads(self.store, self.spool, new_clips, decode)
+        self.import_clip = ImportClip(self, self.spool, new_clips, decode)
 
-    @asynccontextmanager
-    async def spool(self, header: UploadHeader, chunks: AsyncIterable[bytes]) -> AsyncIterator[Path]:
-        async for chunk in chunks:
-            self.received += len(chunk)
-        yield Path("spooled")
+    async def find(self, uri: str) -> Source:
+        """Whatever is asked for: a file, or a folder if it ends with a slash."""
+        return Source("a.mp4", 3, lambda: iter([b"abc"]), is_folder=uri.endswith("/"))
+
+    @property
+    def received(self) -> int:
+        return self.spool.received
 
     async def uploaded(self, header: UploadHeader = HEADER) -> Clip:
         async def chunks() -> AsyncIterator[bytes]:
             yield b"abc"
 
-        return await self.upload(header, chunks())
+        return await self.uploads.receive(header, chunks())
 
     def nothing_is_kept(self) -> bool:
         return not (self.store.clips or self.store.unowned or self.frames.kept)
@@ -210,6 +277,7 @@ def parts() -> Iterator[Parts]:
 async def test_an_upload_becomes_a_clip(parts: Parts) -> None:
     clip = await parts.uploaded()
     assert (clip.name, clip.frame_count, clip.display_name) == ("clips/c" + "ab" * 10, 5, "a.mp4")
+    assert (clip.format, clip.variable_frame_rate, clip.duration_seconds) == (FORMAT, False, 0.2)
     assert parts.frames.kept == {clip.frames_uri: 5}
     assert parts.store.unowned == {}
     assert await parts.clips.get(clip.name) == clip
@@ -226,6 +294,44 @@ async def test_a_wrong_header_is_refused_before_anything_is_received(parts: Part
     with pytest.raises(InvalidArgumentError):
         await parts.uploaded(UploadHeader("../a.mp4", 3, "ab" * 32))
     assert parts.received == 0
+
+
+async def test_how_far_an_upload_is(parts: Parts) -> None:
+    digest = HEADER.sha256
+    with pytest.raises(NotFoundError):
+        await parts.uploads.get(digest)
+    parts.spool.part = Upload(digest, 3, 1, datetime.now(UTC))
+    assert await parts.uploads.get(digest) == parts.spool.part
+    clip = await parts.uploaded()
+    assert await parts.uploads.get(digest) == Upload(digest, 3, 3, clip=clip.name)
+    for wrong in ("", "AB" * 32, "../" + digest):
+        with pytest.raises(InvalidArgumentError, match="64 lowercase"):
+            await parts.uploads.get(wrong)
+
+
+async def test_an_import_is_the_clip_of_its_bytes(parts: Parts) -> None:
+    digest = hashlib.sha256(b"abc").hexdigest()
+    uploaded = await parts.uploaded(UploadHeader("b.mp4", 3, digest))
+    assert await parts.import_clip("file:///a.mp4", "Other", digest) == uploaded
+    await parts.clips.delete(uploaded.name)
+    imported = await parts.import_clip("file:///a.mp4", "Other")
+    assert (imported.source_sha256, imported.display_name) == (digest, "Other")
+
+
+@pytest.mark.parametrize("uri", ["file:///a.mp4", "file:///folder/"])
+async def test_an_import_with_another_digest(parts: Parts, uri: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        await parts.import_clip(uri, sha256="ab" * 32)
+    assert caught.value.field == "sha256"
+    assert parts.nothing_is_kept()
+
+
+async def test_an_imports_errors_name_what_was_asked_for(parts: Parts) -> None:
+    parts.decoder.count = 1
+    for display_name, field in (("", "uri"), ("\u202egpm.exe", "display_name")):
+        with pytest.raises(InvalidArgumentError) as caught:
+            await parts.import_clip("file:///a.mp4", display_name)
+        assert caught.value.field == field
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -250,6 +356,17 @@ async def test_what_can_not_be_deleted_now_is_deleted_at_the_next_start(parts: P
     assert parts.frames.kept
     parts.frames.away = False
     await parts.leftovers.recover()
+    assert parts.nothing_is_kept()
+
+
+async def test_what_can_not_be_deleted_now_is_deleted_by_the_next_sweep(parts: Parts) -> None:
+    parts.frames.full = parts.frames.away = True
+    with pytest.raises(ResourceExhaustedError):
+        await parts.uploaded()
+    await parts.leftovers.sweep()
+    assert parts.frames.kept
+    parts.frames.away = False
+    await parts.leftovers.sweep()
     assert parts.nothing_is_kept()
 
 

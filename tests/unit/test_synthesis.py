@@ -6,7 +6,7 @@ import torch
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.sensor import Noise, SensorProfile, builtin
 from autoisp_isp.colour import apply_ccm, linear_from_srgb, process, srgb_from_linear, unprocess
-from autoisp_isp.synthesis import RawClip, add_noise, frame_seed, window_indices
+from autoisp_isp.synthesis import RawClip, add_noise, frame_seed, to_tensor, window_indices
 from autoisp_testing.scenes import moving_scene
 
 _NOISE = Noise(0.01, 0.0005)
@@ -82,3 +82,8 @@ def test_odd_frames_are_cropped_and_an_empty_clip_is_refused() -> None:
     assert sample.truth.shape == (3, 32, 34)
     with pytest.raises(InvalidArgumentError):
         RawClip(np.zeros((0, 4, 4, 3), np.uint8), builtin("phone"), "d", 0)
+
+
+def test_frames_of_8_and_16_bits_span_the_same_range() -> None:
+    frame = np.arange(256, dtype=np.uint8).reshape(8, 32, 1).repeat(3, 2)
+    torch.testing.assert_close(to_tensor(frame.astype(np.uint16) * np.uint16(257)), to_tensor(frame))

@@ -22,6 +22,7 @@ from autoisp_isp.evaluation import evaluate
 from autoisp_isp.export import export_onnx
 from autoisp_isp.network import build
 from autoisp_isp.optimizer import orthogonal
+from autoisp_isp.patches import PatchSampler
 from autoisp_isp.prototype import load_prototype
 from autoisp_isp.raw import mosaic_of
 from autoisp_isp.recipe import Recipe, TrainBudget
@@ -83,6 +84,28 @@ def test_small_and_odd_clips_are_padded_and_bad_ones_refused() -> None:
         TrainingSet([("tiny", moving_scene(2, 8, 64))], _PHONE)
     with pytest.raises(InvalidArgumentError):
         TrainingSet([("float", np.zeros((2, 32, 32, 3), np.float32))], _PHONE)  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("sensor", [_PHONE, _PHONE.with_identity_ccm()])
+def test_deep_footage_gives_the_same_batch_as_its_8_bits(sensor: SensorProfile) -> None:
+    scene = moving_scene(6, 64, 96)
+    wide = scene.astype(np.uint16) * np.uint16(257)
+    shallow, deep = (
+        TrainingSet([("a", clip)], sensor).batch(3, seed=1, size=8, patch=16, frames=3)
+        for clip in (scene, wide)
+    )
+    # Frames that are made smaller are rounded to their own bits.
+    torch.testing.assert_close(deep.raw, shallow.raw, atol=6e-3, rtol=0)
+    torch.testing.assert_close(deep.truth, shallow.truth, atol=3e-3, rtol=0)
+
+
+def test_clips_of_8_and_16_bits_train_together() -> None:
+    white = np.full((3, 48, 48, 3), 255, np.uint8)
+    deep = np.full((3, 48, 48, 3), 65535, np.uint16)
+    sampler = PatchSampler([("a", white), ("b", deep)])
+    patches = sampler.draw(np.random.default_rng(0), 16, 16, 2)
+    assert patches.dtype == np.uint16
+    assert (patches == 65535).all()
 
 
 def test_training_lowers_the_loss_and_repeats_to_the_bit(training_set: TrainingSet) -> None:

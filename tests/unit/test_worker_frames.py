@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import zarr
 from autoisp_core.errors import DataLossError, NotFoundError
+from autoisp_core.frames import FrameFormat, FrameKind
 from autoisp_runtime.artifacts import ArtifactStore
+from autoisp_runtime.clip_frames import ClipWriter
 from autoisp_worker.domain import ClipRange
 from autoisp_worker.frames import WINDOW, FrameCache, spread_windows
 
@@ -19,14 +21,15 @@ def store(tmp_path: Path) -> ArtifactStore:
     return ArtifactStore(str(tmp_path))
 
 
-def write_clip(store: ArtifactStore, clip_id: str, frames: int, **changes: object) -> ClipRange:
-    """A clip whose every pixel holds the frame's number."""
+def write_clip(
+    store: ArtifactStore, clip_id: str, frames: int, *, bit_depth: int = 8, **changes: object
+) -> ClipRange:
+    """An RGB clip whose every pixel holds the frame's number."""
     uri = f"clips/{clip_id}/frames"
-    pixels = np.repeat(np.arange(frames, dtype=np.uint8), FRAME_BYTES).reshape(frames, HEIGHT, WIDTH, 3)
-    array = zarr.create_array(
-        store.zarr_store(uri), shape=pixels.shape, chunks=(1, HEIGHT, WIDTH, 3), dtype=np.uint8
-    )
-    array[:] = pixels
+    frame_format = FrameFormat(FrameKind.RGB, bit_depth, WIDTH, HEIGHT)
+    with ClipWriter(store, uri, frame_format) as writer:
+        for index in range(frames):
+            writer.append((np.full((HEIGHT, WIDTH, 3), index, frame_format.dtype),), 0)
     fields: dict[str, object] = {
         "clip": f"clips/{clip_id}",
         "display_name": clip_id,
@@ -94,6 +97,23 @@ def test_a_large_clip_is_read_frame_by_frame(store: ArtifactStore) -> None:
     assert cache.held_bytes == 0
 
 
+def test_deep_clips_are_16_bit_and_take_twice_the_room(store: ArtifactStore) -> None:
+    clip = write_clip(store, "a", 4, bit_depth=16)
+    cache = FrameCache(store, 1 << 20)
+
+    assert cache.frames(clip)[3].dtype == np.uint16
+    assert cache.held_bytes == 4 * 2 * FRAME_BYTES
+
+
+def test_clips_of_releases_before_this_layout_are_read(store: ArtifactStore) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (4, HEIGHT, WIDTH, 3), np.uint8)
+    uri = "clips/a/frames"
+    zarr.create_array(store.zarr_store(uri), data=pixels, chunks=(1, HEIGHT, WIDTH, 3))
+    clip = ClipRange("clips/a", "a", "0" * 64, uri, 0, 4)
+
+    np.testing.assert_array_equal(np.stack(FrameCache(store, 1 << 20).frames(clip)), pixels)
+
+
 def test_a_clip_that_is_gone_is_not_found(store: ArtifactStore) -> None:
     clip = ClipRange("clips/a", "a", "0" * 64, "clips/a/frames", 0, 4)
 
@@ -110,7 +130,7 @@ def test_a_range_past_the_clips_end_is_data_loss(store: ArtifactStore) -> None:
 
 def test_damaged_frames_are_data_loss(store: ArtifactStore, tmp_path: Path) -> None:
     clip = write_clip(store, "a", 4)
-    for chunk in (tmp_path / "clips/a/frames/c").rglob("0"):
+    for chunk in (tmp_path / "clips/a/frames/frames/c").rglob("0"):
         if chunk.is_file():
             chunk.write_bytes(b"no pixels")
 

@@ -20,6 +20,8 @@ from autoisp_cli.commands.common import (
     show_one,
     time_text,
 )
+from autoisp_cli.sheet import check_sheet, collect, write_sheet
+from autoisp_cli.views.transfer import upload_with_bar
 
 app = typer.Typer(help="Datasets and their clips.", no_args_is_help=True)
 
@@ -40,6 +42,7 @@ def list_command(
             "TRAIN": lambda dataset: _count(dataset, ingest_pb2.SPLIT_TRAIN),
             "VALIDATION": lambda dataset: _count(dataset, ingest_pb2.SPLIT_VALIDATION),
             "TEST": lambda dataset: _count(dataset, ingest_pb2.SPLIT_TEST),
+            "TAGS": lambda dataset: " ".join(dataset.tags),
             "CREATED": lambda dataset: time_text(dataset, "create_time"),
         }
         show_list(client.list_datasets(), columns, as_json=json, limit=limit)
@@ -48,17 +51,27 @@ def list_command(
 @app.command("show")
 def show_command(
     name: NameArgument,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Also write a contact sheet: a file that ends in .png or .html.")
+    ] = None,
     server: ServerOption = None,
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Show a dataset's clips and splits."""
+    """Show a dataset's clips and splits; with --sheet, frames of each clip."""
+    if sheet:
+        check_sheet(sheet)
     with client_for(server, state) as client:
         dataset = client.get_dataset(full_name("datasets", name))
         rows = [("name", dataset.name), ("created", time_text(dataset, "create_time"))]
+        if dataset.tags:
+            rows.append(("tags", " ".join(dataset.tags)))
         for part in dataset.clips:
             use = ingest_pb2.Split.Name(part.split).removeprefix("SPLIT_").lower()
             rows.append((use, f"{part.clip} [{part.first_frame}, {part.end_frame or 'end'})"))
+        if sheet:
+            write_sheet(collect(client, dataset), sheet)
+            rows.append(("sheet", str(sheet)))
         show_one(dataset, rows, as_json=json)
 
 
@@ -83,14 +96,14 @@ def clips_command(
 
 @app.command("upload")
 def upload_command(
-    path: Annotated[Path, typer.Argument(help="A video file, or a folder of PNG frames.")],
+    path: Annotated[Path, typer.Argument(help="A video, a raw file, or a folder of frames.")],
     server: ServerOption = None,
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
     """Upload one clip."""
     with client_for(server, state) as client:
-        clip = client.upload_clip(path)
+        clip = upload_with_bar(client, path)
         rows = [("name", clip.name), ("frames", clip.frame_count), ("size", f"{clip.width}×{clip.height}")]
         show_one(clip, rows, as_json=json)
 

@@ -20,7 +20,7 @@ def tune_command(
     footage: Annotated[
         list[str],
         typer.Option(
-            "--footage", metavar="PATH…", help="Videos, folders of PNG frames, or folders or globs of them."
+            "--footage", metavar="PATH…", help="Videos, folders of frames, or folders or globs of them."
         ),
     ],
     out: Annotated[
@@ -41,7 +41,9 @@ def tune_command(
             "--test", metavar="PATH…", help="Unseen clips: paths, or names of clips in the footage."
         ),
     ] = [],  # noqa: B006 - typer copies it
-    sensor: Annotated[str, typer.Option("--sensor", help="builtin:phone, or a TOML file.")] = "builtin:phone",
+    sensor: Annotated[
+        str, typer.Option("--sensor", help="builtin:phone, a TOML file or sensorProfiles/ID.")
+    ] = "builtin:phone",
     noise: Annotated[
         str | None, typer.Option("--noise", metavar="SHOT,READ", help="Fixed test noise, as variances.")
     ] = None,

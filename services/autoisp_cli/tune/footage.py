@@ -7,20 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoisp_client.payload import natural_key, png_frames
+from autoisp_client.payload import frame_files, natural_key
 from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.media import TAR_SUFFIX, VIDEO_SUFFIXES
 
 from autoisp_cli.tune.faults import in_options
-
-VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".ogv", ".y4m"}
-)
-"""What is taken for a video inside a folder; a file named on its own is the ingest service's to judge."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One clip on disk: a video file or a folder of PNG frames."""
+    """One clip on disk: a video file, a tar of frames or a folder of frames."""
 
     path: Path
     name: str
@@ -33,7 +29,8 @@ class Source:
 def find_clips(words: Sequence[str], option: str) -> list[Source]:
     """The clips behind files, folders and globs, sorted by name, none twice.
 
-    A folder with ``.png`` files is one clip; any other stands for the video files and PNG folders in it.
+    A folder with frames is one clip; any other stands for the videos, tars and folders of frames in it. A
+    file named on its own is the ingest service's to judge.
 
     Raises:
         InvalidArgumentError: something is not there or can't be read, or nothing is in it; names ``option``.
@@ -80,21 +77,21 @@ def _in_folder(folder: Path, option: str) -> list[Path]:
     clips = [
         path
         for path in inside
-        if (path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES)
+        if (path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES | {TAR_SUFFIX})
         or (path.is_dir() and _frames(path, option))
     ]
     if not clips:
         raise InvalidArgumentError(
             option,
-            f"{option} {folder}: the folder has no clips; put video files, .png frames or folders of .png "
-            "frames in it",
+            f"{option} {folder}: the folder has no clips; put video files, or frames (.png, .tif, raw files) "
+            "or folders of frames in it",
         )
     return clips
 
 
 def _frames(folder: Path, option: str) -> list[Path]:
     with in_options(option):
-        return png_frames(folder)
+        return frame_files(folder)
 
 
 def _named(paths: Sequence[Path]) -> list[Source]:

@@ -23,6 +23,7 @@ from autoisp_cli.tune.footage import find_clips, separate
 from autoisp_cli.tune.options import TuneOptions
 from autoisp_cli.tune.prepare import Prepared, prepare
 from autoisp_cli.tune.progress import SearchProgress
+from autoisp_cli.tune.sensor_profile import with_profile
 from autoisp_cli.views import View
 
 Check = Callable[[], None]
@@ -47,6 +48,7 @@ def tune(
     _check_writable(options.out)
     with view, _services(view, server, state, workers) as (client, check):
         try:
+            options = with_profile(client, options)
             prepared = prepare(client, options, training, test, view)
             settings = choices(options, prepared, local=server is None)
             view.plan(settings)

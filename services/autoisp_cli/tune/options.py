@@ -13,7 +13,7 @@ from autoisp.common.v1 import common_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.ids import validate_user_id
-from autoisp_core.names import SEARCH
+from autoisp_core.names import SEARCH, SENSOR_PROFILE, SENSOR_PROFILE_VERSION
 from autoisp_core.sensor import Noise, SensorProfile
 from autoisp_core.sensor import builtin as builtin_sensor
 
@@ -33,6 +33,8 @@ _MOST_DIGITS = 10
 @dataclass(frozen=True)
 class TuneOptions:
     """The options of ``autoisp tune``; what is None or empty is left to the service.
+
+    ``sensor_toml`` is the text of the profile that ``sensor`` names on the server, once that was asked.
 
     Which strategies and objectives there are, only the service knows: it refuses others.
 
@@ -60,6 +62,7 @@ class TuneOptions:
     test_frames: str | None = None
     max_parallel_trials: int = 2
     command: str = field(default="", compare=False)
+    sensor_toml: str = ""
 
     def __post_init__(self) -> None:
         if (self.reduction is None) == (self.budget_macs is None):
@@ -129,6 +132,19 @@ class TuneOptions:
             )
         return path
 
+    @property
+    def names_profile(self) -> bool:
+        """Whether the sensor is a profile on the server.
+
+        Raises:
+            InvalidArgumentError: it has the beginning of such a name, and another shape.
+        """
+        if not self.sensor.startswith("sensorProfiles/"):
+            return False
+        if SENSOR_PROFILE.match(self.sensor) is None:
+            SENSOR_PROFILE_VERSION.parse(self.sensor, "--sensor")
+        return True
+
     def sensor_message(self) -> common_pb2.Sensor:
         """The sensor with its test noise."""
         message = common_pb2.Sensor()
@@ -137,7 +153,7 @@ class TuneOptions:
             _as_option("--sensor", lambda: builtin_sensor(name))
             message.builtin = name
         else:
-            message.toml = self._sensor_text()
+            message.toml = self.sensor_toml if self.names_profile else self._sensor_text()
         if self.noise is not None:
             noise = self.noise
             parsed = _as_option("--noise", lambda: Noise.parse(noise))
@@ -208,7 +224,8 @@ class TuneOptions:
         if not _looked_at("--sensor", path, Path.is_file):
             raise InvalidArgumentError(
                 "--sensor",
-                f"--sensor {self.sensor}: no such file; write builtin:phone or the path of a TOML file",
+                f"--sensor {self.sensor}: no such file; write builtin:phone, the path of a TOML file or "
+                "sensorProfiles/ID",
             )
         try:
             text = path.read_text("utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.ingest.v1 import ingest_pb2
@@ -68,7 +69,9 @@ def upload(client: Client, option: str, sources: Sequence[Source], view: View) -
     for source in sources:
         view.stage("upload", source.name)
         with in_options(f"{option} {source.path}"):
-            clip = client.upload_clip(source.path, display_name=source.name)
+            clip = client.upload_clip(
+                source.path, display_name=source.name, on_progress=partial(view.upload, source.name)
+            )
         # An earlier upload of the same bytes may have had another name.
         clip.display_name = source.name
         clips.setdefault(clip.name, clip)

@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self
 
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.search.v1 import search_pb2
+from autoisp_client import UploadProgress
 from autoisp_core.errors import AutoISPError
 
 from autoisp_cli.choice import Choice
@@ -43,6 +44,9 @@ class View(Protocol):
 
     def note(self, text: str) -> None:
         """Something worth knowing happened."""
+
+    def upload(self, name: str, progress: UploadProgress) -> None:
+        """The upload of one clip went on; called by the thread that sends."""
 
     def profiled(self, search: search_pb2.Search) -> None:
         """The prototype is measured and the budget fixed."""

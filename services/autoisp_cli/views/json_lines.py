@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.search.v1 import search_pb2
+from autoisp_client import UploadProgress
 from autoisp_core.errors import AutoISPError
 from google.protobuf.json_format import MessageToDict
 
@@ -28,6 +29,7 @@ class JsonView:
     def __init__(self) -> None:
         self._start = time.monotonic()
         self._last_progress = 0.0
+        self._last_upload = self._start
 
     def __enter__(self) -> Self:
         return self
@@ -45,6 +47,14 @@ class JsonView:
 
     def note(self, text: str) -> None:
         self._write("note", text=text)
+
+    def upload(self, name: str, progress: UploadProgress) -> None:
+        now = time.monotonic()
+        if now - self._last_upload > _EVERY_SECONDS:
+            self._last_upload = now
+            rate = round(progress.megabytes_per_second, 3)
+            fields = {"sent_bytes": progress.sent_bytes, "size_bytes": progress.size_bytes}
+            self._write("upload", clip=name, **fields, megabytes_per_second=rate)
 
     def profiled(self, search: search_pb2.Search) -> None:
         limits = {

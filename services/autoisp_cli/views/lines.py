@@ -10,12 +10,14 @@ from typing import Any, Self
 
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.search.v1 import search_pb2
+from autoisp_client import UploadProgress
 from autoisp_core.errors import AutoISPError
 
 from autoisp_cli.choice import Choice
 from autoisp_cli.report.figures import duration
 from autoisp_cli.tune.progress import SearchProgress
 from autoisp_cli.views.base import STAGES
+from autoisp_cli.views.transfer import progress_text
 from autoisp_cli.views.words import (
     budget_text,
     choice_lines,
@@ -37,6 +39,7 @@ class LineView:
         self._write = write
         self._start = time.monotonic()
         self._last_summary = 0.0
+        self._last_upload = self._start
 
     def __enter__(self) -> Self:
         return self
@@ -55,6 +58,12 @@ class LineView:
 
     def note(self, text: str) -> None:
         self._say(text)
+
+    def upload(self, name: str, progress: UploadProgress) -> None:
+        now = time.monotonic()
+        if now - self._last_upload > _EVERY_SECONDS:
+            self._last_upload = now
+            self._say(progress_text(name, progress))
 
     def profiled(self, search: search_pb2.Search) -> None:
         profile = search.prototype_profile

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.search.v1 import search_pb2
+from autoisp_client import UploadProgress
 from autoisp_core.errors import AutoISPError
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -23,6 +24,7 @@ from autoisp_cli.choice import Choice
 from autoisp_cli.report.figures import duration, number
 from autoisp_cli.tune.progress import SearchProgress
 from autoisp_cli.views.base import STAGES
+from autoisp_cli.views.transfer import progress_text
 from autoisp_cli.views.words import (
     budget_text,
     cost_text,
@@ -89,6 +91,9 @@ class LiveView:
 
     def note(self, text: str) -> None:
         self._live.console.print(Text(f" {text}", style="dim"))
+
+    def upload(self, name: str, progress: UploadProgress) -> None:
+        self._details["upload"] = progress_text(name, progress)
 
     def profiled(self, search: search_pb2.Search) -> None:
         profile = search.prototype_profile

@@ -1,5 +1,5 @@
-"""Video files and archives of PNG frames, decoded with PyAV into RGB frames."""
+"""Video files and archives of stills, decoded with PyAV and kept as they come."""
 
-from autoisp_ingest.decoding.decoder import AvDecoder
+from autoisp_ingest.decoding.decoder import MediaDecoder
 
-__all__ = ["AvDecoder"]
+__all__ = ["MediaDecoder"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -13,8 +15,9 @@ from autoisp_core.errors import InvalidArgumentError
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from autoisp_ingest.decoding.picture import RgbConverter, even
-from autoisp_ingest.domain import Footage, FootageLimits, Frame, check_enough_frames
+from autoisp_ingest.decoding.frame_times import FrameTimes
+from autoisp_ingest.decoding.pictures import PictureReader
+from autoisp_ingest.domain import Footage, FootageLimits, StoredFrame, check_enough_frames
 
 # Only these demuxers are tried, and they may open nothing but the file itself: a playlist that calls itself
 # .mp4 must not make the server read other files or URLs.
@@ -50,19 +53,14 @@ def open_video(path: Path, title: str, limits: FootageLimits, threads: int) -> I
         width, height = context.width, context.height
         if not width or not height:
             raise _unreadable(title, "it names no frame size")
+        # Before anything is decoded, since decoding allocates what the head says.
         limits.check_size(title, width, height)
-        limits.check_length(title, even(width), even(height), stream.frames)
+        limits.check_count(title, stream.frames)
         if stream.frames == 1:
             check_enough_frames(title, stream.frames)
         context.thread_type = "AUTO"
         context.thread_count = threads
-        yield Footage(
-            even(width),
-            even(height),
-            float(stream.average_rate or stream.guessed_rate or 0),
-            context.name,
-            _frames(container, stream, title, limits),
-        )
+        yield _footage(container, stream, title, limits)
 
 
 @contextmanager
@@ -75,12 +73,31 @@ def _open(path: Path, title: str) -> Iterator[InputContainer]:
         yield container
 
 
-def _frames(
+def _footage(container: InputContainer, stream: VideoStream, title: str, limits: FootageLimits) -> Footage:
+    pictures = _pictures(container, stream, title, limits)
+    first = next(pictures, None)
+    if first is None:
+        check_enough_frames(title, 0)
+    assert first is not None
+    read = PictureReader(title, first)
+    limits.check_length(title, read.format, stream.frames)
+    rate = stream.average_rate or stream.guessed_rate or Fraction(0)
+    times = FrameTimes(rate, stream.time_base)
+
+    def frames() -> Iterator[StoredFrame]:
+        for count, picture in enumerate(chain((first,), pictures), start=1):
+            limits.check_length(title, read.format, count)
+            yield StoredFrame(read(picture, f"frame {count}"), times(picture))
+
+    codec = stream.codec_context.name
+    return Footage(read.format, float(rate), codec, frames(), time_step_ns=times.step_ns)
+
+
+def _pictures(
     container: InputContainer, stream: VideoStream, title: str, limits: FootageLimits
-) -> Iterator[Frame]:
-    width, height = stream.codec_context.width, stream.codec_context.height
-    convert = RgbConverter(title, width, height)
-    count, end_s = 0, 0.0
+) -> Iterator[av.VideoFrame]:
+    """All pictures of the stream, or an error that says where it breaks off."""
+    count, end = 0, 0
     try:
         # All streams, since a cut may show in a packet of sound.
         for packet in container.demux():
@@ -91,13 +108,13 @@ def _frames(
             for picture in packet.decode():
                 assert isinstance(picture, av.VideoFrame)
                 count += 1
-                limits.check_length(title, even(width), even(height), count)
-                if picture.time is not None:
-                    end_s = max(end_s, picture.time)
-                yield convert(picture, f"frame {count}")
+                limits.check_count(title, count)
+                if picture.pts is not None:
+                    end = max(end, picture.pts)
+                yield picture
     except av.error.FFmpegError as error:
         raise _cut_off(title, f"after {count} frames ({_reason(error)})") from error
-    _check_complete(container, stream, title, count, end_s)
+    _check_complete(container, stream, title, count, float(end * (stream.time_base or 0)))
 
 
 def _check_complete(

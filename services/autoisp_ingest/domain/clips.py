@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 
 from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.frames import FrameFormat
 from autoisp_core.names import clip_name
+from autoisp_core.sensor import SensorProfile
 
-from autoisp_ingest.domain.media import MEDIA_SUFFIXES, TAR_SUFFIX, VIDEO_SUFFIXES
+from autoisp_ingest.domain.media import DUMP_SUFFIX, MEDIA_SUFFIXES, SIDECAR, TAR_SUFFIX, VIDEO_SUFFIXES
 
 MAX_TEXT = 255
+# Slashes to the eye that Unicode does not fold into one.
+_SLASHES = frozenset(
+    "/\\\N{FRACTION SLASH}\N{DIVISION SLASH}\N{BIG SOLIDUS}\N{SET MINUS}\N{REVERSE SOLIDUS OPERATOR}"
+)
 _CLIP_ID_DIGITS = 20  # 80 bits of the digest: a collision among a billion clips has odds of one in a million
 
 
@@ -21,19 +28,20 @@ class Clip:
 
     Args:
         id: derived from the source's digest, so the same bytes are the same clip.
-        width: pixels, even.
-        height: pixels, even.
-        frame_count: at least 2.
+        format: of the stored frames.
+        frame_count: at least 2, or 1 of a raw still.
         frame_rate: frames per second; 0 if the source does not tell.
-        codec: of the source ("h264", "png").
-        frames_uri: Zarr v3 array (frame_count, height, width, 3), uint8 sRGB, relative to the artifact store.
+        codec: of the source ("h264", "png", "dng", "raw10").
+        frames_uri: Zarr v3 group relative to the artifact store; see ``autoisp_runtime.clip_frames``.
         create_time: with a time zone, to the microsecond.
+        variable_frame_rate: whether the time between frames varies by more than rounding.
+        duration_seconds: from the first frame to the end of the last; 0 if the source does not tell.
+        sensor: raw footage only: what its source says of the sensor.
     """
 
     id: str
     display_name: str
-    width: int
-    height: int
+    format: FrameFormat
     frame_count: int
     frame_rate: float
     codec: str
@@ -41,21 +49,39 @@ class Clip:
     source_size_bytes: int
     frames_uri: str
     create_time: datetime
+    variable_frame_rate: bool = False
+    duration_seconds: float = 0.0
+    sensor: SensorProfile | None = None
 
     @property
     def name(self) -> str:
         """``clips/{id}``"""
         return clip_name(self.id)
 
+    @property
+    def width(self) -> int:
+        """Of the upright picture, pixels, even."""
+        return self.format.picture_size[0]
+
+    @property
+    def height(self) -> int:
+        """Of the upright picture, pixels, even."""
+        return self.format.picture_size[1]
+
 
 @dataclass(frozen=True)
 class UploadHeader:
-    """What a client says of the bytes before it sends them; not to be believed before they are here."""
+    """What a client says of the bytes before it sends them; not to be believed before they are here.
+
+    Args:
+        first_offset: where the stream goes on: so many bytes came in an earlier one.
+    """
 
     filename: str
     size_bytes: int
     sha256: str
     display_name: str = ""
+    first_offset: int = 0
 
     @property
     def suffix(self) -> str:
@@ -81,7 +107,8 @@ class UploadHeader:
                 f"got {name!r}",
                 reason="INVALID_FILENAME",
             )
-        if "/" in name or "\\" in name or name.startswith("."):
+        folded = unicodedata.normalize("NFKC", name)  # a fullwidth slash or dot is one
+        if not _SLASHES.isdisjoint(folded) or folded.startswith("."):
             raise InvalidArgumentError(
                 "header.filename",
                 f"{name!r} is a path or a hidden file; send the bare file name, such as 'bikes.mp4'",
@@ -90,8 +117,9 @@ class UploadHeader:
         if self.suffix not in MEDIA_SUFFIXES:
             raise InvalidArgumentError(
                 "header.filename",
-                f"{name!r} has no known extension; send a video ({', '.join(sorted(VIDEO_SUFFIXES))}) or a "
-                f"{TAR_SUFFIX} of PNG frames",
+                f"{name!r} has no known extension; send a video ({', '.join(sorted(VIDEO_SUFFIXES))}), a "
+                f"camera's raw file (.dng, .nef, .cr2, .arw, …) or a {TAR_SUFFIX} of PNG or TIFF frames, of "
+                f"raw files or of {DUMP_SUFFIX} dumps with their {SIDECAR}",
                 reason="UNSUPPORTED_MEDIA",
             )
         if len(self.display_name) > MAX_TEXT or not self.display_name.isprintable():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,9 @@ from autoisp_core.names import dataset_name
 
 from autoisp_ingest.domain.clips import Clip
 from autoisp_ingest.domain.footage import MIN_FRAMES
+
+MAX_TAGS = 32
+_TAG = re.compile(r"[a-z0-9-]{1,63}")
 
 
 class Split(Enum):
@@ -53,6 +57,7 @@ class Dataset:
         manifest: the serialised ``DatasetManifest``.
         create_time: with a time zone, to the microsecond.
         request_id: of the request that made it; empty if it had none.
+        tags: free words for finding it again.
     """
 
     id: str
@@ -61,11 +66,33 @@ class Dataset:
     manifest: Artifact
     create_time: datetime
     request_id: str = ""
+    tags: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """``datasets/{id}``"""
         return dataset_name(self.id)
+
+
+def check_tags(tags: Sequence[str]) -> None:
+    """Check the tags of a new dataset.
+
+    Raises:
+        InvalidArgumentError: too many, one twice, or with other characters than lower-case letters, digits
+        and
+            hyphens.
+    """
+    if len(tags) > MAX_TAGS:
+        raise InvalidArgumentError("tags", f"{len(tags)} tags are too many; give at most {MAX_TAGS}")
+    for index, tag in enumerate(tags):
+        if not _TAG.fullmatch(tag):
+            raise InvalidArgumentError(
+                f"tags[{index}]",
+                f"{tag!r} is no tag; use 1 to 63 lower-case letters, digits and hyphens, such as 'night'",
+                reason="INVALID_TAG",
+            )
+        if tag in tags[:index]:
+            raise InvalidArgumentError(f"tags[{index}]", f"the tag {tag!r} is there twice; give it once")
 
 
 def resolve_clips(requested: Sequence[RequestedClip], clips: Mapping[str, Clip]) -> tuple[DatasetClip, ...]:

@@ -1,9 +1,23 @@
-"""Which kinds of files are footage; the extension tells."""
+"""Which kinds of files are footage; what a client and the command line go by, too."""
 
 from __future__ import annotations
 
-VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".ogv", ".y4m"}
+from autoisp_core.media import (
+    CAMERA_RAW_SUFFIXES,
+    DUMP_SUFFIX,
+    MEDIA_SUFFIXES,
+    PICTURE_SUFFIXES,
+    SIDECAR,
+    TAR_SUFFIX,
+    VIDEO_SUFFIXES,
 )
-TAR_SUFFIX = ".tar"
-MEDIA_SUFFIXES = VIDEO_SUFFIXES | {TAR_SUFFIX}
+
+__all__ = [
+    "CAMERA_RAW_SUFFIXES",
+    "DUMP_SUFFIX",
+    "MEDIA_SUFFIXES",
+    "PICTURE_SUFFIXES",
+    "SIDECAR",
+    "TAR_SUFFIX",
+    "VIDEO_SUFFIXES",
+]

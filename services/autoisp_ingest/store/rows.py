@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from autoisp_core.artifact import Artifact
+from autoisp_core.frames import FrameFormat
+from autoisp_core.sensor import SensorProfile
 from sqlalchemy import Row
 
 from autoisp_ingest.domain import Clip, Dataset, DatasetClip, Split
@@ -39,6 +42,10 @@ def clip_to_row(clip: Clip, order_key: str) -> dict[str, object]:
         "source_size_bytes": clip.source_size_bytes,
         "frames_uri": clip.frames_uri,
         "create_time_us": to_us(clip.create_time),
+        "format": json.dumps(clip.format.to_dict(), sort_keys=True),
+        "variable_frame_rate": clip.variable_frame_rate,
+        "duration_us": round(clip.duration_seconds * 1e6),
+        "sensor": clip.sensor.to_json() if clip.sensor else None,
     }
 
 
@@ -47,8 +54,7 @@ def clip_from_row(row: Row[Any]) -> Clip:
     return Clip(
         id=row.id,
         display_name=row.display_name,
-        width=row.width,
-        height=row.height,
+        format=FrameFormat.from_dict(json.loads(row.format)),
         frame_count=row.frame_count,
         frame_rate=row.frame_rate,
         codec=row.codec,
@@ -56,6 +62,9 @@ def clip_from_row(row: Row[Any]) -> Clip:
         source_size_bytes=row.source_size_bytes,
         frames_uri=row.frames_uri,
         create_time=from_us(row.create_time_us),
+        variable_frame_rate=row.variable_frame_rate,
+        duration_seconds=row.duration_us / 1e6,
+        sensor=SensorProfile.from_json(row.sensor) if row.sensor else None,
     )
 
 
@@ -72,6 +81,7 @@ def dataset_to_row(dataset: Dataset, order_key: str) -> dict[str, object]:
         "manifest_media_type": dataset.manifest.media_type,
         "create_time_us": to_us(dataset.create_time),
         "published": False,
+        "tags": json.dumps(dataset.tags),
     }
 
 
@@ -103,4 +113,5 @@ def dataset_from_rows(row: Row[Any], parts: Iterable[Row[Any]]) -> Dataset:
         ),
         create_time=from_us(row.create_time_us),
         request_id=row.request_id or "",
+        tags=tuple(json.loads(row.tags)),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autoisp_runtime.outbox import outbox_table
-from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Integer, MetaData, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Integer, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -24,6 +24,11 @@ clips = Table(
     Column("source_size_bytes", BigInteger, nullable=False),
     Column("frames_uri", String(255), nullable=False),
     Column("create_time_us", BigInteger, nullable=False),
+    # FrameFormat and SensorProfile as JSON.
+    Column("format", Text, nullable=False),
+    Column("variable_frame_rate", Boolean, nullable=False),
+    Column("duration_us", BigInteger, nullable=False),
+    Column("sensor", Text, nullable=True),
 )
 
 # Frames that no clip owns: being written, left by a crash, or of a deleted clip and not deleted yet.
@@ -48,6 +53,8 @@ datasets = Table(
     Column("manifest_media_type", String(128), nullable=False),
     Column("create_time_us", BigInteger, nullable=False),
     Column("published", Boolean, nullable=False),
+    # A JSON list.
+    Column("tags", Text, nullable=False),
 )
 
 dataset_clips = Table(
@@ -59,6 +66,27 @@ dataset_clips = Table(
     Column("split", String(16), nullable=False),
     Column("first_frame", Integer, nullable=False),
     Column("end_frame", Integer, nullable=False),
+)
+
+sensor_profiles = Table(
+    "sensor_profiles",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    # Of its newest version.
+    Column("newest", Integer, nullable=False),
+)
+
+sensor_profile_versions = Table(
+    "sensor_profile_versions",
+    metadata,
+    Column("profile_id", ForeignKey("sensor_profiles.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("toml", Text, nullable=False),
+    Column("source", String(16), nullable=False),
+    # JSON; calibrated versions only.
+    Column("calibration", Text, nullable=True),
+    Column("request_id", String(128), nullable=True, unique=True),
+    Column("create_time_us", BigInteger, nullable=False),
 )
 
 outbox = outbox_table(metadata)

@@ -11,7 +11,7 @@ from autoisp_core.ids import new_id, validate_user_id
 from autoisp_core.names import CLIP, DATASET
 from autoisp_core.pagination import Page, PageRequest
 
-from autoisp_ingest.domain import Dataset, RequestedClip, resolve_clips
+from autoisp_ingest.domain import Dataset, RequestedClip, check_tags, resolve_clips
 from autoisp_ingest.domain.clips import MAX_TEXT
 from autoisp_ingest.usecases.ports import DatasetPublisher, IngestStore
 
@@ -26,6 +26,7 @@ class NewDataset:
     dataset_id: str = ""
     display_name: str = ""
     request_id: str = ""
+    tags: Sequence[str] = ()
 
     def check(self) -> None:
         """Check all but the clips.
@@ -46,6 +47,7 @@ class NewDataset:
                 f"request_id must have at most {_MAX_REQUEST_ID} printable characters, such as a UUID; "
                 f"got {self.request_id!r}",
             )
+        check_tags(self.tags)
 
 
 class Datasets:
@@ -134,5 +136,11 @@ class Datasets:
         dataset_id = new.dataset_id or new_id("d")
         manifest = await self._publisher.store_manifest(dataset_id, parts, clips)
         return Dataset(
-            dataset_id, new.display_name, parts, manifest, datetime.now(UTC), request_id=new.request_id
+            dataset_id,
+            new.display_name,
+            parts,
+            manifest,
+            datetime.now(UTC),
+            request_id=new.request_id,
+            tags=tuple(new.tags),
         )

@@ -1,4 +1,8 @@
-"""Frames that no clip owns: of uploads that failed or died, and of deleted clips."""
+"""Frames that no clip owns: of uploads that failed or died, and of deleted clips.
+
+Frames lie under a name of their own attempt, noted before the first byte is written; the note goes in
+the transaction that makes the clip. So what is noted belongs to no clip, and what a clip has is never noted.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +30,22 @@ class Leftovers:
         self._frames = frames
         self._publisher = publisher
         self._owner = owner
+        self._behind: set[str] = set()
 
     async def discard(self, uri: str) -> None:
-        """Delete these frames; if that fails it is logged, and the next start does it."""
+        """Delete these frames; if that fails it is logged, and the next :meth:`sweep` or start does it."""
         try:
             await asyncio.to_thread(self._frames.delete, uri)
             await self._store.release_frames(uri)
         except AutoISPError as error:
-            _log.warning("frames are left behind until the next start", uri=uri, error=str(error))
+            self._behind.add(uri)
+            _log.warning("frames are left behind for now", uri=uri, error=str(error))
+
+    async def sweep(self) -> None:
+        """Regularly, while serving: try again to delete what could not be deleted."""
+        behind, self._behind = self._behind, set()
+        for uri in behind:
+            await self.discard(uri)
 
     async def recover(self) -> None:
         """At the start, before serving: finish what a crash cut off.

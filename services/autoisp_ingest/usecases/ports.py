@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from autoisp_core.artifact import Artifact
+from autoisp_core.frames import Box, FrameFormat
 from autoisp_core.pagination import Page, PageRequest
+from autoisp_core.sensor import SensorProfile
+from numpy.typing import NDArray
 
-from autoisp_ingest.domain import Clip, Dataset, DatasetClip, Footage, Frame, UploadHeader
+from autoisp_ingest.domain import Clip, Dataset, DatasetClip, Footage, UploadHeader
 
 
 class FootageDecoder(Protocol):
@@ -27,16 +30,88 @@ class FootageDecoder(Protocol):
         ...
 
 
-class FrameStore(Protocol):
-    """Keeps decoded frames. Blocks."""
+class FrameWriter(Protocol):
+    """Takes the frames of one clip, in order. For one thread."""
 
-    def write(self, uri: str, width: int, height: int, frames: Iterable[Frame]) -> int:
-        """Write a Zarr array (frames, height, width, 3) uint8 under ``uri``; returns how many frames it has.
+    @property
+    def count(self) -> int:
+        """Frames taken so far."""
+        ...
+
+    @property
+    def stored(self) -> int:
+        """Frames that are in the store: those taken less a block that waits to be written."""
+        ...
+
+    def append(self, planes: Sequence[NDArray[Any]], time_ns: int) -> None:
+        """Take one frame; its planes may change afterwards.
 
         Raises:
-            ResourceExhaustedError: no space is left. What was written stays for :meth:`delete`.
+            InvalidArgumentError: they are not as the format says.
+            ResourceExhaustedError: no space is left. What was written stays for :meth:`FrameStore.delete`.
             UnavailableError: the store can't be reached.
         """
+        ...
+
+
+class FrameReader(Protocol):
+    """One clip, opened. Blocks; for one thread at a time. Methods raise as :meth:`FrameStore.open` does."""
+
+    format: FrameFormat
+
+    @property
+    def rgb_size(self) -> tuple[int, int]:
+        """Width and height of an RGB picture."""
+        ...
+
+    @property
+    def rgb_dtype(self) -> str:
+        """``uint8`` or ``uint16``."""
+        ...
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """Of what a box of stored pixels must begin and end at multiples: columns, rows."""
+        ...
+
+    def times_ns(self) -> NDArray[Any]:
+        """Each frame's time since the first."""
+        ...
+
+    def stored(
+        self, first: int, end: int, box: Box | None = None, names: Collection[str] = ()
+    ) -> dict[str, NDArray[Any]]:
+        """Planes of frames [first, end) as they are stored; those in ``names`` if it has any."""
+        ...
+
+    def rgb(self, first: int, end: int, box: Box | None = None) -> NDArray[Any]:
+        """Frames [first, end) as upright sRGB (n, H, W, 3)."""
+        ...
+
+
+class FrameStore(Protocol):
+    """Keeps frames as their source's decoder gave them. Blocks."""
+
+    def writer(
+        self, uri: str, frame_format: FrameFormat, sensor: SensorProfile | None
+    ) -> AbstractContextManager[FrameWriter]:
+        """Begin a clip under ``uri``. It can be read once the context has ended without an error; entering
+        and ending it raise as :meth:`FrameWriter.append` does.
+        """
+        ...
+
+    def open(self, uri: str) -> FrameReader:
+        """Open the clip that was written under ``uri``.
+
+        Raises:
+            NotFoundError: there is none.
+            DataLossError: it is damaged.
+            UnavailableError: the store can't be reached.
+        """
+        ...
+
+    def gathered_bytes(self, frame_format: FrameFormat) -> int:
+        """Most that a writer holds in memory: of the frames that it has taken and not stored yet."""
         ...
 
     def delete(self, uri: str) -> None:

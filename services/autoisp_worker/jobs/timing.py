@@ -34,7 +34,7 @@ def seconds_per_megapixel(
 
     Args:
         developers: by label.
-        frames: any clip's frames (H, W, 3) uint8; the first one fills the timed picture.
+        frames: any clip's frames (H, W, 3) uint8 or uint16; the first one fills the timed picture.
         sensor: as everywhere.
         seconds: about how long to go on; at least three rounds are made.
     """

@@ -57,6 +57,10 @@ class Clip(_message.Message):
     SOURCE_SIZE_BYTES_FIELD_NUMBER: _builtins.int
     FRAMES_URI_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    VARIABLE_FRAME_RATE_FIELD_NUMBER: _builtins.int
+    DURATION_SECONDS_FIELD_NUMBER: _builtins.int
+    SENSOR_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """clips/{c}"""
     display_name: _builtins.str
@@ -72,9 +76,19 @@ class Clip(_message.Message):
     """SHA-256 and size of the uploaded bytes."""
     source_size_bytes: _builtins.int
     frames_uri: _builtins.str
-    """Zarr v3 array (frames, height, width, 3), uint8 sRGB, relative to the artifact store."""
+    """Zarr v3 group relative to the artifact store, with an array for each plane of `format` and the array time_ns."""
+    variable_frame_rate: _builtins.bool
+    """Whether the time between frames varies; ReadFrames gives each frame's time."""
+    duration_seconds: _builtins.float
+    """From the first frame to the end of the last, where the source tells."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def format(self) -> Global___FrameFormat: ...
+    @_builtins.property
+    def sensor(self) -> _common_pb2.Sensor:
+        """Raw footage only: what its file or its sidecar says of the sensor."""
+
     def __init__(
         self,
         *,
@@ -89,14 +103,102 @@ class Clip(_message.Message):
         source_size_bytes: _builtins.int = ...,
         frames_uri: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        format: Global___FrameFormat | None = ...,
+        variable_frame_rate: _builtins.bool = ...,
+        duration_seconds: _builtins.float = ...,
+        sensor: _common_pb2.Sensor | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "format", b"format", "sensor", b"sensor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "create_time", b"create_time", "display_name", b"display_name", "frame_count", b"frame_count", "frame_rate", b"frame_rate", "frames_uri", b"frames_uri", "height", b"height", "name", b"name", "source_sha256", b"source_sha256", "source_size_bytes", b"source_size_bytes", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "create_time", b"create_time", "display_name", b"display_name", "duration_seconds", b"duration_seconds", "format", b"format", "frame_count", b"frame_count", "frame_rate", b"frame_rate", "frames_uri", b"frames_uri", "height", b"height", "name", b"name", "sensor", b"sensor", "source_sha256", b"source_sha256", "source_size_bytes", b"source_size_bytes", "variable_frame_rate", b"variable_frame_rate", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Clip: _TypeAlias = Clip  # noqa: Y015
+
+@_typing.final
+class FrameFormat(_message.Message):
+    """How a clip's frames are stored: just as the source's decoder gave them, so that nothing is lost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[FrameFormat._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: FrameFormat._Kind.ValueType  # 0
+        KIND_RGB: FrameFormat._Kind.ValueType  # 1
+        """One array "frames" (T, H, W, 3), R, G, B."""
+        KIND_YUV: FrameFormat._Kind.ValueType  # 2
+        """Arrays "y" (T, H, W), "u" and "v" (T, H / v_step, W / h_step), rounded up."""
+        KIND_GRAY: FrameFormat._Kind.ValueType  # 3
+        """One array "frames" (T, H, W): luminance."""
+        KIND_BAYER: FrameFormat._Kind.ValueType  # 4
+        """One array "frames" (T, H, W): the sensor's mosaic, black level not subtracted."""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
+    KIND_UNSPECIFIED: FrameFormat.Kind.ValueType  # 0
+    KIND_RGB: FrameFormat.Kind.ValueType  # 1
+    """One array "frames" (T, H, W, 3), R, G, B."""
+    KIND_YUV: FrameFormat.Kind.ValueType  # 2
+    """Arrays "y" (T, H, W), "u" and "v" (T, H / v_step, W / h_step), rounded up."""
+    KIND_GRAY: FrameFormat.Kind.ValueType  # 3
+    """One array "frames" (T, H, W): luminance."""
+    KIND_BAYER: FrameFormat.Kind.ValueType  # 4
+    """One array "frames" (T, H, W): the sensor's mosaic, black level not subtracted."""
+
+    KIND_FIELD_NUMBER: _builtins.int
+    BIT_DEPTH_FIELD_NUMBER: _builtins.int
+    H_STEP_FIELD_NUMBER: _builtins.int
+    V_STEP_FIELD_NUMBER: _builtins.int
+    MATRIX_FIELD_NUMBER: _builtins.int
+    FULL_RANGE_FIELD_NUMBER: _builtins.int
+    ROTATION_FIELD_NUMBER: _builtins.int
+    STORED_WIDTH_FIELD_NUMBER: _builtins.int
+    STORED_HEIGHT_FIELD_NUMBER: _builtins.int
+    CFA_FIELD_NUMBER: _builtins.int
+    kind: Global___FrameFormat.Kind.ValueType
+    bit_depth: _builtins.int
+    """Significant bits of a value: 8 in uint8 arrays; 9 to 16 in uint16 arrays, in the low bits."""
+    h_step: _builtins.int
+    """YUV only: luminance pixels per chrominance pixel along a row and along a column, 1 or 2."""
+    v_step: _builtins.int
+    matrix: _builtins.str
+    """YUV only: "bt601", "bt709" or "bt2020"."""
+    full_range: _builtins.bool
+    """Whether values use the full range of their bits; else video range (16 to 235 of 8 bits)."""
+    rotation: _builtins.int
+    """Degrees clockwise by which the stored frames must be turned to be upright: 0, 90, 180 or 270. width and
+    height of the clip are those of the upright picture.
+    """
+    stored_width: _builtins.int
+    """Size of the stored frames in pixels: before turning, and with the odd last column or row if there is one."""
+    stored_height: _builtins.int
+    cfa: _builtins.str
+    """Bayer only: row-major 2x2 tile of the stored frames, such as "RGGB"."""
+    def __init__(
+        self,
+        *,
+        kind: Global___FrameFormat.Kind.ValueType = ...,
+        bit_depth: _builtins.int = ...,
+        h_step: _builtins.int = ...,
+        v_step: _builtins.int = ...,
+        matrix: _builtins.str = ...,
+        full_range: _builtins.bool = ...,
+        rotation: _builtins.int = ...,
+        stored_width: _builtins.int = ...,
+        stored_height: _builtins.int = ...,
+        cfa: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bit_depth", b"bit_depth", "cfa", b"cfa", "full_range", b"full_range", "h_step", b"h_step", "kind", b"kind", "matrix", b"matrix", "rotation", b"rotation", "stored_height", b"stored_height", "stored_width", b"stored_width", "v_step", b"v_step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FrameFormat: _TypeAlias = FrameFormat  # noqa: Y015
 
 @_typing.final
 class UploadClipRequest(_message.Message):
@@ -104,7 +206,10 @@ class UploadClipRequest(_message.Message):
 
     HEADER_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
     chunk: _builtins.bytes
+    offset: _builtins.int
+    """Where the chunk begins in the file; checked where it is set. Unset: right behind the one before."""
     @_builtins.property
     def header(self) -> Global___UploadClipHeader: ...
     def __init__(
@@ -112,13 +217,19 @@ class UploadClipRequest(_message.Message):
         *,
         header: Global___UploadClipHeader | None = ...,
         chunk: _builtins.bytes = ...,
+        offset: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header", "payload", b"payload"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_offset", b"_offset", "chunk", b"chunk", "header", b"header", "offset", b"offset", "payload", b"payload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header", "payload", b"payload"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_offset", b"_offset", "chunk", b"chunk", "header", b"header", "offset", b"offset", "payload", b"payload"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__offset: _TypeAlias = _typing.Literal["offset"]  # noqa: Y015
+    _WhichOneofArgType__offset: _TypeAlias = _typing.Literal["_offset", b"_offset"]  # noqa: Y015
     _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["header", "chunk"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__offset) -> _WhichOneofReturnType__offset | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
 Global___UploadClipRequest: _TypeAlias = UploadClipRequest  # noqa: Y015
@@ -131,6 +242,7 @@ class UploadClipHeader(_message.Message):
     FILENAME_FIELD_NUMBER: _builtins.int
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
+    FIRST_OFFSET_FIELD_NUMBER: _builtins.int
     display_name: _builtins.str
     """Shown to people; the file's name by default."""
     filename: _builtins.str
@@ -138,7 +250,11 @@ class UploadClipHeader(_message.Message):
     size_bytes: _builtins.int
     """Total size of the chunks to come, at least 1."""
     sha256: _builtins.str
-    """Lower-case hexadecimal SHA-256 of all chunks."""
+    """Lower-case hexadecimal SHA-256 of the whole file."""
+    first_offset: _builtins.int
+    """Where the first chunk begins: what GetUpload answered, or 0. More than was received is OUT_OF_RANGE; what was
+    received beyond it is sent again.
+    """
     def __init__(
         self,
         *,
@@ -146,14 +262,393 @@ class UploadClipHeader(_message.Message):
         filename: _builtins.str = ...,
         size_bytes: _builtins.int = ...,
         sha256: _builtins.str = ...,
+        first_offset: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "filename", b"filename", "sha256", b"sha256", "size_bytes", b"size_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "filename", b"filename", "first_offset", b"first_offset", "sha256", b"sha256", "size_bytes", b"size_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UploadClipHeader: _TypeAlias = UploadClipHeader  # noqa: Y015
+
+@_typing.final
+class Upload(_message.Message):
+    """What has been received of a file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHA256_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    RECEIVED_BYTES_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    CLIP_FIELD_NUMBER: _builtins.int
+    sha256: _builtins.str
+    """SHA-256 and size of the whole file."""
+    size_bytes: _builtins.int
+    received_bytes: _builtins.int
+    """Bytes received so far, all from the file's beginning."""
+    clip: _builtins.str
+    """clips/{c}, if the file is a clip already."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the unfinished upload will be forgotten, unless it goes on."""
+
+    def __init__(
+        self,
+        *,
+        sha256: _builtins.str = ...,
+        size_bytes: _builtins.int = ...,
+        received_bytes: _builtins.int = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        clip: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clip", b"clip", "expire_time", b"expire_time", "received_bytes", b"received_bytes", "sha256", b"sha256", "size_bytes", b"size_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Upload: _TypeAlias = Upload  # noqa: Y015
+
+@_typing.final
+class GetUploadRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHA256_FIELD_NUMBER: _builtins.int
+    sha256: _builtins.str
+    """Lower-case hexadecimal SHA-256 of the whole file."""
+    def __init__(
+        self,
+        *,
+        sha256: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sha256", b"sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetUploadRequest: _TypeAlias = GetUploadRequest  # noqa: Y015
+
+@_typing.final
+class ImportClipRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URI_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    uri: _builtins.str
+    """file:///FOLDER/FILE, file:///FOLDER of stills, or s3://BUCKET/KEY, inside of what the server's AUTOISP_IMPORT_ROOTS
+    allows.
+    """
+    display_name: _builtins.str
+    """Shown to people; the last part of the uri by default."""
+    sha256: _builtins.str
+    """Checked if set; files only."""
+    def __init__(
+        self,
+        *,
+        uri: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        sha256: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "sha256", b"sha256", "uri", b"uri"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportClipRequest: _TypeAlias = ImportClipRequest  # noqa: Y015
+
+@_typing.final
+class IngestFramesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def header(self) -> Global___IngestFramesHeader: ...
+    @_builtins.property
+    def part(self) -> Global___FramePart: ...
+    def __init__(
+        self,
+        *,
+        header: Global___IngestFramesHeader | None = ...,
+        part: Global___FramePart | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "part", b"part", "payload", b"payload"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "part", b"part", "payload", b"payload"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["header", "part"]  # noqa: Y015
+    _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
+
+Global___IngestFramesRequest: _TypeAlias = IngestFramesRequest  # noqa: Y015
+
+@_typing.final
+class IngestFramesHeader(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    FRAME_RATE_FIELD_NUMBER: _builtins.int
+    SENSOR_FIELD_NUMBER: _builtins.int
+    display_name: _builtins.str
+    frame_rate: _builtins.float
+    """Nominal; 0 if unknown."""
+    @_builtins.property
+    def format(self) -> Global___FrameFormat:
+        """RGB or BAYER with bit_depth 8 to 16, rotation 0; the stored size is that of the frames sent."""
+
+    @_builtins.property
+    def sensor(self) -> _common_pb2.Sensor:
+        """BAYER only: levels, gains, colour matrix and noise of the camera."""
+
+    def __init__(
+        self,
+        *,
+        display_name: _builtins.str = ...,
+        format: Global___FrameFormat | None = ...,
+        frame_rate: _builtins.float = ...,
+        sensor: _common_pb2.Sensor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "sensor", b"sensor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "format", b"format", "frame_rate", b"frame_rate", "sensor", b"sensor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IngestFramesHeader: _TypeAlias = IngestFramesHeader  # noqa: Y015
+
+@_typing.final
+class FramePart(_message.Message):
+    """A part of one frame: values row by row as in the clip's arrays, little-endian, 1 byte each for 8 bits and else 2."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FRAME_FIELD_NUMBER: _builtins.int
+    TIME_NS_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    frame: _builtins.int
+    """Counts from the first frame of the stream, or of the clip."""
+    time_ns: _builtins.int
+    """The frame's time since the first frame, nanoseconds; on its first part."""
+    offset: _builtins.int
+    """Where the part begins in the frame's bytes."""
+    data: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        frame: _builtins.int = ...,
+        time_ns: _builtins.int = ...,
+        offset: _builtins.int = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "frame", b"frame", "offset", b"offset", "time_ns", b"time_ns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FramePart: _TypeAlias = FramePart  # noqa: Y015
+
+@_typing.final
+class IngestFramesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Acknowledgement(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        STORED_FRAMES_FIELD_NUMBER: _builtins.int
+        WINDOW_BYTES_FIELD_NUMBER: _builtins.int
+        stored_frames: _builtins.int
+        """So many frames of the stream are stored."""
+        window_bytes: _builtins.int
+        """The sender may have so many bytes in flight that are not acknowledged."""
+        def __init__(
+            self,
+            *,
+            stored_frames: _builtins.int = ...,
+            window_bytes: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["stored_frames", b"stored_frames", "window_bytes", b"window_bytes"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ACKNOWLEDGEMENT_FIELD_NUMBER: _builtins.int
+    CLIP_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def acknowledgement(self) -> Global___IngestFramesResponse.Acknowledgement: ...
+    @_builtins.property
+    def clip(self) -> Global___Clip:
+        """The last answer."""
+
+    def __init__(
+        self,
+        *,
+        acknowledgement: Global___IngestFramesResponse.Acknowledgement | None = ...,
+        clip: Global___Clip | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledgement", b"acknowledgement", "clip", b"clip", "payload", b"payload"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledgement", b"acknowledgement", "clip", b"clip", "payload", b"payload"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["acknowledgement", "clip"]  # noqa: Y015
+    _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
+
+Global___IngestFramesResponse: _TypeAlias = IngestFramesResponse  # noqa: Y015
+
+@_typing.final
+class ReadFramesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Layout:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _LayoutEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ReadFramesRequest._Layout.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        LAYOUT_UNSPECIFIED: ReadFramesRequest._Layout.ValueType  # 0
+        LAYOUT_STORED: ReadFramesRequest._Layout.ValueType  # 1
+        """The planes as stored, one behind the other."""
+        LAYOUT_RGB: ReadFramesRequest._Layout.ValueType  # 2
+        """sRGB (H, W, 3), upright: 8 bits where the clip has 8, else 16. A mosaic is developed at half its size."""
+
+    class Layout(_Layout, metaclass=_LayoutEnumTypeWrapper): ...
+    LAYOUT_UNSPECIFIED: ReadFramesRequest.Layout.ValueType  # 0
+    LAYOUT_STORED: ReadFramesRequest.Layout.ValueType  # 1
+    """The planes as stored, one behind the other."""
+    LAYOUT_RGB: ReadFramesRequest.Layout.ValueType  # 2
+    """sRGB (H, W, 3), upright: 8 bits where the clip has 8, else 16. A mosaic is developed at half its size."""
+
+    @_typing.final
+    class Box(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        X_FIELD_NUMBER: _builtins.int
+        Y_FIELD_NUMBER: _builtins.int
+        WIDTH_FIELD_NUMBER: _builtins.int
+        HEIGHT_FIELD_NUMBER: _builtins.int
+        x: _builtins.int
+        y: _builtins.int
+        width: _builtins.int
+        height: _builtins.int
+        def __init__(
+            self,
+            *,
+            x: _builtins.int = ...,
+            y: _builtins.int = ...,
+            width: _builtins.int = ...,
+            height: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["height", b"height", "width", b"width", "x", b"x", "y", b"y"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CLIP_FIELD_NUMBER: _builtins.int
+    FIRST_FRAME_FIELD_NUMBER: _builtins.int
+    END_FRAME_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    LAYOUT_FIELD_NUMBER: _builtins.int
+    BOX_FIELD_NUMBER: _builtins.int
+    clip: _builtins.str
+    """clips/{c}"""
+    first_frame: _builtins.int
+    """[first_frame, end_frame); end_frame 0 means to the clip's end."""
+    end_frame: _builtins.int
+    step: _builtins.int
+    """Every so many frames; 0 means each."""
+    layout: Global___ReadFramesRequest.Layout.ValueType
+    @_builtins.property
+    def box(self) -> Global___ReadFramesRequest.Box:
+        """Pixels; unset: the whole picture. RGB: of the upright picture; STORED: of the stored frames, in multiples of the
+        chrominance step, of 2 for a mosaic.
+        """
+
+    def __init__(
+        self,
+        *,
+        clip: _builtins.str = ...,
+        first_frame: _builtins.int = ...,
+        end_frame: _builtins.int = ...,
+        step: _builtins.int = ...,
+        layout: Global___ReadFramesRequest.Layout.ValueType = ...,
+        box: Global___ReadFramesRequest.Box | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["box", b"box"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["box", b"box", "clip", b"clip", "end_frame", b"end_frame", "first_frame", b"first_frame", "layout", b"layout", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadFramesRequest: _TypeAlias = ReadFramesRequest  # noqa: Y015
+
+@_typing.final
+class ReadFramesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Header(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        CLIP_FIELD_NUMBER: _builtins.int
+        FORMAT_FIELD_NUMBER: _builtins.int
+        BYTES_PER_FRAME_FIELD_NUMBER: _builtins.int
+        FRAME_COUNT_FIELD_NUMBER: _builtins.int
+        bytes_per_frame: _builtins.int
+        frame_count: _builtins.int
+        @_builtins.property
+        def clip(self) -> Global___Clip: ...
+        @_builtins.property
+        def format(self) -> Global___FrameFormat:
+            """What the parts hold."""
+
+        def __init__(
+            self,
+            *,
+            clip: Global___Clip | None = ...,
+            format: Global___FrameFormat | None = ...,
+            bytes_per_frame: _builtins.int = ...,
+            frame_count: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["clip", b"clip", "format", b"format"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_per_frame", b"bytes_per_frame", "clip", b"clip", "format", b"format", "frame_count", b"frame_count"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def header(self) -> Global___ReadFramesResponse.Header:
+        """Once, first."""
+
+    @_builtins.property
+    def part(self) -> Global___FramePart: ...
+    def __init__(
+        self,
+        *,
+        header: Global___ReadFramesResponse.Header | None = ...,
+        part: Global___FramePart | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "part", b"part", "payload", b"payload"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "part", b"part", "payload", b"payload"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["header", "part"]  # noqa: Y015
+    _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
+
+Global___ReadFramesResponse: _TypeAlias = ReadFramesResponse  # noqa: Y015
 
 @_typing.final
 class GetClipRequest(_message.Message):
@@ -282,6 +777,7 @@ class Dataset(_message.Message):
     CLIPS_FIELD_NUMBER: _builtins.int
     MANIFEST_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """datasets/{d}"""
     display_name: _builtins.str
@@ -293,6 +789,10 @@ class Dataset(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Free words for finding it again, such as "night" or "p-series": lower-case letters, digits and hyphens."""
+
     def __init__(
         self,
         *,
@@ -301,10 +801,11 @@ class Dataset(_message.Message):
         clips: _abc.Iterable[Global___DatasetClip] | None = ...,
         manifest: _common_pb2.Artifact | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "manifest", b"manifest"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clips", b"clips", "create_time", b"create_time", "display_name", b"display_name", "manifest", b"manifest", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clips", b"clips", "create_time", b"create_time", "display_name", b"display_name", "manifest", b"manifest", "name", b"name", "tags", b"tags"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -372,6 +873,7 @@ class CreateDatasetRequest(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     CLIPS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
     dataset_id: _builtins.str
     """Becomes datasets/{dataset_id}; made up if empty. Lower-case letters, digits and hyphens, 1 to 63, a letter first."""
     display_name: _builtins.str
@@ -381,6 +883,10 @@ class CreateDatasetRequest(_message.Message):
     def clips(self) -> _containers.RepeatedCompositeFieldContainer[Global___DatasetClip]:
         """At least one clip for training, one for validation and one for testing."""
 
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At most 32."""
+
     def __init__(
         self,
         *,
@@ -388,10 +894,11 @@ class CreateDatasetRequest(_message.Message):
         display_name: _builtins.str = ...,
         clips: _abc.Iterable[Global___DatasetClip] | None = ...,
         request_id: _builtins.str = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clips", b"clips", "dataset_id", b"dataset_id", "display_name", b"display_name", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clips", b"clips", "dataset_id", b"dataset_id", "display_name", b"display_name", "request_id", b"request_id", "tags", b"tags"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -41,6 +41,26 @@ class IngestServiceStub:
                 request_serializer=autoisp_dot_ingest_dot_v1_dot_ingest__pb2.UploadClipRequest.SerializeToString,
                 response_deserializer=autoisp_dot_ingest_dot_v1_dot_ingest__pb2.Clip.FromString,
                 _registered_method=True)
+        self.GetUpload = channel.unary_unary(
+                '/autoisp.ingest.v1.IngestService/GetUpload',
+                request_serializer=autoisp_dot_ingest_dot_v1_dot_ingest__pb2.GetUploadRequest.SerializeToString,
+                response_deserializer=autoisp_dot_ingest_dot_v1_dot_ingest__pb2.Upload.FromString,
+                _registered_method=True)
+        self.ImportClip = channel.unary_unary(
+                '/autoisp.ingest.v1.IngestService/ImportClip',
+                request_serializer=autoisp_dot_ingest_dot_v1_dot_ingest__pb2.ImportClipRequest.SerializeToString,
+                response_deserializer=autoisp_dot_ingest_dot_v1_dot_ingest__pb2.Clip.FromString,
+                _registered_method=True)
+        self.IngestFrames = channel.stream_stream(
+                '/autoisp.ingest.v1.IngestService/IngestFrames',
+                request_serializer=autoisp_dot_ingest_dot_v1_dot_ingest__pb2.IngestFramesRequest.SerializeToString,
+                response_deserializer=autoisp_dot_ingest_dot_v1_dot_ingest__pb2.IngestFramesResponse.FromString,
+                _registered_method=True)
+        self.ReadFrames = channel.unary_stream(
+                '/autoisp.ingest.v1.IngestService/ReadFrames',
+                request_serializer=autoisp_dot_ingest_dot_v1_dot_ingest__pb2.ReadFramesRequest.SerializeToString,
+                response_deserializer=autoisp_dot_ingest_dot_v1_dot_ingest__pb2.ReadFramesResponse.FromString,
+                _registered_method=True)
         self.GetClip = channel.unary_unary(
                 '/autoisp.ingest.v1.IngestService/GetClip',
                 request_serializer=autoisp_dot_ingest_dot_v1_dot_ingest__pb2.GetClipRequest.SerializeToString,
@@ -84,7 +104,39 @@ class IngestServiceServicer:
 
     def UploadClip(self, request_iterator, context):
         """Uploads one shot: a header first, then chunks of 256 KiB to 1 MiB. The same bytes give the same clip; if
-        it is there already, the answer comes after the header, without waiting for the chunks.
+        it is there already, the answer comes after the header, without waiting for the chunks. What was received
+        of an upload that broke off is kept for a while: GetUpload tells how much, and another UploadClip with the
+        same digest goes on from there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetUpload(self, request, context):
+        """How much of an unfinished upload has been received.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportClip(self, request, context):
+        """Takes footage that the server itself can read, from a folder or a bucket that its configuration allows.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IngestFrames(self, request_iterator, context):
+        """Takes frames from a live camera: a header first, then frames in parts of at most 1 MiB. The server
+        acknowledges frames once they are stored; the sender may have so many bytes unacknowledged as the newest
+        acknowledgement allows. Half-closing the stream ends the shot, and the last answer is the clip.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadFrames(self, request, context):
+        """Frames or a patch of them, as stored or as RGB, in parts of at most 1 MiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,6 +194,26 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     servicer.UploadClip,
                     request_deserializer=autoisp_dot_ingest_dot_v1_dot_ingest__pb2.UploadClipRequest.FromString,
                     response_serializer=autoisp_dot_ingest_dot_v1_dot_ingest__pb2.Clip.SerializeToString,
+            ),
+            'GetUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUpload,
+                    request_deserializer=autoisp_dot_ingest_dot_v1_dot_ingest__pb2.GetUploadRequest.FromString,
+                    response_serializer=autoisp_dot_ingest_dot_v1_dot_ingest__pb2.Upload.SerializeToString,
+            ),
+            'ImportClip': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportClip,
+                    request_deserializer=autoisp_dot_ingest_dot_v1_dot_ingest__pb2.ImportClipRequest.FromString,
+                    response_serializer=autoisp_dot_ingest_dot_v1_dot_ingest__pb2.Clip.SerializeToString,
+            ),
+            'IngestFrames': grpc.stream_stream_rpc_method_handler(
+                    servicer.IngestFrames,
+                    request_deserializer=autoisp_dot_ingest_dot_v1_dot_ingest__pb2.IngestFramesRequest.FromString,
+                    response_serializer=autoisp_dot_ingest_dot_v1_dot_ingest__pb2.IngestFramesResponse.SerializeToString,
+            ),
+            'ReadFrames': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadFrames,
+                    request_deserializer=autoisp_dot_ingest_dot_v1_dot_ingest__pb2.ReadFramesRequest.FromString,
+                    response_serializer=autoisp_dot_ingest_dot_v1_dot_ingest__pb2.ReadFramesResponse.SerializeToString,
             ),
             'GetClip': grpc.unary_unary_rpc_method_handler(
                     servicer.GetClip,
@@ -207,6 +279,114 @@ class IngestService:
             '/autoisp.ingest.v1.IngestService/UploadClip',
             autoisp_dot_ingest_dot_v1_dot_ingest__pb2.UploadClipRequest.SerializeToString,
             autoisp_dot_ingest_dot_v1_dot_ingest__pb2.Clip.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autoisp.ingest.v1.IngestService/GetUpload',
+            autoisp_dot_ingest_dot_v1_dot_ingest__pb2.GetUploadRequest.SerializeToString,
+            autoisp_dot_ingest_dot_v1_dot_ingest__pb2.Upload.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportClip(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autoisp.ingest.v1.IngestService/ImportClip',
+            autoisp_dot_ingest_dot_v1_dot_ingest__pb2.ImportClipRequest.SerializeToString,
+            autoisp_dot_ingest_dot_v1_dot_ingest__pb2.Clip.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IngestFrames(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/autoisp.ingest.v1.IngestService/IngestFrames',
+            autoisp_dot_ingest_dot_v1_dot_ingest__pb2.IngestFramesRequest.SerializeToString,
+            autoisp_dot_ingest_dot_v1_dot_ingest__pb2.IngestFramesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadFrames(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/autoisp.ingest.v1.IngestService/ReadFrames',
+            autoisp_dot_ingest_dot_v1_dot_ingest__pb2.ReadFramesRequest.SerializeToString,
+            autoisp_dot_ingest_dot_v1_dot_ingest__pb2.ReadFramesResponse.FromString,
             options,
             channel_credentials,
             insecure,

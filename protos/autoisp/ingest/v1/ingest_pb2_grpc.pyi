@@ -36,8 +36,21 @@ class IngestServiceStub:
     def __new__(cls, channel: _aio.Channel) -> IngestServiceAsyncStub: ...
     UploadClip: _grpc.StreamUnaryMultiCallable[_ingest_pb2.UploadClipRequest, _ingest_pb2.Clip]
     """Uploads one shot: a header first, then chunks of 256 KiB to 1 MiB. The same bytes give the same clip; if
-    it is there already, the answer comes after the header, without waiting for the chunks.
+    it is there already, the answer comes after the header, without waiting for the chunks. What was received
+    of an upload that broke off is kept for a while: GetUpload tells how much, and another UploadClip with the
+    same digest goes on from there.
     """
+    GetUpload: _grpc.UnaryUnaryMultiCallable[_ingest_pb2.GetUploadRequest, _ingest_pb2.Upload]
+    """How much of an unfinished upload has been received."""
+    ImportClip: _grpc.UnaryUnaryMultiCallable[_ingest_pb2.ImportClipRequest, _ingest_pb2.Clip]
+    """Takes footage that the server itself can read, from a folder or a bucket that its configuration allows."""
+    IngestFrames: _grpc.StreamStreamMultiCallable[_ingest_pb2.IngestFramesRequest, _ingest_pb2.IngestFramesResponse]
+    """Takes frames from a live camera: a header first, then frames in parts of at most 1 MiB. The server
+    acknowledges frames once they are stored; the sender may have so many bytes unacknowledged as the newest
+    acknowledgement allows. Half-closing the stream ends the shot, and the last answer is the clip.
+    """
+    ReadFrames: _grpc.UnaryStreamMultiCallable[_ingest_pb2.ReadFramesRequest, _ingest_pb2.ReadFramesResponse]
+    """Frames or a patch of them, as stored or as RGB, in parts of at most 1 MiB."""
     GetClip: _grpc.UnaryUnaryMultiCallable[_ingest_pb2.GetClipRequest, _ingest_pb2.Clip]
     ListClips: _grpc.UnaryUnaryMultiCallable[_ingest_pb2.ListClipsRequest, _ingest_pb2.ListClipsResponse]
     DeleteClip: _grpc.UnaryUnaryMultiCallable[_ingest_pb2.DeleteClipRequest, _empty_pb2.Empty]
@@ -56,8 +69,21 @@ class IngestServiceAsyncStub(IngestServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     UploadClip: _aio.StreamUnaryMultiCallable[_ingest_pb2.UploadClipRequest, _ingest_pb2.Clip]  # type: ignore[assignment]
     """Uploads one shot: a header first, then chunks of 256 KiB to 1 MiB. The same bytes give the same clip; if
-    it is there already, the answer comes after the header, without waiting for the chunks.
+    it is there already, the answer comes after the header, without waiting for the chunks. What was received
+    of an upload that broke off is kept for a while: GetUpload tells how much, and another UploadClip with the
+    same digest goes on from there.
     """
+    GetUpload: _aio.UnaryUnaryMultiCallable[_ingest_pb2.GetUploadRequest, _ingest_pb2.Upload]  # type: ignore[assignment]
+    """How much of an unfinished upload has been received."""
+    ImportClip: _aio.UnaryUnaryMultiCallable[_ingest_pb2.ImportClipRequest, _ingest_pb2.Clip]  # type: ignore[assignment]
+    """Takes footage that the server itself can read, from a folder or a bucket that its configuration allows."""
+    IngestFrames: _aio.StreamStreamMultiCallable[_ingest_pb2.IngestFramesRequest, _ingest_pb2.IngestFramesResponse]  # type: ignore[assignment]
+    """Takes frames from a live camera: a header first, then frames in parts of at most 1 MiB. The server
+    acknowledges frames once they are stored; the sender may have so many bytes unacknowledged as the newest
+    acknowledgement allows. Half-closing the stream ends the shot, and the last answer is the clip.
+    """
+    ReadFrames: _aio.UnaryStreamMultiCallable[_ingest_pb2.ReadFramesRequest, _ingest_pb2.ReadFramesResponse]  # type: ignore[assignment]
+    """Frames or a patch of them, as stored or as RGB, in parts of at most 1 MiB."""
     GetClip: _aio.UnaryUnaryMultiCallable[_ingest_pb2.GetClipRequest, _ingest_pb2.Clip]  # type: ignore[assignment]
     ListClips: _aio.UnaryUnaryMultiCallable[_ingest_pb2.ListClipsRequest, _ingest_pb2.ListClipsResponse]  # type: ignore[assignment]
     DeleteClip: _aio.UnaryUnaryMultiCallable[_ingest_pb2.DeleteClipRequest, _empty_pb2.Empty]  # type: ignore[assignment]
@@ -79,8 +105,45 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_pb2.Clip, _abc.Awaitable[_ingest_pb2.Clip]]:
         """Uploads one shot: a header first, then chunks of 256 KiB to 1 MiB. The same bytes give the same clip; if
-        it is there already, the answer comes after the header, without waiting for the chunks.
+        it is there already, the answer comes after the header, without waiting for the chunks. What was received
+        of an upload that broke off is kept for a while: GetUpload tells how much, and another UploadClip with the
+        same digest goes on from there.
         """
+
+    @_abc_1.abstractmethod
+    def GetUpload(
+        self,
+        request: _ingest_pb2.GetUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_pb2.Upload, _abc.Awaitable[_ingest_pb2.Upload]]:
+        """How much of an unfinished upload has been received."""
+
+    @_abc_1.abstractmethod
+    def ImportClip(
+        self,
+        request: _ingest_pb2.ImportClipRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_pb2.Clip, _abc.Awaitable[_ingest_pb2.Clip]]:
+        """Takes footage that the server itself can read, from a folder or a bucket that its configuration allows."""
+
+    @_abc_1.abstractmethod
+    def IngestFrames(
+        self,
+        request_iterator: _MaybeAsyncIterator[_ingest_pb2.IngestFramesRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_ingest_pb2.IngestFramesResponse], _abc.AsyncIterator[_ingest_pb2.IngestFramesResponse]]:
+        """Takes frames from a live camera: a header first, then frames in parts of at most 1 MiB. The server
+        acknowledges frames once they are stored; the sender may have so many bytes unacknowledged as the newest
+        acknowledgement allows. Half-closing the stream ends the shot, and the last answer is the clip.
+        """
+
+    @_abc_1.abstractmethod
+    def ReadFrames(
+        self,
+        request: _ingest_pb2.ReadFramesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_ingest_pb2.ReadFramesResponse], _abc.AsyncIterator[_ingest_pb2.ReadFramesResponse]]:
+        """Frames or a patch of them, as stored or as RGB, in parts of at most 1 MiB."""
 
     @_abc_1.abstractmethod
     def GetClip(

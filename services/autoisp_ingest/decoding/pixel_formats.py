@@ -1,0 +1,121 @@
+"""FFmpeg's pixel formats: what a clip keeps of each, and a picture's planes without a conversion."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import av
+import numpy as np
+from autoisp_core.frames import FrameKind
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+Planes = tuple[NDArray[Any], ...]
+
+_PLANAR_YUV = re.compile(r"yuv[aj]?(420|422|440|444)p(\d*)(?:le)?")
+_SEMIPLANAR_YUV = re.compile(r"nv(12|16|24)|p([024])(10|12|16)le")
+_GRAY = re.compile(r"gray(\d*)(?:le)?")
+_PLANAR_RGB = re.compile(r"gbra?p(\d*)(?:le)?")
+_STEPS = {"420": (2, 2), "422": (2, 1), "440": (1, 2), "444": (1, 1)}
+_SEMIPLANAR = {"12": "420", "16": "422", "24": "444", "0": "420", "2": "422", "4": "444"}
+_PACKED_RGB = {"rgb24": 8, "rgb48le": 16}
+
+
+@dataclass(frozen=True)
+class PixelFormat:
+    """How pictures of one pixel format are kept.
+
+    Args:
+        kind, bit_depth, h_step, v_step: as of ``FrameFormat``.
+        read: the planes of a picture; views into its memory where that is possible.
+        converted: whether ``read`` converts the values, to full range.
+    """
+
+    kind: FrameKind
+    bit_depth: int
+    read: Callable[[av.VideoFrame], Planes]
+    h_step: int = 1
+    v_step: int = 1
+    converted: bool = False
+
+
+def pixel_format(name: str) -> PixelFormat:
+    """What is kept of the pixel format ``name``: all of its values but alpha.
+
+    Formats that hold values in another way than a clip does (with a palette, in packed bits, with
+    chrominance at a quarter) become RGB, of 16 bits if any component has more than 8.
+    """
+    if found := _PLANAR_YUV.fullmatch(name):
+        subsampling, depth = found[1], int(found[2] or 8)
+        if not (subsampling == "440" and depth > 12):
+            return PixelFormat(FrameKind.YUV, depth, _planar, *_STEPS[subsampling])
+    if found := _SEMIPLANAR_YUV.fullmatch(name):
+        depth = int(found[3] or 8)
+        return PixelFormat(
+            FrameKind.YUV, depth, _semiplanar(depth), *_STEPS[_SEMIPLANAR[found[1] or found[2]]]
+        )
+    if found := _GRAY.fullmatch(name):
+        depth = int(found[1] or 8)
+        if 8 <= depth <= 16:
+            return PixelFormat(FrameKind.GRAY, depth, lambda picture: (_plane(picture, 0),))
+    if found := _PLANAR_RGB.fullmatch(name):
+        return PixelFormat(FrameKind.RGB, int(found[1] or 8), _planar_rgb)
+    if name in _PACKED_RGB:
+        return PixelFormat(FrameKind.RGB, _PACKED_RGB[name], lambda picture: (_plane(picture, 0, 3),))
+    return _converted(name)
+
+
+def _converted(name: str) -> PixelFormat:
+    components = av.VideoFormat(name).components
+    deep = any(component.bits > 8 for component in components)
+    if sum(not component.is_alpha for component in components) == 1 and not av.VideoFormat(name).has_palette:
+        target = "gray16le" if deep else "gray"
+    else:
+        target = "rgb48le" if deep else "rgb24"
+    kept, reformatter = pixel_format(target), VideoReformatter()
+
+    def read(picture: av.VideoFrame) -> Planes:
+        # Neither scaled nor rounded: the accurate path, chrominance in full.
+        accurate = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+        converted = reformatter.reformat(
+            picture, format=target, dst_color_range=ColorRange.JPEG, interpolation=accurate, threads=1
+        )
+        return kept.read(converted)
+
+    return PixelFormat(kept.kind, kept.bit_depth, read, converted=True)
+
+
+def _plane(picture: av.VideoFrame, index: int, channels: int = 1) -> NDArray[Any]:
+    """A view of one plane: (height, width) or (height, width, channels)."""
+    plane = picture.planes[index]
+    dtype = np.dtype("<u2" if _bytes_per_value(picture) == 2 else "u1")
+    rows = np.frombuffer(cast(Any, plane), dtype).reshape(plane.height, -1)[:, : plane.width * channels]
+    return rows if channels == 1 else rows.reshape(plane.height, plane.width, channels)
+
+
+def _bytes_per_value(picture: av.VideoFrame) -> int:
+    return 1 if picture.format.components[0].bits <= 8 else 2
+
+
+def _planar(picture: av.VideoFrame) -> Planes:
+    return tuple(_plane(picture, index) for index in range(3))
+
+
+def _planar_rgb(picture: av.VideoFrame) -> Planes:
+    green, blue, red = _planar(picture)
+    return (np.stack((red, green, blue), axis=2),)
+
+
+def _semiplanar(depth: int) -> Callable[[av.VideoFrame], Planes]:
+    def read(picture: av.VideoFrame) -> Planes:
+        luminance, both = _plane(picture, 0), _plane(picture, 1, 2)
+        if depth == 8:
+            return luminance, both[:, :, 0], both[:, :, 1]
+        # P010 and its kin have their values in the high bits.
+        shift = 16 - depth
+        return luminance >> shift, both[:, :, 0] >> shift, both[:, :, 1] >> shift
+
+    return read

@@ -1,0 +1,138 @@
+"""From stored planes to RGB: the only place where colour is converted."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+from autoisp_core.frames import Box, FrameFormat, FrameKind
+from numpy.typing import NDArray
+
+# Chrominance between two samples is interpolated, so a box needs its neighbours to look as in the whole
+# picture.
+_MARGIN = 16
+_SUBSAMPLINGS = {(2, 2): "420", (2, 1): "422", (1, 2): "440", (1, 1): "444"}
+
+
+class RgbConverter:
+    """Converts pictures that are no mosaic to full-range RGB of 8 bits, or of 16 where there are more than 8.
+
+    Args:
+        frame_format: of the stored frames.
+    """
+
+    def __init__(self, frame_format: FrameFormat) -> None:
+        self._format = frame_format
+        self._yuv = YuvConverter(frame_format) if frame_format.kind is FrameKind.YUV else None
+        self._levels = None if self._yuv else _levels(frame_format)
+
+    def around(self, box: Box) -> Box:
+        """The stored pixels that converting ``box`` takes."""
+        if self._yuv is None:
+            return box
+        width, height = self._format.stored_width, self._format.stored_height
+        x, y = (max(0, first - _MARGIN) // 2 * 2 for first in (box.x, box.y))
+        right = min(width, -(-(box.x + box.width + _MARGIN) // 2) * 2)
+        bottom = min(height, -(-(box.y + box.height + _MARGIN) // 2) * 2)
+        return Box(x, y, right - x, bottom - y)
+
+    def __call__(self, planes: dict[str, NDArray[Any]], around: Box, box: Box) -> NDArray[Any]:
+        """The pixels of ``box`` as (height, width, 3); ``planes`` has those of ``around``."""
+        if self._yuv is not None:
+            picture = self._yuv(planes)
+            y, x = box.y - around.y, box.x - around.x
+            return picture[y : y + box.height, x : x + box.width]
+        picture = planes["frames"]
+        if self._levels is not None:
+            picture = self._levels[picture]
+        return picture if picture.ndim == 3 else np.repeat(picture[:, :, None], 3, axis=2)
+
+
+class YuvConverter:
+    """Converts Y, U and V with FFmpeg's scaler, which is exact to a level with these flags.
+
+    Args:
+        frame_format: of the stored frames.
+    """
+
+    def __init__(self, frame_format: FrameFormat) -> None:
+        import av
+        from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+
+        self._av = av
+        depth = frame_format.bit_depth
+        subsampling = _SUBSAMPLINGS[frame_format.h_step, frame_format.v_step]
+        self._pixel_format, self._shift = _pixel_format(subsampling, depth)
+        self._steps = (frame_format.v_step, frame_format.h_step)
+        self._reformatter = VideoReformatter()
+        self._matrix = {"bt601": 5, "bt709": 1, "bt2020": 9}[frame_format.matrix]
+        self._range = 2 if frame_format.full_range else 1
+        self._stretch = None if depth == 8 else _stretched_levels(frame_format)
+        self._options: dict[str, Any] = {
+            "format": "rgb24" if depth == 8 else "rgb48le",
+            "dst_color_range": ColorRange.JPEG,
+            "dst_colorspace": Colorspace.DEFAULT,
+            # The scaler's fast path is off by some levels, and these pictures are the truth that networks
+            # learn from.
+            "interpolation": Interpolation.BILINEAR
+            | Interpolation.ACCURATE_RND
+            | Interpolation.FULL_CHR_H_INT,
+            "threads": 1,
+        }
+
+    def __call__(self, planes: dict[str, NDArray[Any]]) -> NDArray[Any]:
+        """(H, W, 3), H and W even or one more, of planes that begin with a whole chrominance pixel."""
+        y = planes["y"]
+        # The scaler would stretch chrominance over an odd side.
+        height, width = (side + side % 2 for side in y.shape)
+        frame = self._av.VideoFrame(width, height, self._pixel_format)
+        for target, plane in zip(frame.planes, (y, planes["u"], planes["v"]), strict=True):
+            _fill(target, plane if not self._shift else plane << self._shift)
+        frame.colorspace, frame.color_range = self._matrix, self._range
+        rgb = cast(NDArray[Any], self._reformatter.reformat(frame, **self._options).to_ndarray())
+        return rgb if self._stretch is None else self._stretch[rgb]
+
+
+def _fill(target: Any, plane: NDArray[Any]) -> None:
+    """Copy into a plane of a frame, which is at most one row and one column larger."""
+    memory = np.frombuffer(target, plane.dtype).reshape(target.height, -1)
+    height, width = plane.shape
+    memory[:height, :width] = plane
+    if target.width > width:
+        memory[:height, width] = plane[:, -1]
+    if target.height > height:
+        memory[height] = memory[height - 1]
+
+
+def _pixel_format(subsampling: str, depth: int) -> tuple[str, int]:
+    """FFmpeg's name, and by how many bits values must be shifted up for it."""
+    if depth == 8:
+        return f"yuv{subsampling}p", 0
+    offered = (10, 12) if subsampling == "440" else (9, 10, 12, 14, 16)
+    nearest = next((bits for bits in offered if bits >= depth), None)
+    if nearest is None:
+        raise ValueError(f"there is no YUV 4:4:0 of {depth} bits")
+    return f"yuv{subsampling}p{nearest}le", nearest - depth
+
+
+def _stretched_levels(frame_format: FrameFormat) -> NDArray[np.uint16]:
+    """By the scaler's level: it makes deep values 16 bits by shifting, so that white would not be 65535."""
+    depth = frame_format.bit_depth
+    white = ((1 << depth) - 1) << (16 - depth) if frame_format.full_range else 255 << 8
+    levels: NDArray[np.uint16] = np.rint(np.arange(65536) * (65535 / white)).clip(0, 65535).astype(np.uint16)
+    return levels
+
+
+def _levels(frame_format: FrameFormat) -> NDArray[Any] | None:
+    """What a stored value of RGB or gray is at full range; None if it is that already."""
+    depth = frame_format.bit_depth
+    if frame_format.full_range and depth in (8, 16):
+        return None
+    values = np.arange(1 << depth, dtype=np.float64)
+    if frame_format.full_range:
+        shares = values / ((1 << depth) - 1)
+    else:
+        scale = 1 << (depth - 8)
+        shares = ((values / scale - 16.0) / 219.0).clip(0.0, 1.0)
+    top = 255 if depth == 8 else 65535
+    return np.rint(shares * top).astype("uint8" if depth == 8 else "uint16")
