@@ -24,6 +24,7 @@ from autoisp_ingest.store import SqlIngestStore, metadata, outbox
 from autoisp_runtime.database import Database
 from autoisp_runtime.migrations import differences, migrate
 from autoisp_runtime.outbox import Outbox
+from sqlalchemy import column, insert, table
 
 NOW = datetime(2026, 2, 3, 4, 5, 6, 789_012, tzinfo=UTC)
 
@@ -214,3 +215,57 @@ class TestIngestStore:
     async def test_unknown_datasets(self, store: SqlIngestStore) -> None:
         with pytest.raises(NotFoundError, match="datasets/a"):
             await store.remove_dataset("a")
+
+
+async def test_clips_of_the_first_schema_stay(database: Database) -> None:
+    package = "autoisp_ingest.migrations"
+    await migrate(database, package, "0001")
+    old = {
+        "clips": {
+            "id": "c1",
+            "order_key": "a",
+            "display_name": "old",
+            "width": 64,
+            "height": 96,
+            "frame_count": 50,
+            "frame_rate": 25.0,
+            "codec": "h264",
+            "source_sha256": "0" * 64,
+            "source_size_bytes": 1,
+            "frames_uri": "clips/c1/x",
+            "create_time_us": 0,
+        },
+        "datasets": {
+            "id": "d1",
+            "order_key": "a",
+            "display_name": "",
+            "manifest_uri": "blobs/x",
+            "manifest_sha256": "0" * 64,
+            "manifest_size_bytes": 1,
+            "manifest_media_type": "x",
+            "create_time_us": 0,
+            "published": True,
+        },
+        "dataset_clips": {
+            "dataset_id": "d1",
+            "position": 0,
+            "clip_id": "c1",
+            "split": "TRAIN",
+            "first_frame": 0,
+            "end_frame": 50,
+        },
+    }
+    async with database.transaction() as session:
+        for name, values in old.items():
+            columns = [column(key) for key in values]
+            await session.execute(insert(table(name, *columns)).values(values))
+
+    await migrate(database, package)
+
+    store = SqlIngestStore(database, Outbox(database, outbox), clip_ingested)
+    kept = await store.get_clip("c1")
+    assert kept is not None
+    assert (kept.format, kept.duration_seconds) == (FrameFormat(FrameKind.RGB, 8, 64, 96), 2.0)
+    made = await store.get_dataset("d1")
+    assert made is not None
+    assert ([part.clip_id for part in made.clips], made.tags) == (["c1"], ())
