@@ -8,8 +8,7 @@ from dataclasses import replace
 import av
 import numpy as np
 from autoisp_core.frames import CHROMA_LOCATIONS, FrameFormat
-from autoisp_runtime.clip_frames.rgb import MATRIX_NUMBERS, YuvConverter
-from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from autoisp_runtime.clip_frames.rgb import YuvConverter
 
 from autoisp_ingest.decoding.pixel_formats import Planes
 
@@ -22,8 +21,8 @@ def chroma_location(
 ) -> str:
     """One of ``CHROMA_LOCATIONS``; "" where every luminance pixel has chrominance of its own.
 
-    Noise in the picture's place is converted by FFmpeg, which asks the picture where its chrominance lies, and
-    by the reader of clips for each location there is. One of them gives the same.
+    Noise in the picture's place is converted by FFmpeg, which asks the picture where its chrominance lies,
+    and by the reader of clips for each location there is. One of them gives the same.
 
     Args:
         picture: YUV; its pixels are the same afterwards.
@@ -32,15 +31,13 @@ def chroma_location(
     """
     if frame_format.h_step * frame_format.v_step == 1:
         return ""
+    picture.make_writable()  # the decoder may refer to it
     kept = [bytes(plane) for plane in picture.planes]
     colour = picture.colorspace, picture.color_range
-    picture.make_writable()  # the decoder may refer to it
     try:
         for plane in picture.planes:
             plane.update(_noise(plane.buffer_size, picture.format))
-        picture.colorspace = MATRIX_NUMBERS[frame_format.matrix]
-        picture.color_range = 2 if frame_format.full_range else 1
-        seen = _converted(picture)
+        seen = YuvConverter(frame_format).of_frame(picture)[_INSIDE, _INSIDE].astype(np.int32)
         luminance, *chrominance = (np.array(plane) for plane in read(picture))
     finally:
         picture.colorspace, picture.color_range = colour
@@ -52,8 +49,7 @@ def chroma_location(
 
     def difference(location: str) -> float:
         pixels = YuvConverter(replace(frame_format, chroma_location=location))(corner)
-        scale = 1 if frame_format.bit_depth == 8 else 257
-        return float(np.abs(pixels[_INSIDE, _INSIDE] / scale - seen).mean())
+        return float(np.abs(pixels[_INSIDE, _INSIDE] - seen).mean())
 
     return min(CHROMA_LOCATIONS, key=difference)
 
@@ -66,11 +62,3 @@ def _noise(size: int, pixels: av.VideoFormat) -> bytes:
     values = choices.integers(0, 1 << depth, size // 2, dtype=np.uint16)
     # P010 and its kin have their values in the high bits.
     return (values << (16 - depth) if pixels.name.startswith("p") else values).tobytes()
-
-
-def _converted(picture: av.VideoFrame) -> np.ndarray:
-    accurate = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-    rgb = VideoReformatter().reformat(
-        picture, format="rgb24", dst_color_range=ColorRange.JPEG, interpolation=accurate, threads=1
-    )
-    return rgb.to_ndarray()[_INSIDE, _INSIDE].astype(np.float64)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from autoisp_core.frames import Box, FrameFormat, FrameKind
 from numpy.typing import NDArray
 
-MATRIX_NUMBERS = {"bt601": 5, "bt709": 1, "bt2020": 9}
-"""FFmpeg's, which are those of ITU-T H.273."""
+if TYPE_CHECKING:
+    import av
+
+_MATRIX_NUMBERS = {"bt601": 5, "bt709": 1, "bt2020": 9}
 # Chrominance between two samples is interpolated, so a box needs its neighbours to look as in the whole
 # picture.
 _MARGIN = 16
@@ -67,7 +69,7 @@ class YuvConverter:
         self._chroma_location = frame_format.chroma_location or "left"
         self._decoder: tuple[tuple[int, int], Any] | None = None
         self._reformatter = VideoReformatter()
-        self._matrix = MATRIX_NUMBERS[frame_format.matrix]
+        self._matrix = _MATRIX_NUMBERS[frame_format.matrix]
         self._range = 2 if frame_format.full_range else 1
         self._stretch = None if depth == 8 else _stretched_levels(frame_format)
         self._options: dict[str, Any] = {
@@ -89,6 +91,15 @@ class YuvConverter:
             height, width = y.shape
             u, v = (self._filled(plane, height, width) for plane in (u, v))
         frame = self._frame(y.shape, [plane << self._shift if self._shift else plane for plane in (y, u, v)])
+        return self.of_frame(frame)
+
+    def of_frame(self, frame: av.VideoFrame) -> NDArray[Any]:
+        """(H, W, 3) of a frame as FFmpeg has it, which says itself where its chrominance lies.
+
+        Args:
+            frame: of the clip's pixel format, or of one that has the same values; is given the clip's matrix
+                and range.
+        """
         frame.colorspace, frame.color_range = self._matrix, self._range
         rgb = cast(NDArray[Any], self._reformatter.reformat(frame, **self._options).to_ndarray())
         return rgb if self._stretch is None else self._stretch[rgb]
