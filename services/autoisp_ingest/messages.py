@@ -72,6 +72,7 @@ def encode_format(frame_format: FrameFormat) -> ingest_pb2.FrameFormat:
         stored_width=frame_format.stored_width,
         stored_height=frame_format.stored_height,
         cfa=frame_format.cfa,
+        chroma_location=frame_format.chroma_location,
     )
 
 
@@ -95,6 +96,7 @@ def decode_format(message: ingest_pb2.FrameFormat) -> FrameFormat:
         message.full_range,
         message.rotation,
         message.cfa,
+        message.chroma_location,
     )
 
 

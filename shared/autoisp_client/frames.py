@@ -106,6 +106,7 @@ def _format(message: ingest_pb2.FrameFormat) -> FrameFormat:
         message.full_range,
         message.rotation,
         message.cfa,
+        message.chroma_location,
     )
 
 

@@ -12,6 +12,7 @@ from autoisp_core.sensor import CFA_TILES
 
 MATRICES = ("bt601", "bt709", "bt2020")
 ROTATIONS = (0, 90, 180, 270)
+CHROMA_LOCATIONS = ("left", "center", "topleft", "top", "bottomleft", "bottom")
 TIMES = "time_ns"
 """Name of the array (T,) int64 with each frame's time since the first, in nanoseconds."""
 
@@ -42,6 +43,8 @@ class FrameFormat:
         full_range: values use all their bits; else video range (16 to 235 of 8 bits).
         rotation: degrees clockwise that turn the stored frames upright.
         cfa: BAYER: row-major 2×2 tile of the stored frames; else empty.
+        chroma_location: YUV with a step of 2: where a chrominance pixel lies among its luminance pixels, one
+            of ``CHROMA_LOCATIONS``; empty means "left". Else empty.
 
     Raises:
         InvalidArgumentError: names the key that is wrong, and what to write instead.
@@ -57,6 +60,7 @@ class FrameFormat:
     full_range: bool = True
     rotation: int = 0
     cfa: str = ""
+    chroma_location: str = ""
 
     def __post_init__(self) -> None:
         yuv, bayer = self.kind is FrameKind.YUV, self.kind is FrameKind.BAYER
@@ -68,6 +72,11 @@ class FrameFormat:
             ("v_step", self.v_step in ((1, 2) if yuv else (1,)), "1, or 2 for YUV"),
             ("matrix", self.matrix in (MATRICES if yuv else ("",)), f"one of {MATRICES} for YUV, else empty"),
             ("rotation", self.rotation in ROTATIONS, f"one of {ROTATIONS}"),
+            (
+                "chroma_location",
+                self.chroma_location in ("", *(CHROMA_LOCATIONS if self.h_step * self.v_step > 1 else ())),
+                f"one of {CHROMA_LOCATIONS} for YUV with a step of 2, else empty",
+            ),
             ("cfa", self.cfa in (CFA_TILES if bayer else ("",)), f"one of {CFA_TILES} for BAYER, else empty"),
         ):
             if not holds:

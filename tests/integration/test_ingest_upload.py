@@ -14,6 +14,7 @@ from autoisp_client import AsyncClient, Endpoints
 from autoisp_runtime.artifacts import ArtifactStore
 from autoisp_runtime.clip_frames import ClipFrames
 from autoisp_testing.scenes import moving_scene, write_png_folder, write_video
+from av.video.reformatter import ColorRange, Interpolation
 from ingest_calls import (
     Ingest,
     header_of,
@@ -67,6 +68,21 @@ def test_a_real_video_becomes_its_frames(
             # This clip is BT.601 in limited range: luma must come out as the standard says.
             expected = np.clip((picture.to_ndarray()[:144].astype(float) - 16) * 255 / 219, 0, 255)
             assert np.abs(frame @ [0.299, 0.587, 0.114] - expected).mean() < 1.0
+
+
+@pytest.mark.parametrize("name", ["bikes.mp4", "carphone_pristine.mp4"])
+def test_pictures_are_what_ffmpeg_makes_of_the_video(
+    stub: ingest_pb2_grpc.IngestServiceStub, store: ArtifactStore, name: str
+) -> None:
+    path = real_video(name)
+    frames = ClipFrames.open(store, upload(stub, path.read_bytes(), name).frames_uri).rgb(0, 5)
+    accurate = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+    with av.open(str(path)) as container:
+        for frame, picture in zip(frames, container.decode(video=0), strict=False):
+            wanted = picture.reformat(
+                format="rgb24", dst_color_range=ColorRange.JPEG, interpolation=accurate
+            ).to_ndarray()
+            np.testing.assert_array_equal(frame, wanted[: frame.shape[0], : frame.shape[1]])
 
 
 def test_the_same_bytes_are_one_clip_and_one_event(

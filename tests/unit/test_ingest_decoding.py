@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 from autoisp_core.errors import InvalidArgumentError
-from autoisp_core.frames import Box, FrameFormat, FrameKind
+from autoisp_core.frames import CHROMA_LOCATIONS, Box, FrameFormat, FrameKind
 from autoisp_ingest.decoding.frame_times import FrameTimes
 from autoisp_ingest.decoding.pictures import PictureReader
 from autoisp_ingest.decoding.png import png_head
@@ -171,6 +171,19 @@ def test_interleaved_chrominance_is_taken_apart(packed: str, planar: str) -> Non
     same.colorspace = BT601
     for plane, wanted in zip(PictureReader("a.mkv", same)(same, "frame 1"), expected, strict=True):
         np.testing.assert_array_equal(plane, wanted)
+
+
+@pytest.mark.parametrize("location", CHROMA_LOCATIONS)
+@pytest.mark.parametrize("name", ["yuv420p", "yuv420p10le", "nv12"])
+def test_where_chrominance_lies_is_found_out(location: str, name: str) -> None:
+    source = noise(name, 66, 66)
+    decoder = av.CodecContext.create("rawvideo", "r")
+    decoder.width, decoder.height, decoder.pix_fmt = 66, 66, name
+    decoder.options = {"chroma_sample_location": location}
+    (picture,) = decoder.decode(av.Packet(source.to_ndarray().tobytes()))
+    before = picture.to_ndarray()
+    assert PictureReader("a.mkv", picture).format.chroma_location == location
+    np.testing.assert_array_equal(picture.to_ndarray(), before)
 
 
 def test_a_frame_of_another_size_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import av
@@ -9,6 +10,7 @@ from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.frames import FrameFormat, FrameKind
 from av.video.reformatter import ColorTrc
 
+from autoisp_ingest.decoding.chroma import chroma_location
 from autoisp_ingest.decoding.pixel_formats import PixelFormat, Planes, pixel_format
 
 _HDR = {int(ColorTrc.SMPTE2084): "HDR10 (PQ)", int(ColorTrc.ARIB_STD_B67): "HLG"}
@@ -36,6 +38,9 @@ class PictureReader:
         self._known = _described(first)
         check_picture(first, title, "frame 1")
         self.format = self._format(first)
+        if self.format.kind is FrameKind.YUV:
+            location = chroma_location(first, self.format, self._pixels.read)
+            self.format = replace(self.format, chroma_location=location)
 
     def __call__(self, picture: av.VideoFrame, label: str) -> Planes:
         """The picture's planes; views into its memory where that is possible.

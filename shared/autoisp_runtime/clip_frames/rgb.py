@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from autoisp_core.frames import Box, FrameFormat, FrameKind
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    import av
+
+_MATRIX_NUMBERS = {"bt601": 5, "bt709": 1, "bt2020": 9}
 # Chrominance between two samples is interpolated, so a box needs its neighbours to look as in the whole
 # picture.
 _MARGIN = 16
-_SUBSAMPLINGS = {(2, 2): "420", (2, 1): "422", (1, 2): "440", (1, 1): "444"}
+_STEPS = {"420": (2, 2), "422": (2, 1), "440": (1, 2), "444": (1, 1)}
+_SUBSAMPLINGS = {steps: name for name, steps in _STEPS.items()}
 
 
 class RgbConverter:
@@ -56,24 +61,21 @@ class YuvConverter:
     """
 
     def __init__(self, frame_format: FrameFormat) -> None:
-        import av
-        from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+        from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-        self._av = av
         depth = frame_format.bit_depth
         subsampling = _SUBSAMPLINGS[frame_format.h_step, frame_format.v_step]
         self._pixel_format, self._shift = _pixel_format(subsampling, depth)
-        self._steps = (frame_format.v_step, frame_format.h_step)
+        self._chroma_location = frame_format.chroma_location or "left"
+        self._decoder: tuple[tuple[int, int], Any] | None = None
         self._reformatter = VideoReformatter()
-        self._matrix = {"bt601": 5, "bt709": 1, "bt2020": 9}[frame_format.matrix]
+        self._matrix = _MATRIX_NUMBERS[frame_format.matrix]
         self._range = 2 if frame_format.full_range else 1
         self._stretch = None if depth == 8 else _stretched_levels(frame_format)
         self._options: dict[str, Any] = {
             "format": "rgb24" if depth == 8 else "rgb48le",
             "dst_color_range": ColorRange.JPEG,
-            "dst_colorspace": Colorspace.DEFAULT,
-            # The scaler's fast path is off by some levels, and these pictures are the truth that networks
-            # learn from.
+            # The scaler's fast path is off by some levels, and from these pictures networks learn the truth.
             "interpolation": Interpolation.BILINEAR
             | Interpolation.ACCURATE_RND
             | Interpolation.FULL_CHR_H_INT,
@@ -82,26 +84,46 @@ class YuvConverter:
 
     def __call__(self, planes: dict[str, NDArray[Any]]) -> NDArray[Any]:
         """(H, W, 3), H and W even or one more, of planes that begin with a whole chrominance pixel."""
-        y = planes["y"]
+        y, u, v = planes["y"], planes["u"], planes["v"]
         # The scaler would stretch chrominance over an odd side.
-        height, width = (side + side % 2 for side in y.shape)
-        frame = self._av.VideoFrame(width, height, self._pixel_format)
-        for target, plane in zip(frame.planes, (y, planes["u"], planes["v"]), strict=True):
-            _fill(target, plane if not self._shift else plane << self._shift)
+        if y.shape[0] % 2 or y.shape[1] % 2:
+            y = np.pad(y, [(0, side % 2) for side in y.shape], mode="edge")
+            height, width = y.shape
+            u, v = (self._filled(plane, height, width) for plane in (u, v))
+        frame = self._frame(y.shape, [plane << self._shift if self._shift else plane for plane in (y, u, v)])
+        return self.of_frame(frame)
+
+    def of_frame(self, frame: av.VideoFrame) -> NDArray[Any]:
+        """(H, W, 3) of a frame as FFmpeg has it, which says itself where its chrominance lies.
+
+        Args:
+            frame: of the clip's pixel format, or of one that has the same values; is given the clip's matrix
+                and range.
+        """
         frame.colorspace, frame.color_range = self._matrix, self._range
         rgb = cast(NDArray[Any], self._reformatter.reformat(frame, **self._options).to_ndarray())
         return rgb if self._stretch is None else self._stretch[rgb]
 
+    def _filled(self, plane: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+        """A chrominance plane as large as luminance of ``height`` × ``width`` needs it."""
+        format_steps = _STEPS[self._pixel_format[3:6]]
+        missing = (height // format_steps[1] - plane.shape[0], width // format_steps[0] - plane.shape[1])
+        return np.pad(plane, [(0, some) for some in missing], mode="edge")
 
-def _fill(target: Any, plane: NDArray[Any]) -> None:
-    """Copy into a plane of a frame, which is at most one row and one column larger."""
-    memory = np.frombuffer(target, plane.dtype).reshape(target.height, -1)
-    height, width = plane.shape
-    memory[:height, :width] = plane
-    if target.width > width:
-        memory[:height, width] = plane[:, -1]
-    if target.height > height:
-        memory[height] = memory[height - 1]
+    def _frame(self, size: tuple[int, ...], planes: list[NDArray[Any]]) -> Any:
+        """A frame of the planes, made by a decoder: only one can tell a frame where chrominance lies."""
+        import av
+        from av.video.codeccontext import VideoCodecContext
+
+        height, width = size
+        if self._decoder is None or self._decoder[0] != (height, width):
+            context = av.CodecContext.create("rawvideo", "r")
+            assert isinstance(context, VideoCodecContext)
+            context.width, context.height, context.pix_fmt = width, height, self._pixel_format
+            context.options = {"chroma_sample_location": self._chroma_location}
+            self._decoder = ((height, width), context)
+        (frame,) = self._decoder[1].decode(av.Packet(b"".join(plane.tobytes() for plane in planes)))
+        return frame
 
 
 def _pixel_format(subsampling: str, depth: int) -> tuple[str, int]:

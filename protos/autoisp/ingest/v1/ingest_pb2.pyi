@@ -159,6 +159,7 @@ class FrameFormat(_message.Message):
     STORED_WIDTH_FIELD_NUMBER: _builtins.int
     STORED_HEIGHT_FIELD_NUMBER: _builtins.int
     CFA_FIELD_NUMBER: _builtins.int
+    CHROMA_LOCATION_FIELD_NUMBER: _builtins.int
     kind: Global___FrameFormat.Kind.ValueType
     bit_depth: _builtins.int
     """Significant bits of a value: 8 in uint8 arrays; 9 to 16 in uint16 arrays, in the low bits."""
@@ -178,6 +179,10 @@ class FrameFormat(_message.Message):
     stored_height: _builtins.int
     cfa: _builtins.str
     """Bayer only: row-major 2x2 tile of the stored frames, such as "RGGB"."""
+    chroma_location: _builtins.str
+    """YUV with fewer chrominance than luminance pixels only: where the former lie among the latter, "left" (as in most
+    video), "center", "topleft", "top", "bottomleft" or "bottom".
+    """
     def __init__(
         self,
         *,
@@ -191,10 +196,11 @@ class FrameFormat(_message.Message):
         stored_width: _builtins.int = ...,
         stored_height: _builtins.int = ...,
         cfa: _builtins.str = ...,
+        chroma_location: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bit_depth", b"bit_depth", "cfa", b"cfa", "full_range", b"full_range", "h_step", b"h_step", "kind", b"kind", "matrix", b"matrix", "rotation", b"rotation", "stored_height", b"stored_height", "stored_width", b"stored_width", "v_step", b"v_step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bit_depth", b"bit_depth", "cfa", b"cfa", "chroma_location", b"chroma_location", "full_range", b"full_range", "h_step", b"h_step", "kind", b"kind", "matrix", b"matrix", "rotation", b"rotation", "stored_height", b"stored_height", "stored_width", b"stored_width", "v_step", b"v_step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
