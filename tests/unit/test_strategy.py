@@ -14,6 +14,7 @@ from search_fakes import START, quality_of, running_search, seconds_of
 
 LIMIT = 2000.0
 both = pytest.mark.parametrize("name", ["evolution", "random"])
+with_designs = pytest.mark.parametrize("name", ["predictor", "evolution", "blockqnn"])
 
 
 def make(name: str, *, planned: int = 40, seed: int = 0) -> Strategy:
@@ -33,10 +34,15 @@ def walk(strategy: Strategy, count: int) -> list[Spec]:
     return specs
 
 
-@both
+@with_designs
 def test_begins_with_known_designs_scaled_to_the_budget(name: str) -> None:
     specs = walk(make(name, planned=16), 5)
     assert tuple(specs[:4]) == anchor_specs(LIMIT)[:4]
+
+
+@pytest.mark.parametrize("name", ["random", "nsga2", "tpe"])
+def test_baselines_begin_with_chance_alone(name: str) -> None:
+    assert not set(walk(make(name, planned=16), 5)) & set(anchor_specs(LIMIT))
 
 
 @both
@@ -54,7 +60,7 @@ def test_the_same_seed_makes_the_same_choices(name: str) -> None:
     assert walk(make(name, seed=7), 20) != walk(make(name, seed=8), 20)
 
 
-@both
+@with_designs
 def test_a_pruned_anchor_is_replaced_by_a_smaller_one(name: str) -> None:
     budget = TimeBudget(SearchSpace(), 0.06)
     strategy = STRATEGIES[name](Task(budget, planned=8))

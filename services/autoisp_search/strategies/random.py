@@ -13,8 +13,8 @@ class RandomStrategy(BudgetedStrategy):
     """Draws anew each time."""
 
     def openers(self) -> tuple[Spec, ...]:
-        """None for a front, whose baseline is chance alone."""
-        return () if self.task.front else super().openers()
+        """None: the baseline is chance alone."""
+        return ()
 
     def propose(self, rng: random.Random) -> Spec:
         """See :meth:`BudgetedStrategy.propose`."""
