@@ -63,13 +63,21 @@ def inputs(spec: Spec, batch: int = 2, height: int = 8, width: int = 12, more: i
     }
 
 
+_THIN = 8 * 3 * 3
+"""Weights for each output of a thin layer."""
+
+
 def shaken(spec: Spec) -> PixelNetwork:
-    """A network whose weights all matter."""
+    """A network whose weights all matter, and matter as much in wide layers as in thin ones.
+
+    Else values grow from layer to layer, and single precision is all that is compared.
+    """
     torch.manual_seed(1)
     network = build(spec)
     with torch.no_grad():
         for parameter in network.parameters():
-            parameter += 0.03 * torch.randn_like(parameter)
+            strength = 0.03 * min(1.0, (_THIN / parameter[0].numel()) ** 0.5)
+            parameter += strength * torch.randn_like(parameter)
     return network
 
 
