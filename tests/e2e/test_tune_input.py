@@ -168,7 +168,7 @@ def test_one_state_folder_serves_one_run_and_lists_meanwhile(home):
     assert ran.returncode == 2
     assert "--state s is in use by process" in ran.stderr
     assert "--server s/endpoints.json" in ran.stderr
-    listed = autoisp("datasets", "clips", "--state", "s", "--json", folder=home)
+    listed = autoisp("clips", "list", "--state", "s", "--json", folder=home)
     assert listed.returncode == 0, listed.stderr
     assert isinstance(json.loads(listed.stdout), list)
     missing = autoisp("models", "show", "nobody", "--state", "s", folder=home)

@@ -1,4 +1,4 @@
-"""``autoisp datasets``: footage on the server."""
+"""``autoisp datasets``: clips with their splits."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ from autoisp_cli.commands.common import (
     time_text,
 )
 from autoisp_cli.sheet import check_sheet, collect, write_sheet
-from autoisp_cli.views.transfer import upload_with_bar
 
-app = typer.Typer(help="Datasets and their clips.", no_args_is_help=True)
+app = typer.Typer(help="Datasets: list, look at, delete.", no_args_is_help=True)
 
 NameArgument = Annotated[str, typer.Argument(metavar="DATASET", help="datasets/ID, or just the ID.")]
 
@@ -73,39 +72,6 @@ def show_command(
             write_sheet(collect(client, dataset), sheet)
             rows.append(("sheet", str(sheet)))
         show_one(dataset, rows, as_json=json)
-
-
-@app.command("clips")
-def clips_command(
-    server: ServerOption = None,
-    state: StateOption = DEFAULT_STATE,
-    json: JsonOption = False,
-    limit: LimitOption = 100,
-) -> None:
-    """List clips."""
-    with client_for(server, state) as client:
-        columns = {
-            "NAME": lambda clip: clip.name,
-            "TITLE": lambda clip: clip.display_name,
-            "SIZE": lambda clip: f"{clip.width}×{clip.height}",
-            "FRAMES": lambda clip: clip.frame_count,
-            "CODEC": lambda clip: clip.codec,
-        }
-        show_list(client.list_clips(), columns, as_json=json, limit=limit)
-
-
-@app.command("upload")
-def upload_command(
-    path: Annotated[Path, typer.Argument(help="A video, a raw file, or a folder of frames.")],
-    server: ServerOption = None,
-    state: StateOption = DEFAULT_STATE,
-    json: JsonOption = False,
-) -> None:
-    """Upload one clip."""
-    with client_for(server, state) as client:
-        clip = upload_with_bar(client, path)
-        rows = [("name", clip.name), ("frames", clip.frame_count), ("size", f"{clip.width}×{clip.height}")]
-        show_one(clip, rows, as_json=json)
 
 
 @app.command("delete")
