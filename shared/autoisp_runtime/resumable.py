@@ -127,7 +127,8 @@ class UploadSpool:
         async with self._streams.alone(announced.sha256, announced.size_bytes) as stream:
             self._check_room(announced.sha256, announced.size_bytes, f"{announced.field}.size_bytes")
             try:
-                part = await run_to_end(self._open, announced)
+                with stream.at_work():
+                    part = await run_to_end(self._open, announced)
             except OSError as error:
                 raise translate(error, announced.size_bytes) from error
             keep = True
@@ -229,7 +230,8 @@ class UploadSpool:
                 check_chunk(len(chunk), part.received_bytes + len(chunk), size_bytes, name)
                 try:
                     # Hashing and writing release the GIL: the loop goes on serving others.
-                    await run_to_end(part.append, chunk)
+                    with stream.at_work():
+                        await run_to_end(part.append, chunk)
                 except OSError as error:
                     raise translate(error, size_bytes) from error
         stream.complete = True

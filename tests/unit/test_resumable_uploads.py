@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
@@ -23,7 +24,9 @@ from autoisp_core.errors import (
 )
 from autoisp_runtime import one_stream
 from autoisp_runtime.pace import Pace, keep_pace
+from autoisp_runtime.part_files import PartFile
 from autoisp_runtime.resumable import Announced, SpoolLimits, UploadSpool
+from autoisp_runtime.run_to_end import run_to_end
 from autoisp_runtime.uploads import open_upload
 
 DATA = bytes(range(256)) * 40
@@ -191,6 +194,69 @@ async def test_a_silent_stream_gives_way(tmp_path: Path, monkeypatch: pytest.Mon
     assert await receive(spool, Announced(DIGEST, len(DATA), 1000), chunks_of(DATA[1000:])) == DATA
     with pytest.raises(AbortedError):
         await first
+
+
+async def test_two_take_over_and_nothing_is_closed_under_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one_stream, "_SILENT_S", 0.02)
+    spool, writing, go_on = spool_in(tmp_path), threading.Event(), threading.Event()
+    append, wrote = PartFile.append, []
+
+    def slow(part: PartFile, data: bytes) -> None:
+        if not writing.is_set():
+            writing.set()
+            go_on.wait(10)
+        append(part, data)
+        wrote.append(len(data))
+
+    monkeypatch.setattr(PartFile, "append", slow)
+    first = asyncio.create_task(receive(spool, WHOLE, chunks_of(DATA)))
+    assert await asyncio.to_thread(writing.wait, 10)
+    (stream,) = spool._streams._running.values()
+    for _ in range(3):
+        stream.take_over()
+        await asyncio.sleep(0.02)
+        assert not first.done()
+    go_on.set()
+    with pytest.raises(AbortedError):
+        await first
+    assert wrote == [1000]
+
+
+async def test_our_own_work_is_no_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(one_stream, "_SILENT_S", 0.02)
+    monkeypatch.setattr(one_stream, "_PATIENCE_S", 0.1)
+    spool, go_on = spool_in(tmp_path), threading.Event()
+    await break_off(spool, 5000)
+    open_part = UploadSpool._open
+
+    def slow(self: UploadSpool, announced: Announced) -> PartFile:
+        go_on.wait(10)  # as the hashing of a large part
+        return open_part(self, announced)
+
+    monkeypatch.setattr(UploadSpool, "_open", slow)
+    rest = Announced(DIGEST, len(DATA), 5000)
+    first = asyncio.create_task(receive(spool, rest, chunks_of(DATA[5000:])))
+    await asyncio.sleep(0.1)
+    with pytest.raises(AbortedError):
+        await receive(spool, rest, chunks_of(DATA[5000:]))
+    go_on.set()
+    assert await first == DATA
+
+
+async def test_work_is_outlasted_however_often_it_is_cancelled() -> None:
+    go_on, asked = threading.Event(), []
+    task = asyncio.create_task(run_to_end(go_on.wait, 10, on_cancel=lambda: asked.append(1)))
+    for _ in range(3):
+        await asyncio.sleep(0.02)
+        task.cancel()
+    await asyncio.sleep(0.02)
+    assert not task.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert asked == [1]
 
 
 async def test_a_cancelled_stream_is_cancelled_and_keeps_its_bytes(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import structlog
 from autoisp_core.errors import AlreadyExistsError, AutoISPError
+from autoisp_runtime.run_to_end import outlast
 
 from autoisp_ingest.domain import Clip, clip_id_of
 from autoisp_ingest.usecases.leftovers import Leftovers
@@ -96,10 +97,5 @@ class NewClip:
 
     async def _add(self, clip: Clip) -> Clip:
         adding = asyncio.ensure_future(self._store.add_clip(clip))
-        try:
-            return await asyncio.shield(adding)
-        except asyncio.CancelledError:
-            # The client is gone, but a commit under way can't be called back: wait for how it ends.
-            adding.add_done_callback(lambda done: done.cancelled() or done.exception())
-            await asyncio.wait({adding})
-            raise
+        # Also when the client is gone: a commit under way can't be called back.
+        return await outlast(adding)
