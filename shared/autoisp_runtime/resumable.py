@@ -206,6 +206,10 @@ class UploadSpool:
                 "began; begin again with first_offset 0 and the size of the whole file",
                 reason="SIZE_MISMATCH",
             )
+        if received and received.size_bytes != announced.size_bytes:
+            # Begun anew, with no other stream at work: one size was wrong, and room may be scarce.
+            self._files.delete(announced.sha256, received.size_bytes)
+            there = 0
         if not 0 <= announced.first_offset <= there:
             raise OutOfRangeError(
                 f"the stream goes on at byte {announced.first_offset}, and {there} were received; ask "

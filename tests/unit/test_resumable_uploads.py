@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import shutil
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -145,6 +146,20 @@ async def test_another_size_for_the_same_digest(tmp_path: Path) -> None:
         await receive(spool, Announced(DIGEST, len(DATA), 2000), chunks_of(DATA[2000:]))
     assert await receive(spool, WHOLE, chunks_of(DATA)) == DATA
     assert files_in(tmp_path) == []
+
+
+async def test_a_part_of_another_size_makes_room_for_the_right_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = spool_in(tmp_path)
+    await break_off(spool, 2000, Announced(DIGEST, len(DATA) + 5))
+
+    def usage(folder: Path) -> Any:
+        taken = sum(path.stat().st_size for path in folder.glob("*.part"))
+        return shutil._ntuple_diskusage(len(DATA), taken, len(DATA) - taken)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    assert await receive(spool, WHOLE, chunks_of(DATA)) == DATA
 
 
 async def test_quotas_hold_before_a_byte_is_read(tmp_path: Path) -> None:
