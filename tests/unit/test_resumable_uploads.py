@@ -162,6 +162,22 @@ async def test_a_part_of_another_size_makes_room_for_the_right_one(
     assert await receive(spool, WHOLE, chunks_of(DATA)) == DATA
 
 
+async def test_a_resumed_upload_that_does_not_fit_just_now_keeps_what_came_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await break_off(spool_in(tmp_path), 2000)
+    rest = Announced(DIGEST, len(DATA), 2000)
+    for limits in ({"file_bytes": 5000}, {"spool_bytes": 5000}):
+        with pytest.raises(ResourceExhaustedError):
+            await receive(spool_in(tmp_path, **limits), rest, chunks_of(DATA[2000:]))
+    spool = spool_in(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(1, 1, 0))
+        with pytest.raises(ResourceExhaustedError):
+            await receive(spool, rest, chunks_of(DATA[2000:]))
+    assert await receive(spool, rest, chunks_of(DATA[2000:])) == DATA
+
+
 async def test_quotas_hold_before_a_byte_is_read(tmp_path: Path) -> None:
     async def never() -> AsyncIterator[bytes]:
         pytest.fail("it was read")
