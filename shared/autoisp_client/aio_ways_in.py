@@ -91,7 +91,7 @@ class AsyncWaysIn:
     async def _send(self, upload: ClipUpload) -> ingest_pb2.Clip:
         try:
             found = await self._ingest_stub.GetUpload(upload.question, timeout=60)
-            received = found.received_bytes
+            received = upload.resumes_at(found)
         except grpc.RpcError as error:
             if error.code() not in NOTHING_RECEIVED:
                 raise

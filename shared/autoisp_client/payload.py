@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.media import CAMERA_RAW_SUFFIXES, DUMP_SUFFIX, PICTURE_SUFFIXES, SIDECAR, kind_of
+from autoisp_core.natural_order import natural_key
+
+from autoisp_client.frame_tar import frame_tar
 
 CHUNK_BYTES = 512 * 1024
 """Bytes per streamed message: the services take 256 KiB to 1 MiB."""
@@ -64,8 +66,7 @@ def file_payload(path: Path, field: str = "path") -> Payload:
 def clip_payload(path: Path, field: str = "path") -> Payload:
     """A clip: a file as it is, or a folder of frames as a tar that is made while it is sent.
 
-    The tar, uncompressed, holds the frames in their order as ``000000.png``, ``000001.png``, … with no times
-    or owners, so that the same frames give the same digest wherever they lie.
+    The same frames give the same digest wherever they lie; see :func:`autoisp_client.frame_tar.frame_tar`.
 
     Raises:
         InvalidArgumentError: there is no such path, it can't be read, the file is empty, or the folder has
@@ -79,12 +80,10 @@ def clip_payload(path: Path, field: str = "path") -> Payload:
         return file_payload(path, field)
     files = frame_files(path, field)
     if not files:
-        raise InvalidArgumentError(
-            field,
-            f"the folder {path} has no frames; give a folder of .png or .tif pictures, of a camera's raw "
-            f"files, or of {DUMP_SUFFIX} dumps with their {SIDECAR}",
-        )
-    return _measured(f"{path.resolve().name}.tar", lambda first: _from(_tar(files), first), field, path)
+        raise no_frames(path, field)
+    return _measured(
+        f"{path.resolve().name}.tar", lambda first: _from(frame_tar(files, _open), first), field, path
+    )
 
 
 def frame_files(folder: Path, field: str = "path") -> list[Path]:
@@ -100,6 +99,16 @@ def frame_files(folder: Path, field: str = "path") -> list[Path]:
         files = [path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file()]
     except OSError as error:
         raise _unreadable(folder, field, error) from error
+    return frames_among(files, folder, field)
+
+
+def frames_among(files: Iterable[Path], folder: Path, field: str) -> list[Path]:
+    """Those of a folder's files that are frames; see :func:`frame_files`. Only their names are looked at.
+
+    Raises:
+        InvalidArgumentError: there are frames of several kinds.
+    """
+    files = list(files)
     sidecars = [path for path in files if path.name == SIDECAR]
     wanted = {DUMP_SUFFIX} if sidecars else PICTURE_SUFFIXES | CAMERA_RAW_SUFFIXES
     frames = [path for path in files if path.suffix.lower() in wanted]
@@ -112,9 +121,13 @@ def frame_files(folder: Path, field: str = "path") -> list[Path]:
     return sidecars + sorted(frames, key=lambda path: natural_key(path.name))
 
 
-def natural_key(name: str) -> list[tuple[int, str]]:
-    """A sort key that compares runs of digits as numbers."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+def no_frames(folder: Path, field: str) -> InvalidArgumentError:
+    """What to raise for a folder without frames."""
+    return InvalidArgumentError(
+        field,
+        f"the folder {folder} has no frames; give a folder of .png or .tif pictures, of a camera's raw "
+        f"files, or of {DUMP_SUFFIX} dumps with their {SIDECAR}",
+    )
 
 
 def _measured(filename: str, blocks: Callable[[int], Iterator[bytes]], field: str, path: Path) -> Payload:
@@ -134,8 +147,12 @@ def _unreadable(path: Path, field: str, error: OSError) -> InvalidArgumentError:
     return InvalidArgumentError(field, f"can't read {path}: {error.strerror}; check its permissions")
 
 
+def _open(path: Path) -> IO[bytes]:
+    return path.open("rb")
+
+
 def _read(path: Path, first: int = 0) -> Iterator[bytes]:
-    with path.open("rb") as file:
+    with _open(path) as file:
         file.seek(first)
         while block := file.read(CHUNK_BYTES):
             yield block
@@ -147,15 +164,3 @@ def _from(blocks: Iterator[bytes], first: int) -> Iterator[bytes]:
         if len(block) > first:
             yield block[first:]
         first = max(0, first - len(block))
-
-
-def _tar(files: list[Path]) -> Iterator[bytes]:
-    frames = (path for path in files if path.name != SIDECAR)
-    names = {path: f"{index:06d}{path.suffix.lower()}" for index, path in enumerate(frames)}
-    for path in files:
-        entry = tarfile.TarInfo(names.get(path, SIDECAR))
-        entry.size = path.stat().st_size
-        yield entry.tobuf(format=tarfile.USTAR_FORMAT)
-        yield from _read(path)
-        yield bytes(-entry.size % tarfile.BLOCKSIZE)
-    yield bytes(2 * tarfile.BLOCKSIZE)  # the end of the archive

@@ -83,6 +83,10 @@ class ClipUpload:
         """Asks how much has been received."""
         return ingest_pb2.GetUploadRequest(sha256=self.payload.sha256)
 
+    def resumes_at(self, found: ingest_pb2.Upload) -> int:
+        """The byte from which to send. What was announced with another size is no beginning of this file."""
+        return found.received_bytes if found.size_bytes == self.payload.size_bytes else 0
+
     def stream(self, received: int) -> Iterator[ingest_pb2.UploadClipRequest]:
         """The messages from there on. What goes wrong in here is raised by :meth:`pause`."""
         if received > self._received:

@@ -90,7 +90,7 @@ class WaysIn:
     def _send(self, upload: ClipUpload) -> ingest_pb2.Clip:
         try:
             found = self._ingest_stub.GetUpload(upload.question, timeout=60)
-            received = found.received_bytes
+            received = upload.resumes_at(found)
         except grpc.RpcError as error:
             if error.code() not in NOTHING_RECEIVED:
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from autoisp_core.errors import AbortedError
@@ -31,21 +31,38 @@ class Stream:
     complete: bool = False
     taken_over: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    _at_work: bool = False
     _last: float = field(default_factory=time.monotonic)
 
     def note(self) -> None:
         """Something came."""
         self._last = time.monotonic()
 
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """While we work on what came: the sender waits for us, and is not silent.
+
+        Hashing what there is of a large file takes far longer than a sender may be silent.
+        """
+        self._at_work = True
+        try:
+            yield
+        finally:
+            self._at_work = False
+            self.note()
+
     @property
     def is_silent(self) -> bool:
         """Whether it is dead, as far as can be told: a connection may vanish without a word."""
-        return not self.complete and time.monotonic() - self._last > _SILENT_S
+        if self.complete or self._at_work:
+            return False
+        return time.monotonic() - self._last > _SILENT_S
 
     def take_over(self) -> None:
-        """End this stream in favour of another."""
-        self.taken_over = True
-        self.task.cancel()
+        """End this stream in favour of another; again is the same as once."""
+        if not self.taken_over:
+            self.taken_over = True
+            self.task.cancel()
 
 
 class Streams:
@@ -75,9 +92,9 @@ class Streams:
         try:
             yield stream
         except asyncio.CancelledError:
-            if not stream.taken_over:
+            # The client may have left as well, which is a cancellation of its own.
+            if not stream.taken_over or task.uncancel():
                 raise
-            task.uncancel()
             raise _in_progress(sha256) from None
         finally:
             del self._running[sha256]

@@ -127,7 +127,8 @@ class UploadSpool:
         async with self._streams.alone(announced.sha256, announced.size_bytes) as stream:
             self._check_room(announced.sha256, announced.size_bytes, f"{announced.field}.size_bytes")
             try:
-                part = await run_to_end(self._open, announced)
+                with stream.at_work():
+                    part = await run_to_end(self._open, announced)
             except OSError as error:
                 raise translate(error, announced.size_bytes) from error
             keep = True
@@ -205,6 +206,10 @@ class UploadSpool:
                 "began; begin again with first_offset 0 and the size of the whole file",
                 reason="SIZE_MISMATCH",
             )
+        if received and received.size_bytes != announced.size_bytes:
+            # Begun anew, with no other stream at work: one size was wrong, and room may be scarce.
+            self._files.delete(announced.sha256, received.size_bytes)
+            there = 0
         if not 0 <= announced.first_offset <= there:
             raise OutOfRangeError(
                 f"the stream goes on at byte {announced.first_offset}, and {there} were received; ask "
@@ -229,7 +234,8 @@ class UploadSpool:
                 check_chunk(len(chunk), part.received_bytes + len(chunk), size_bytes, name)
                 try:
                     # Hashing and writing release the GIL: the loop goes on serving others.
-                    await run_to_end(part.append, chunk)
+                    with stream.at_work():
+                        await run_to_end(part.append, chunk)
                 except OSError as error:
                     raise translate(error, size_bytes) from error
         stream.complete = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -27,6 +28,16 @@ async def run_to_end(
         executor: runs it; by default the event loop's own.
     """
     work = asyncio.get_running_loop().run_in_executor(executor, call, *arguments)
+    return await outlast(work, on_cancel)
+
+
+async def outlast(work: asyncio.Future[T], on_cancel: Callable[[], None] | None = None) -> T:
+    """Wait for the end of ``work``, also when the caller is cancelled meanwhile, however often.
+
+    Args:
+        work: is not cancelled itself.
+        on_cancel: asks it to end soon; called once.
+    """
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
@@ -35,5 +46,7 @@ async def run_to_end(
         # Nobody hears how it ended.
         work.add_done_callback(lambda done: done.cancelled() or done.exception())
         while not work.done():
-            await asyncio.wait({work})
+            # Whoever cancels again is no reason to leave, either.
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({work})
         raise

@@ -64,6 +64,12 @@ def dataset(dataset_id: str, *clips: Clip, request_id: str = "") -> Dataset:
     )
 
 
+async def add(store: SqlIngestStore, added: Clip) -> Clip:
+    """As :class:`autoisp_ingest.usecases.NewClips` does: reserved first."""
+    await store.reserve_frames(added.frames_uri, "adds", NOW)
+    return await store.add_clip(added)
+
+
 class TestIngestStore:
     @pytest_asyncio.fixture
     async def outbox(self, database: Database) -> AsyncIterator[Outbox]:
@@ -76,23 +82,23 @@ class TestIngestStore:
 
     @pytest_asyncio.fixture
     async def three(self, store: SqlIngestStore) -> tuple[Clip, Clip, Clip]:
-        return (await store.add_clip(clip(1)), await store.add_clip(clip(2)), await store.add_clip(clip(3)))
+        return (await add(store, clip(1)), await add(store, clip(2)), await add(store, clip(3)))
 
     async def test_migrations_and_tables_agree(self, store: SqlIngestStore, database: Database) -> None:
         assert await differences(database, metadata) == []
 
     async def test_a_clip_comes_back_as_it_was(self, store: SqlIngestStore) -> None:
         assert await store.get_clip(clip(1).id) is None
-        assert await store.add_clip(clip(1)) == clip(1)
+        assert await add(store, clip(1)) == clip(1)
         assert await store.get_clip(clip(1).id) == clip(1)
 
     async def test_the_first_of_equal_clips_wins(self, store: SqlIngestStore, outbox: Outbox) -> None:
-        await store.add_clip(clip(1, "first"))
-        assert await store.add_clip(clip(1, "second")) == clip(1, "first")
+        await add(store, clip(1, "first"))
+        assert await add(store, clip(1, "second")) == clip(1, "first")
         assert await outbox.pending() == 1
 
     async def test_equal_clips_at_once(self, store: SqlIngestStore, outbox: Outbox) -> None:
-        added = await asyncio.gather(*(store.add_clip(clip(1, f"try-{n}")) for n in range(8)))
+        added = await asyncio.gather(*(add(store, clip(1, f"try-{n}")) for n in range(8)))
         assert len({one.frames_uri for one in added}) == 1
         assert await outbox.pending() == 1
 
@@ -110,8 +116,49 @@ class TestIngestStore:
         await store.release_frames("clips/c/other")
         assert await store.unowned_frames("another", NOW) == []
 
-    async def test_a_removed_clip_leaves_its_frames_to_be_deleted(self, store: SqlIngestStore) -> None:
+    async def test_a_clip_needs_the_note_of_its_frames(self, store: SqlIngestStore, outbox: Outbox) -> None:
+        with pytest.raises(AbortedError, match="cleared up meanwhile; send it again"):
+            await store.add_clip(clip(1))
+        assert await store.get_clip(clip(1).id) is None
+        assert await outbox.pending() == 0
+
+    async def test_frames_that_are_given_up_become_no_clip(self, store: SqlIngestStore) -> None:
+        uri, later = clip(1).frames_uri, NOW + timedelta(hours=25)
+        await store.reserve_frames(uri, "another", NOW)
+        assert not await store.give_up_frames(uri, "me", NOW)
+        assert not await store.give_up_frames("clips/c/none", "another", later)
+        assert await store.give_up_frames(uri, "me", later)
+        assert not await store.renew_frames(uri, later)
+        with pytest.raises(AbortedError):
+            await store.add_clip(clip(1))
+        assert await store.unowned_frames("me", NOW) == [uri]  # until they are deleted
+        assert await store.give_up_frames(uri, "me", NOW)
+        await store.release_frames(uri)
+        assert await store.unowned_frames("me", later) == []
+
+    async def test_a_renewed_note_is_as_a_new_one(self, store: SqlIngestStore) -> None:
+        uri, later = clip(1).frames_uri, NOW + timedelta(hours=25)
+        await store.reserve_frames(uri, "another", NOW)
+        assert await store.renew_frames(uri, later)
+        assert not await store.give_up_frames(uri, "me", later)
+        assert await store.unowned_frames("me", later) == []
         await store.add_clip(clip(1))
+        assert not await store.renew_frames(uri, later)
+
+    async def test_frames_given_up_and_made_a_clip_at_once(self, store: SqlIngestStore) -> None:
+        later = NOW + timedelta(hours=25)
+        for number in range(5):
+            await store.reserve_frames(clip(number).frames_uri, "another", NOW)
+            gone, added = await asyncio.gather(
+                store.give_up_frames(clip(number).frames_uri, "me", later),
+                store.add_clip(clip(number)),
+                return_exceptions=True,
+            )
+            assert gone is isinstance(added, AbortedError)
+            assert (await store.get_clip(clip(number).id) is None) is gone
+
+    async def test_a_removed_clip_leaves_its_frames_to_be_deleted(self, store: SqlIngestStore) -> None:
+        await add(store, clip(1))
         assert await store.remove_clip(clip(1).id, "me", NOW) == clip(1)
         assert await store.get_clip(clip(1).id) is None
         assert await store.unowned_frames("me", NOW) == [clip(1).frames_uri]
@@ -138,7 +185,7 @@ class TestIngestStore:
     async def test_pages_of_clips_are_in_order_of_creation(self, store: SqlIngestStore) -> None:
         numbers = [5, 3, 9, 1, 7]
         for number in numbers:
-            await store.add_clip(clip(number))
+            await add(store, clip(number))
             await asyncio.sleep(0.002)  # ids sort to the millisecond
         found: list[Clip] = []
         page: Page[Clip] = Page((), "")
@@ -191,7 +238,7 @@ class TestIngestStore:
     async def test_a_clip_that_was_deleted_meanwhile(self, store: SqlIngestStore) -> None:
         some = [clip(1), clip(2), clip(3)]
         for one in some[:2]:
-            await store.add_clip(one)
+            await add(store, one)
         with pytest.raises(AbortedError):
             await store.add_dataset(dataset("a", *some))
         assert await store.get_dataset("a") is None
@@ -200,7 +247,7 @@ class TestIngestStore:
         for attempt in range(5):
             some = [clip(3 * attempt + n) for n in range(3)]
             for one in some:
-                await store.add_clip(one)
+                await add(store, one)
             used, removed = await asyncio.gather(
                 store.add_dataset(dataset(f"d{attempt}", *some)),
                 store.remove_clip(some[0].id, "me", NOW),

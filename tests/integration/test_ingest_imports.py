@@ -77,6 +77,8 @@ def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (allowed / "nothing").mkdir()
     with (allowed / "large.mp4").open("wb") as large:
         large.truncate(9 << 20)
+    with (allowed / "large.txt").open("wb") as large:
+        large.truncate(1 << 40)  # nobody reads this to its end
     return allowed
 
 
@@ -159,6 +161,9 @@ REFUSED: dict[str, tuple[str, type[AutoISPError], str]] = {
     "what the bucket keeps": ("s3://footage/raw/forbidden.mp4", UnavailableError, "access"),
     "an empty object": ("s3://footage/raw/empty.mp4", InvalidArgumentError, "empty"),
     "an empty file": ("{base}/allowed/empty.mp4", InvalidArgumentError, "empty"),
+    "a name that no disk takes": ("{base}/allowed/" + "a" * 300 + ".mp4", InvalidArgumentError, "no file"),
+    "a file as a folder": ("{base}/allowed/in.mp4/a.mp4", InvalidArgumentError, "no file"),
+    "a large text": ("{base}/allowed/large.txt", InvalidArgumentError, "extension"),
     "a pipe": ("{base}/allowed/pipe.mp4", InvalidArgumentError, "no file"),
     "a folder of nothing": ("{base}/allowed/nothing", InvalidArgumentError, ".png"),
     "no footage": ("{base}/allowed/notes.txt", InvalidArgumentError, "extension"),

@@ -3,10 +3,13 @@
 import hashlib
 import io
 import tarfile
+from pathlib import Path
 
 import pytest
+from autoisp_client.frame_tar import frame_tar, frame_tar_size
 from autoisp_client.payload import CHUNK_BYTES, clip_payload, file_payload, frame_files
 from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.media import SIDECAR
 
 
 def test_a_file_is_cut_into_chunks_with_its_size_and_digest(tmp_path):
@@ -100,3 +103,31 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
 def test_a_path_that_cannot_be_looked_up_is_an_input_error(tmp_path):
     with pytest.raises(InvalidArgumentError, match="can't read"):
         clip_payload(tmp_path / ("a" * 5000))
+
+
+def test_names_that_only_look_like_numbers_or_are_the_same_number(tmp_path, monkeypatch):
+    names = ["01.png", "1.png", "2.png", "²1.png"]
+    for name in names:
+        (tmp_path / name).touch()
+    for found in (names, names[::-1]):  # folders list their files in any order
+        monkeypatch.setattr(Path, "iterdir", lambda folder, found=found: (folder / name for name in found))
+        assert [path.name for path in frame_files(tmp_path)] == names
+
+
+@pytest.mark.parametrize(("size", "magic"), [((8 << 30) - 1, b"ustar\x0000"), (8 << 30, b"ustar  \x00")])
+def test_a_dump_may_be_larger_than_ustar_can_say(tmp_path, size, magic):
+    path = tmp_path / "a.raw"
+    with path.open("wb") as file:
+        file.truncate(size)
+    (tmp_path / SIDECAR).write_bytes(b"{}")
+    blocks = frame_tar([tmp_path / SIDECAR, path], lambda one: one.open("rb"))
+    header = [next(blocks) for _ in range(4)][3]
+    assert len(header) == 512
+    assert header[257:265] == magic
+    assert tarfile.TarInfo.frombuf(header, "utf-8", "strict").size == size
+
+
+def test_the_size_of_a_tar_is_known_beforehand(tmp_path):
+    for number, size in enumerate((0, 1, 511, 512, 513)):
+        (tmp_path / f"{number}.png").write_bytes(bytes(size))
+    assert clip_payload(tmp_path).size_bytes == frame_tar_size((0, 1, 511, 512, 513))

@@ -26,6 +26,7 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
 
     def __init__(self) -> None:
         self.received = b""
+        self.size_bytes = 0
         self.offsets: list[int] = []
         self.breaks_after: list[int] = []
         self.busy = 0
@@ -34,7 +35,7 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
     def GetUpload(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC calls it so
         if not self.received:
             context.abort(grpc.StatusCode.NOT_FOUND, "nothing")
-        return ingest_pb2.Upload(received_bytes=len(self.received))
+        return ingest_pb2.Upload(received_bytes=len(self.received), size_bytes=self.size_bytes)
 
     def UploadClip(self, request_iterator: Any, context: Any) -> Any:  # noqa: N802 - gRPC calls it so
         header = next(request_iterator).header
@@ -45,6 +46,7 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             self.hidden -= 1
             fail(context, grpc.StatusCode.OUT_OF_RANGE, "OFFSET_NOT_RECEIVED")
         self.offsets.append(header.first_offset)
+        self.size_bytes = header.size_bytes
         self.received = self.received[: header.first_offset]
         chunks = self.breaks_after.pop(0) if self.breaks_after else 10**6
         for number, request in enumerate(request_iterator):
@@ -114,9 +116,18 @@ def test_it_goes_on_where_it_broke_off(service: tuple[str, Ingest], upload: Uplo
 def test_it_goes_on_with_what_another_process_sent(
     service: tuple[str, Ingest], upload: Upload, video: Path
 ) -> None:
-    service[1].received = video.read_bytes()[:1000]
+    service[1].received, service[1].size_bytes = video.read_bytes()[:1000], video.stat().st_size
     upload(video)
     assert service[1].offsets == [1000]
+    assert service[1].received == video.read_bytes()
+
+
+def test_it_begins_anew_where_another_size_was_announced(
+    service: tuple[str, Ingest], upload: Upload, video: Path
+) -> None:
+    service[1].received, service[1].size_bytes = video.read_bytes()[:1000], video.stat().st_size + 1
+    upload(video)
+    assert service[1].offsets == [0]
     assert service[1].received == video.read_bytes()
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from autoisp_core.artifact import Artifact
 from autoisp_core.errors import (
+    AbortedError,
     AlreadyExistsError,
     InvalidArgumentError,
     NotFoundError,
@@ -65,11 +66,23 @@ class FakeStore:
         self.commit_seconds = 0.0
         self.away = False
         self.unowned: dict[str, tuple[str, datetime]] = {}
+        self.wanted: set[str] = set()
+        self.renewed = asyncio.Event()
         self.datasets: dict[str, Dataset] = {}
         self.published: set[str] = set()
 
     async def reserve_frames(self, uri: str, owner: str, at: datetime) -> None:
         self.unowned[uri] = (owner, at)
+
+    async def renew_frames(self, uri: str, at: datetime) -> bool:
+        if uri not in self.unowned:
+            return False
+        self.unowned[uri] = (self.unowned[uri][0], at)
+        self.renewed.set()
+        return True
+
+    async def give_up_frames(self, uri: str, owner: str, before: datetime) -> bool:
+        return uri in await self.unowned_frames(owner, before) and uri not in self.wanted
 
     async def release_frames(self, uri: str) -> None:
         self.unowned.pop(uri, None)
@@ -82,8 +95,8 @@ class FakeStore:
         await asyncio.sleep(self.commit_seconds)
         if self.away:
             raise UnavailableError("nobody knows whether that was committed")
-        if clip.id not in self.clips:
-            self.unowned.pop(clip.frames_uri, None)
+        if clip.id not in self.clips and self.unowned.pop(clip.frames_uri, None) is None:
+            raise AbortedError("cleared up")
         return self.clips.setdefault(clip.id, clip)
 
     async def get_clip(self, clip_id: str) -> Clip | None:
@@ -244,7 +257,7 @@ class Parts:
         self.leftovers = Leftovers(self.store, self.frames, self.publisher, OWNER)
         self.clips = Clips(self.store, self.leftovers, OWNER)
         self.datasets = Datasets(self.store, self.publisher)
-        new_clips = NewClips(self.store, self.leftovers, OWNER)
+        new_clips = NewClips(self.store, self.leftovers, OWNER, renew_every_s=0.01)
         decode = DecodeClip(self.decoder, self.frames, new_clips, executor)
         self.spool = FakeSpool()
         self.uploads = Uploads(self.store, self.spool, new_clips, decode)
@@ -417,6 +430,39 @@ async def test_recovery_leaves_alone_what_another_replica_writes(parts: Parts) -
     await parts.store.reserve_frames("clips/c/old", "o2", datetime(2020, 1, 1, tzinfo=UTC))
     await parts.leftovers.recover()
     assert list(parts.store.unowned) == ["clips/c/new"]
+
+
+async def test_recovery_leaves_alone_what_became_a_clip_meanwhile(parts: Parts) -> None:
+    await parts.store.reserve_frames("clips/c/old", "o2", datetime(2020, 1, 1, tzinfo=UTC))
+    parts.frames.kept["clips/c/old"] = 5
+    parts.store.wanted.add("clips/c/old")
+    await parts.leftovers.recover()
+    assert parts.frames.kept == {"clips/c/old": 5}
+
+
+async def test_a_note_is_renewed_while_frames_are_written(parts: Parts) -> None:
+    parts.decoder.hold = True
+    task = asyncio.create_task(parts.uploaded())
+    assert await asyncio.to_thread(parts.decoder.reached.wait, 10)
+    for uri in parts.store.unowned:
+        parts.store.unowned[uri] = (OWNER, datetime(2020, 1, 1, tzinfo=UTC))
+    parts.store.renewed.clear()
+    await asyncio.wait_for(parts.store.renewed.wait(), 5)
+    assert await parts.store.unowned_frames("o2", datetime(2021, 1, 1, tzinfo=UTC)) == []
+    parts.decoder.go_on.set()
+    await task
+    assert parts.store.unowned == {}
+
+
+async def test_frames_that_were_cleared_up_become_no_clip(parts: Parts) -> None:
+    parts.decoder.hold = True
+    task = asyncio.create_task(parts.uploaded())
+    assert await asyncio.to_thread(parts.decoder.reached.wait, 10)
+    parts.store.unowned.clear()
+    parts.decoder.go_on.set()
+    with pytest.raises(AbortedError):
+        await task
+    assert parts.nothing_is_kept()
 
 
 async def test_a_deleted_clip_takes_its_frames_along(parts: Parts) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import shutil
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
@@ -23,7 +25,9 @@ from autoisp_core.errors import (
 )
 from autoisp_runtime import one_stream
 from autoisp_runtime.pace import Pace, keep_pace
+from autoisp_runtime.part_files import PartFile
 from autoisp_runtime.resumable import Announced, SpoolLimits, UploadSpool
+from autoisp_runtime.run_to_end import run_to_end
 from autoisp_runtime.uploads import open_upload
 
 DATA = bytes(range(256)) * 40
@@ -144,6 +148,36 @@ async def test_another_size_for_the_same_digest(tmp_path: Path) -> None:
     assert files_in(tmp_path) == []
 
 
+async def test_a_part_of_another_size_makes_room_for_the_right_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = spool_in(tmp_path)
+    await break_off(spool, 2000, Announced(DIGEST, len(DATA) + 5))
+
+    def usage(folder: Path) -> Any:
+        taken = sum(path.stat().st_size for path in folder.glob("*.part"))
+        return shutil._ntuple_diskusage(len(DATA), taken, len(DATA) - taken)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    assert await receive(spool, WHOLE, chunks_of(DATA)) == DATA
+
+
+async def test_a_resumed_upload_that_does_not_fit_just_now_keeps_what_came_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await break_off(spool_in(tmp_path), 2000)
+    rest = Announced(DIGEST, len(DATA), 2000)
+    for limits in ({"file_bytes": 5000}, {"spool_bytes": 5000}):
+        with pytest.raises(ResourceExhaustedError):
+            await receive(spool_in(tmp_path, **limits), rest, chunks_of(DATA[2000:]))
+    spool = spool_in(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(1, 1, 0))
+        with pytest.raises(ResourceExhaustedError):
+            await receive(spool, rest, chunks_of(DATA[2000:]))
+    assert await receive(spool, rest, chunks_of(DATA[2000:])) == DATA
+
+
 async def test_quotas_hold_before_a_byte_is_read(tmp_path: Path) -> None:
     async def never() -> AsyncIterator[bytes]:
         pytest.fail("it was read")
@@ -191,6 +225,69 @@ async def test_a_silent_stream_gives_way(tmp_path: Path, monkeypatch: pytest.Mon
     assert await receive(spool, Announced(DIGEST, len(DATA), 1000), chunks_of(DATA[1000:])) == DATA
     with pytest.raises(AbortedError):
         await first
+
+
+async def test_two_take_over_and_nothing_is_closed_under_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one_stream, "_SILENT_S", 0.02)
+    spool, writing, go_on = spool_in(tmp_path), threading.Event(), threading.Event()
+    append, wrote = PartFile.append, []
+
+    def slow(part: PartFile, data: bytes) -> None:
+        if not writing.is_set():
+            writing.set()
+            go_on.wait(10)
+        append(part, data)
+        wrote.append(len(data))
+
+    monkeypatch.setattr(PartFile, "append", slow)
+    first = asyncio.create_task(receive(spool, WHOLE, chunks_of(DATA)))
+    assert await asyncio.to_thread(writing.wait, 10)
+    (stream,) = spool._streams._running.values()
+    for _ in range(3):
+        stream.take_over()
+        await asyncio.sleep(0.02)
+        assert not first.done()
+    go_on.set()
+    with pytest.raises(AbortedError):
+        await first
+    assert wrote == [1000]
+
+
+async def test_our_own_work_is_no_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(one_stream, "_SILENT_S", 0.02)
+    monkeypatch.setattr(one_stream, "_PATIENCE_S", 0.1)
+    spool, go_on = spool_in(tmp_path), threading.Event()
+    await break_off(spool, 5000)
+    open_part = UploadSpool._open
+
+    def slow(self: UploadSpool, announced: Announced) -> PartFile:
+        go_on.wait(10)  # as the hashing of a large part
+        return open_part(self, announced)
+
+    monkeypatch.setattr(UploadSpool, "_open", slow)
+    rest = Announced(DIGEST, len(DATA), 5000)
+    first = asyncio.create_task(receive(spool, rest, chunks_of(DATA[5000:])))
+    await asyncio.sleep(0.1)
+    with pytest.raises(AbortedError):
+        await receive(spool, rest, chunks_of(DATA[5000:]))
+    go_on.set()
+    assert await first == DATA
+
+
+async def test_work_is_outlasted_however_often_it_is_cancelled() -> None:
+    go_on, asked = threading.Event(), []
+    task = asyncio.create_task(run_to_end(go_on.wait, 10, on_cancel=lambda: asked.append(1)))
+    for _ in range(3):
+        await asyncio.sleep(0.02)
+        task.cancel()
+    await asyncio.sleep(0.02)
+    assert not task.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert asked == [1]
 
 
 async def test_a_cancelled_stream_is_cancelled_and_keeps_its_bytes(tmp_path: Path) -> None:

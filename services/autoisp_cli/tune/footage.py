@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoisp_client.payload import frame_files, natural_key
+from autoisp_client.payload import frame_files
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.media import TAR_SUFFIX, VIDEO_SUFFIXES
+from autoisp_core.natural_order import natural_key
 
 from autoisp_cli.tune.faults import in_options
 

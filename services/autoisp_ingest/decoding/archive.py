@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.natural_order import natural_key
 
-_DIGITS = re.compile(r"([0-9]+)")
 _MAX_IGNORED = 10_000
 _MAX_HEADER_BYTES = 1 << 20
 _MAX_MEMBER_BYTES = 1 << 29  # 8192 × 8192 pixels of 16-bit RGB are 400 MB
@@ -123,15 +122,7 @@ def _members(archive: tarfile.TarFile, title: str, max_members: int) -> list[tar
                 break  # one too many is enough for the length check to say so
     except (tarfile.TarError, ValueError, OverflowError) as error:  # the latter two: lying extended headers
         raise _unreadable(title, str(error)) from error
-    return sorted(members.values(), key=lambda member: _natural(member.name))
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts "frame9" before "frame10": a number sorts by its length, then by its digits."""
-    return [
-        (len(part.lstrip("0")), part.lstrip("0")) if index % 2 else (-1, part)
-        for index, part in enumerate(_DIGITS.split(name))
-    ]
+    return sorted(members.values(), key=lambda member: natural_key(member.name))
 
 
 def _bad_member(title: str, member: tarfile.TarInfo, why: str) -> InvalidArgumentError:

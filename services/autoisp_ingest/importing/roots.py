@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,9 +66,19 @@ class ImportRoots:
             real = path.resolve()
         except (OSError, RuntimeError, ValueError):  # a loop of links, a name that no system takes
             real = None
-        if real is None or not any(real.is_relative_to(folder) for folder in self.folders):
-            raise self._denied(uri)
+        if real is None or not self._holds(real):
+            raise self.denied(uri)
         return real
+
+    def check_opened(self, descriptor: int, uri: str) -> None:
+        """Check what was really opened: a path may have changed since it was checked.
+
+        Raises:
+            PermissionDeniedError: it is outside of every folder.
+            OSError: the system does not tell.
+        """
+        if not self._holds(Path(os.readlink(f"/proc/self/fd/{descriptor}"))):
+            raise self.denied(uri)
 
     def check_bucket(self, place: BucketPath, uri: str) -> None:
         """Check an object's place.
@@ -76,9 +87,13 @@ class ImportRoots:
             PermissionDeniedError: it is under no allowed prefix.
         """
         if not any(place.is_inside(root) for root in self.buckets):
-            raise self._denied(uri)
+            raise self.denied(uri)
 
-    def _denied(self, uri: str) -> PermissionDeniedError:
+    def _holds(self, real: Path) -> bool:
+        return any(real.is_relative_to(folder) for folder in self.folders)
+
+    def denied(self, uri: str) -> PermissionDeniedError:
+        """What to raise for a place outside of all these."""
         allowed = [folder.as_uri() for folder in self.folders]
         allowed += [f"s3://{root.bucket}/{root.key}".rstrip("/") for root in self.buckets]
         what = f"only what is inside of {', '.join(allowed)}" if allowed else "nothing, until it is set"

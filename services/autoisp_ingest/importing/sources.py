@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import obstore
-from autoisp_client.payload import clip_payload
-from autoisp_core.errors import InvalidArgumentError, UnavailableError
+from autoisp_core.errors import InvalidArgumentError
 from obstore.exceptions import BaseError
 from obstore.store import from_url
 
+from autoisp_ingest.importing.local import local_source, unavailable
 from autoisp_ingest.importing.roots import BucketPath, ImportRoots, parse_uri
 from autoisp_ingest.usecases import Source
 
@@ -32,21 +30,7 @@ class AllowedSources:
         if isinstance(place, BucketPath):
             self._roots.check_bucket(place, uri)
             return await asyncio.to_thread(_object, place, uri)
-        return await asyncio.to_thread(self._local, place, uri)
-
-    def _local(self, path: Path, uri: str) -> Source:
-        real = self._roots.check_path(path, uri)
-        if real.is_dir():
-            for entry in os.scandir(real):
-                # A link in an allowed folder must not be a way out of it.
-                self._roots.check_path(Path(entry.path), uri)
-        payload = clip_payload(real, "uri")
-
-        def blocks() -> Iterator[bytes]:
-            with _as_unreadable(uri):
-                yield from payload.blocks(0)
-
-        return Source(payload.filename, payload.size_bytes, blocks, is_folder=real.is_dir())
+        return await asyncio.to_thread(local_source, self._roots, place, uri)
 
 
 def _object(place: BucketPath, uri: str) -> Source:
@@ -75,9 +59,4 @@ def _as_unreadable(uri: str) -> Iterator[None]:
             "uri", f"there is nothing at {uri!r}; check the name", reason="NO_SOURCE"
         ) from error
     except (BaseError, OSError) as error:
-        raise UnavailableError(
-            f"{uri!r} can't be read: {(str(error) or type(error).__name__).splitlines()[0]}; check the "
-            "service's access to it and try again",
-            reason="SOURCE_UNAVAILABLE",
-            metadata={"field": "uri"},
-        ) from error
+        raise unavailable(uri, error) from error

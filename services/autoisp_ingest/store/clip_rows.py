@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, cast
 
 from autoisp_core.errors import AbortedError, FailedPreconditionError, NotFoundError
 from autoisp_core.ids import new_id
@@ -12,14 +13,17 @@ from autoisp_core.names import clip_name, dataset_name
 from autoisp_core.pagination import Page, PageRequest
 from autoisp_runtime.database import Database
 from autoisp_runtime.outbox import Outbox
-from sqlalchemy import delete, insert, or_, select
+from sqlalchemy import ColumnElement, CursorResult, Delete, Update, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from autoisp_ingest.domain import Clip
 from autoisp_ingest.store import tables
 from autoisp_ingest.store.rows import clip_from_row, clip_to_row, to_us
 
 _NAMED_DATASETS = 5
+_GIVEN_UP_US = 0
+"""Instead of the time of a note: no clip will have these frames."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,20 @@ class ClipRows:
                 insert(tables.unowned_frames).values(uri=uri, owner=owner, noted_time_us=to_us(at))
             )
 
+    async def renew_frames(self, uri: str, at: datetime) -> bool:
+        """See the port."""
+        table = tables.unowned_frames
+        statement = update(table).where(_reserved(uri)).values(noted_time_us=to_us(at))
+        async with self._database.transaction() as session:
+            return await _changed(session, statement) == 1
+
+    async def give_up_frames(self, uri: str, owner: str, before: datetime) -> bool:
+        """See the port."""
+        table = tables.unowned_frames
+        statement = update(table).where(table.c.uri == uri, _left(owner, before))
+        async with self._database.transaction() as session:
+            return await _changed(session, statement.values(noted_time_us=_GIVEN_UP_US)) == 1
+
     async def release_frames(self, uri: str) -> None:
         """See the port."""
         async with self._database.transaction() as session:
@@ -59,10 +77,7 @@ class ClipRows:
 
     async def unowned_frames(self, owner: str, before: datetime) -> list[str]:
         """See the port."""
-        table = tables.unowned_frames
-        statement = select(table.c.uri).where(
-            or_(table.c.owner == owner, table.c.noted_time_us < to_us(before))
-        )
+        statement = select(tables.unowned_frames.c.uri).where(_left(owner, before))
         async with self._database.read() as session:
             return list(await session.scalars(statement))
 
@@ -83,8 +98,14 @@ class ClipRows:
             if row:
                 return clip_from_row(row)
             await session.execute(insert(tables.clips).values(clip_to_row(clip, new_id())))
-            unowned = tables.unowned_frames
-            await session.execute(delete(unowned).where(unowned.c.uri == clip.frames_uri))
+            # Of two that clear up and commit at once, the database lets one have the note.
+            taken = delete(tables.unowned_frames).where(_reserved(clip.frames_uri))
+            if await _changed(session, taken) != 1:
+                raise AbortedError(
+                    f"{clip.display_name!r} took so long that its frames were cleared up meanwhile; send it "
+                    "again",
+                    reason="FRAMES_CLEARED_UP",
+                )
             await self._outbox.add(session, outgoing.subject, outgoing.payload, outgoing.event_id)
         return clip
 
@@ -143,6 +164,21 @@ class ClipRows:
                 f"{clip_name(clip_id)} was put into a dataset or deleted meanwhile; get it and try again"
             ) from error
         return clip
+
+
+def _reserved(uri: str) -> ColumnElement[bool]:
+    table = tables.unowned_frames
+    return (table.c.uri == uri) & (table.c.noted_time_us != _GIVEN_UP_US)
+
+
+def _left(owner: str, before: datetime) -> ColumnElement[bool]:
+    table = tables.unowned_frames
+    return or_(table.c.owner == owner, table.c.noted_time_us < to_us(before))
+
+
+async def _changed(session: AsyncSession, statement: Update | Delete) -> int:
+    """How many rows."""
+    return cast(CursorResult[Any], await session.execute(statement)).rowcount
 
 
 def _in_use(clip_id: str, dataset_ids: Sequence[str]) -> FailedPreconditionError:

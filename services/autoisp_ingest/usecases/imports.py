@@ -36,11 +36,12 @@ class Sources(Protocol):
     """Finds what a URI names."""
 
     async def find(self, uri: str) -> Source:
-        """The source, which may be read.
+        """The source, which may be read; nothing of it has been.
 
         Raises:
             InvalidArgumentError: that is no URI of a kind that is taken, or nothing is there.
-            PermissionDeniedError: it is not inside of what the configuration allows.
+            PermissionDeniedError: it is not inside of what the configuration allows, or the service's user
+                may not read it. Blocks raise it, too.
             UnavailableError: the bucket can't be reached. Blocks raise it, too.
         """
         ...

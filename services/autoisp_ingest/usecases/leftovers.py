@@ -17,7 +17,7 @@ from autoisp_ingest.usecases.ports import DatasetPublisher, FrameStore, IngestSt
 _log = structlog.get_logger(__name__)
 
 FOREIGN_AGE = timedelta(hours=24)
-"""Another replica may still be writing what is younger than this."""
+"""Another replica may still be writing what is younger than this; it renews its notes far more often."""
 
 
 class Leftovers:
@@ -53,9 +53,12 @@ class Leftovers:
         Raises:
             AutoISPError: the store or the artifact store can't be used.
         """
-        for uri in await self._store.unowned_frames(self._owner, datetime.now(UTC) - FOREIGN_AGE):
-            _log.info("deleting what an unfinished upload left", uri=uri)
-            await self.discard(uri)
+        before = datetime.now(UTC) - FOREIGN_AGE
+        for uri in await self._store.unowned_frames(self._owner, before):
+            # First it is settled: whoever still writes there must not make a clip of what is deleted.
+            if await self._store.give_up_frames(uri, self._owner, before):
+                _log.info("deleting what an unfinished upload left", uri=uri)
+                await self.discard(uri)
         for dataset in await self._store.unpublished_datasets():
             _log.info("publishing a dataset that a crash left unpublished", dataset=dataset.name)
             await self._publisher.publish(dataset)

@@ -56,6 +56,9 @@ class _Recorded:
 class Acknowledge:
     """Tells a sender what is stored; if the sender is slow to listen, only the newest.
 
+    To be stopped and then awaited: gRPC still holds a message whose sending was cancelled, and takes no
+    other after it, not even the call's status.
+
     Args:
         send: the number of stored frames.
     """
@@ -64,6 +67,7 @@ class Acknowledge:
         self._send = send
         self._stored = self._told = 0
         self._news = asyncio.Event()
+        self._stopped = False
 
     def note(self, stored: int) -> None:
         """So many frames are stored."""
@@ -71,10 +75,17 @@ class Acknowledge:
             self._stored = stored
             self._news.set()
 
+    def stop(self) -> None:
+        """Send nothing more; :meth:`run` ends once what is being sent has gone out."""
+        self._stopped = True
+        self._news.set()
+
     async def run(self) -> None:
-        """Tell, until cancelled."""
+        """Tell, until stopped."""
         while True:
             await self._news.wait()
+            if self._stopped:
+                return
             self._news.clear()
             await self._send(self._stored)
 
@@ -183,10 +194,15 @@ class IngestFrames:
                     task.result()  # the first that fails says why
                 waited -= done
             return storing.result()
+        except asyncio.CancelledError:
+            telling.cancel()  # the call itself is at its end: nothing else will be sent
+            raise
         finally:
-            for task in (telling, reading, storing):
+            told.stop()
+            for task in (reading, storing):
                 task.cancel()
-            # Until the thread is through: what it writes is deleted next.
+            # Until the thread is through, since what it writes is deleted next; and until the sender has
+            # what is on its way to it.
             await asyncio.gather(telling, reading, storing, return_exceptions=True)
 
     async def _read(self, header: LiveHeader, parts: AsyncIterator[FramePart], inbox: Inbox) -> None:

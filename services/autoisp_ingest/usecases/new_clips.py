@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import structlog
 from autoisp_core.errors import AlreadyExistsError, AutoISPError
+from autoisp_runtime.run_to_end import outlast
 
 from autoisp_ingest.domain import Clip, clip_id_of
 from autoisp_ingest.usecases.leftovers import Leftovers
@@ -17,18 +18,29 @@ from autoisp_ingest.usecases.ports import IngestStore
 
 _log = structlog.get_logger(__name__)
 
+_RENEW_EVERY_S = 3600.0
+"""Far less than :data:`autoisp_ingest.usecases.leftovers.FOREIGN_AGE`: a camera may send for days."""
+
 
 class NewClips:
     """Every way in ends here.
 
     Args:
         owner: names this process's state folder, so that it alone cleans up after itself.
+        renew_every_s: how often others are told that frames are still being written.
     """
 
-    def __init__(self, store: IngestStore, leftovers: Leftovers, owner: str) -> None:
+    def __init__(
+        self,
+        store: IngestStore,
+        leftovers: Leftovers,
+        owner: str,
+        renew_every_s: float = _RENEW_EVERY_S,
+    ) -> None:
         self._store = store
         self._leftovers = leftovers
         self._owner = owner
+        self._renew_every_s = renew_every_s
 
     async def find(self, sha256: str, size_bytes: int) -> Clip | None:
         """The clip that these bytes made before, or None."""
@@ -43,11 +55,22 @@ class NewClips:
         uri = f"clips/{folder}/{secrets.token_hex(8)}"
         await self._store.reserve_frames(uri, self._owner, datetime.now(UTC))
         new = NewClip(self._store, uri)
+        renewing = asyncio.ensure_future(self._renew(uri))
         try:
             yield new
         finally:
+            renewing.cancel()
             if not new.kept:
                 await self._discard_unless_kept(new)
+
+    async def _renew(self, uri: str) -> None:
+        while True:
+            await asyncio.sleep(self._renew_every_s)
+            try:
+                if not await self._store.renew_frames(uri, datetime.now(UTC)):
+                    return  # it is a clip's just now; or it was cleared up, and the store will say so
+            except AutoISPError as error:
+                _log.warning("could not note that frames are still being written", uri=uri, error=str(error))
 
     async def _discard_unless_kept(self, new: NewClip) -> None:
         """Deletes frames that no clip holds. Whoever was cut off can't know: the store is asked."""
@@ -81,6 +104,7 @@ class NewClip:
 
         Raises:
             AlreadyExistsError: another clip has its id.
+            AbortedError: its frames were cleared up meanwhile.
         """
         self.tried = clip.id
         added = await self._add(clip)
@@ -96,10 +120,5 @@ class NewClip:
 
     async def _add(self, clip: Clip) -> Clip:
         adding = asyncio.ensure_future(self._store.add_clip(clip))
-        try:
-            return await asyncio.shield(adding)
-        except asyncio.CancelledError:
-            # The client is gone, but a commit under way can't be called back: wait for how it ends.
-            adding.add_done_callback(lambda done: done.cancelled() or done.exception())
-            await asyncio.wait({adding})
-            raise
+        # Also when the client is gone: a commit under way can't be called back.
+        return await outlast(adding)

@@ -130,6 +130,18 @@ class IngestStore(Protocol):
         """Note that ``owner`` writes frames under ``uri`` that no clip has yet."""
         ...
 
+    async def renew_frames(self, uri: str, at: datetime) -> bool:
+        """Note that ``uri`` is still being written; False if nothing notes it any more, or it is given up."""
+        ...
+
+    async def give_up_frames(self, uri: str, owner: str, before: datetime) -> bool:
+        """Settle that no clip will have ``uri``, if it is still noted as :meth:`unowned_frames` says.
+
+        Returns:
+            Whether its frames may be deleted.
+        """
+        ...
+
     async def release_frames(self, uri: str) -> None:
         """Forget ``uri``: its frames are deleted."""
         ...
@@ -143,6 +155,9 @@ class IngestStore(Protocol):
 
         Returns:
             The clip; or the one with the same id that was there already, and then nothing changes.
+
+        Raises:
+            AbortedError: its frames are not reserved any more: somebody cleared them up.
         """
         ...
 
