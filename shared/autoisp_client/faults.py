@@ -25,10 +25,20 @@ CHANNEL_OPTIONS: list[tuple[str, int]] = [
     ("grpc.http2.ping_timeout_ms", 10_000),
 ]
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+ANSWER_LOST = "ANSWER_LOST"
+"""Reason of an error whose own reason nobody read: the server refused a stream while it was being sent."""
+_CORE_ERROR = "Internal error from Core"
 
 
 def explain(error: grpc.RpcError, service: str, address: str) -> AutoISPError:
     """The error of a call as ours; one that no server answered names the address and the fix."""
+    if error.code() is grpc.StatusCode.INTERNAL and error.details() == _CORE_ERROR:
+        # grpc.aio sometimes loses the status that ends a call while a message is on its way.
+        return UnavailableError(
+            f"{address} (the {service} service) ended the call, and its answer was lost; try again",
+            reason=ANSWER_LOST,
+            metadata={"address": address, "service": service},
+        )
     ours = from_rpc_error(error)
     if isinstance(ours, UnavailableError) and ours.reason == ours.code.name and not ours.metadata:
         return UnavailableError(

@@ -12,7 +12,7 @@ import grpc
 from autoisp.ingest.v1 import ingest_pb2
 from autoisp_core.errors import AutoISPError
 
-from autoisp_client.faults import Backoff
+from autoisp_client.faults import ANSWER_LOST, Backoff
 from autoisp_client.payload import Payload
 
 BUSY_SECONDS = 30.0
@@ -22,7 +22,7 @@ NOTHING_RECEIVED = frozenset({grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNIMPLE
 """What GetUpload ends with where an upload begins from its beginning; the second from an older service."""
 
 # Another stream has the file, or what was received was forgotten meanwhile: asking again tells.
-_PASSING = frozenset({"UPLOAD_IN_PROGRESS", "OFFSET_NOT_RECEIVED"})
+_PASSING = frozenset({"UPLOAD_IN_PROGRESS", "OFFSET_NOT_RECEIVED", ANSWER_LOST})
 _RATE_SECONDS = 3.0
 
 

@@ -14,6 +14,7 @@ import pytest
 from autoisp.ingest.v1 import ingest_pb2, ingest_pb2_grpc
 from autoisp_cli.views.transfer import progress_text
 from autoisp_client import AsyncClient, Client, UploadProgress
+from autoisp_client.faults import ANSWER_LOST, explain
 from autoisp_client.payload import CHUNK_BYTES
 from autoisp_core.errors import AbortedError, InvalidArgumentError, UnavailableError
 from autoisp_testing.scenes import moving_scene, write_png_folder
@@ -175,6 +176,15 @@ def test_what_fails_while_it_is_sent_is_raised(
 
     with pytest.raises(InvalidArgumentError, match="seen enough"):
         upload(video, on_progress=stop)
+
+
+def test_an_answer_that_grpc_lost_is_asked_for_again() -> None:
+    status = grpc.StatusCode.INTERNAL
+    lost = grpc.aio.AioRpcError(status, grpc.aio.Metadata(), grpc.aio.Metadata(), "Internal error from Core")
+    error = explain(lost, "ingest", "127.0.0.1:1")
+    assert (error.reason, type(error)) == (ANSWER_LOST, UnavailableError)
+    other = grpc.aio.AioRpcError(status, grpc.aio.Metadata(), grpc.aio.Metadata(), "a bug")
+    assert not isinstance(explain(other, "ingest", "127.0.0.1:1"), UnavailableError)
 
 
 def test_how_far_it_is_in_words() -> None:
