@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -23,6 +24,7 @@ from autoisp_ingest.decoding.stills import (
 )
 from autoisp_ingest.decoding.tiff import tiff_head, without_extras
 from autoisp_runtime.clip_frames.rgb import RgbConverter
+from numpy.typing import NDArray
 
 BT709, BT601, BT2020, UNNAMED = 1, 6, 9, 2
 LIMITED, FULL = 1, 2
@@ -41,13 +43,17 @@ def flat(
 
 def converted(picture: av.VideoFrame) -> list[int]:
     """The one colour that reading the stored planes gives."""
+    pixels = all_converted(picture)
+    assert (pixels == pixels[0, 0]).all()
+    return [int(value) for value in pixels[0, 0]]
+
+
+def all_converted(picture: av.VideoFrame) -> NDArray[Any]:
     reader = PictureReader("a.mp4", picture)
     planes = dict(zip(reader.format.planes(), reader(picture, "frame 1"), strict=True))
     convert = RgbConverter(reader.format)
     whole = Box(0, 0, picture.width, picture.height)
-    pixels = convert(planes, convert.around(whole), whole)
-    assert (pixels == pixels[0, 0]).all()
-    return [int(value) for value in pixels[0, 0]]
+    return convert(planes, convert.around(whole), whole)
 
 
 def test_limited_range_is_stretched_and_full_range_is_not() -> None:
@@ -111,7 +117,17 @@ KEPT = {
     "rgb48be": (RGB, 16, 1, 1),
     "gray16be": (GRAY, 16, 1, 1),
     "ya8": (GRAY, 8, 1, 1),
+    "gray10be": (GRAY, 10, 1, 1),
+    "gbrp12be": (RGB, 12, 1, 1),
+    "yuv422p10be": (YUV, 10, 2, 1),
+    "yuyv422": (YUV, 8, 2, 1),
+    "uyvy422": (YUV, 8, 2, 1),
+    "yvyu422": (YUV, 8, 2, 1),
     "yuv410p": (RGB, 8, 1, 1),
+    "nv21": (RGB, 8, 1, 1),
+    "y210le": (RGB, 16, 1, 1),
+    "pal8": (RGB, 8, 1, 1),
+    "xyz12le": (RGB, 16, 1, 1),
 }
 
 
@@ -131,6 +147,17 @@ def noise(name: str, width: int = 67, height: int = 65) -> av.VideoFrame:
     return picture
 
 
+def stored_bytes(picture: av.VideoFrame) -> bytes:
+    """As files without a head hold it: rows behind each other."""
+    rows = []
+    for plane in picture.planes:
+        row_bytes = plane.width * (1 if picture.format.components[0].bits == 8 else 2)
+        if len(picture.planes) < 3:
+            row_bytes *= 2 if rows or len(picture.planes) == 1 else 1  # two values in one place
+        rows += [bytes(plane)[start:][:row_bytes] for start in range(0, plane.buffer_size, plane.line_size)]
+    return b"".join(rows)
+
+
 @pytest.mark.parametrize("name", KEPT)
 def test_what_is_kept_of_a_pixel_format(name: str) -> None:
     picture = noise(name)
@@ -146,7 +173,8 @@ def test_what_is_kept_of_a_pixel_format(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["yuv420p", "yuv420p10le", "yuv444p", "gray16le", "rgb24", "gbrp", "rgb48le"]
+    "name",
+    ["yuv420p", "yuv420p10le", "yuv444p", "gray16le", "gray16be", "rgb24", "gbrp", "rgb48le", "rgb48be"],
 )
 def test_planes_are_exactly_what_the_decoder_gave(name: str) -> None:
     picture = noise(name, 66, 66)
@@ -161,9 +189,21 @@ def test_planes_are_exactly_what_the_decoder_gave(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("packed", "planar"), [("nv12", "yuv420p"), ("nv16", "yuv422p"), ("p010le", "yuv420p10le")]
+    ("packed", "planar"),
+    [
+        ("nv12", "yuv420p"),
+        ("nv16", "yuv422p"),
+        ("p010le", "yuv420p10le"),
+        ("yuyv422", "yuv422p"),
+        ("uyvy422", "yuv422p"),
+        ("yvyu422", "yuv422p"),
+        ("yuv420p10be", "yuv420p10le"),
+        ("yuv444p12be", "yuv444p12le"),
+        ("gbrp10be", "gbrp10le"),
+        ("gray12be", "gray12le"),
+    ],
 )
-def test_interleaved_chrominance_is_taken_apart(packed: str, planar: str) -> None:
+def test_values_in_another_order_stay_the_same(packed: str, planar: str) -> None:
     source = noise(planar, 66, 66)
     source.colorspace = BT601
     same = source.reformat(format=packed)
@@ -173,17 +213,61 @@ def test_interleaved_chrominance_is_taken_apart(packed: str, planar: str) -> Non
         np.testing.assert_array_equal(plane, wanted)
 
 
+def test_pixels_of_packed_yuv_are_where_its_bytes_say() -> None:
+    for name, order in (("yuyv422", "yuyv"), ("uyvy422", "uyvy"), ("yvyu422", "yvyu")):
+        decoder = av.CodecContext.create("rawvideo", "r")
+        decoder.width, decoder.height, decoder.pix_fmt = 65, 64, name
+        stored = np.random.default_rng(2).integers(0, 256, (64, 33, 4), dtype=np.uint8)
+        (picture,) = decoder.decode(av.Packet(stored.tobytes()))
+        y, u, v = PictureReader("a.mov", picture)(picture, "frame 1")
+        first = order.index("y")
+        np.testing.assert_array_equal(y, stored[:, :, first::2].reshape(64, 66)[:, :65])
+        np.testing.assert_array_equal(u, stored[:, :, order.index("u")])
+        np.testing.assert_array_equal(v, stored[:, :, order.index("v")])
+
+
+@pytest.mark.parametrize("name", ["yuyv422", "uyvy422", "yuv422p10be", "yuv411p", "nv21", "vuya", "y210le"])
+@pytest.mark.parametrize(
+    ("height", "matrix", "red"),
+    [
+        (64, UNNAMED, "601"),
+        (720, UNNAMED, "709"),
+        (720, BT601, "601"),
+        (64, BT709, "709"),
+        (64, BT2020, "2020"),
+    ],
+)
+def test_the_matrix_counts_in_every_layout(name: str, height: int, matrix: int, red: str) -> None:
+    source = flat(*{"601": RED_601, "709": RED_709, "2020": RED_2020}[red], height=height)
+    picture = source.reformat(format=name)
+    picture.colorspace, picture.color_range = matrix, LIMITED
+    pixels = all_converted(picture)
+    seen = pixels.reshape(-1, 3).mean(0) / np.iinfo(pixels.dtype).max  # making it of 10 bits dithers
+    assert seen == pytest.approx([1, 0, 0], abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["uyvy422", "yuv420p10be", "yuv411p"])
+def test_a_matrix_that_clips_can_not_hold_is_refused_in_every_layout(name: str) -> None:
+    picture = noise(name)
+    picture.colorspace = 8
+    with pytest.raises(InvalidArgumentError, match="colour matrix number 8"):
+        PictureReader("a.mov", picture)
+
+
 @pytest.mark.parametrize("location", CHROMA_LOCATIONS)
-@pytest.mark.parametrize("name", ["yuv420p", "yuv420p10le", "nv12"])
+@pytest.mark.parametrize("name", ["yuv420p", "yuv420p10le", "yuv420p10be", "nv12", "yuyv422", "uyvy422"])
 def test_where_chrominance_lies_is_found_out(location: str, name: str) -> None:
     source = noise(name, 66, 66)
     decoder = av.CodecContext.create("rawvideo", "r")
     decoder.width, decoder.height, decoder.pix_fmt = 66, 66, name
     decoder.options = {"chroma_sample_location": location}
-    (picture,) = decoder.decode(av.Packet(source.to_ndarray().tobytes()))
-    before = picture.to_ndarray()
-    assert PictureReader("a.mkv", picture).format.chroma_location == location
-    np.testing.assert_array_equal(picture.to_ndarray(), before)
+    (picture,) = decoder.decode(av.Packet(stored_bytes(source)))
+    before = [bytes(plane) for plane in picture.planes]
+    found = PictureReader("a.mkv", picture).format
+    # Where every row has chrominance, nobody can see on which side of a row it lies.
+    across = {"topleft": "left", "bottomleft": "left", "top": "center", "bottom": "center"}
+    assert found.chroma_location == (location if found.v_step == 2 else across.get(location, location))
+    assert [bytes(plane) for plane in picture.planes] == before
 
 
 def test_a_frame_of_another_size_is_refused() -> None:

@@ -11,13 +11,11 @@ from autoisp_core.frames import FrameFormat, FrameKind
 from av.video.reformatter import ColorTrc
 
 from autoisp_ingest.decoding.chroma import chroma_location
-from autoisp_ingest.decoding.pixel_formats import PixelFormat, Planes, pixel_format
+from autoisp_ingest.decoding.pixel_formats import PixelFormat, Planes, matrix_number, pixel_format
 
 _HDR = {int(ColorTrc.SMPTE2084): "HDR10 (PQ)", int(ColorTrc.ARIB_STD_B67): "HLG"}
 # By FFmpeg's numbers, which are those of ITU-T H.273; FCC's matrix is BT.601's up to rounding.
 _MATRICES = {1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 9: "bt2020", 10: "bt2020"}
-_UNSPECIFIED = 2
-_HD_HEIGHT = 720
 _VIDEO_RANGE, _FULL_RANGE = 1, 2
 
 
@@ -57,6 +55,8 @@ class PictureReader:
 
     def _format(self, picture: av.VideoFrame) -> FrameFormat:
         yuv = self._pixels.kind is FrameKind.YUV
+        # Also of what becomes RGB here: the conversion takes it.
+        matrix = self._matrix(picture) if self._pixels.from_yuv else ""
         return FrameFormat(
             self._pixels.kind,
             self._pixels.bit_depth,
@@ -64,16 +64,13 @@ class PictureReader:
             picture.height,
             self._pixels.h_step,
             self._pixels.v_step,
-            matrix=self._matrix(picture) if yuv else "",
+            matrix=matrix if yuv else "",
             full_range=self._pixels.converted or _is_full_range(picture, yuv=yuv),
             rotation=_rotation(picture),
         )
 
     def _matrix(self, picture: av.VideoFrame) -> str:
-        """The picture's own; if it names none, BT.601 below 720 lines and BT.709 above, as players do."""
-        if picture.colorspace == _UNSPECIFIED:
-            return "bt709" if picture.height >= _HD_HEIGHT else "bt601"
-        matrix = _MATRICES.get(picture.colorspace)
+        matrix = _MATRICES.get(matrix_number(picture))
         if matrix is None:
             raise InvalidArgumentError(
                 "chunk",
