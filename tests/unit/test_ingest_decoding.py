@@ -424,6 +424,46 @@ def test_png_of_every_depth(pixel_format: str, colour: bool, deep: bool) -> None
     ).all()
 
 
+def interlaced_png(pixels: NDArray[np.uint8]) -> bytes:
+    """In seven passes, as Adam7 orders them."""
+    height, width, _ = pixels.shape
+    passes = [
+        (0, 0, 8, 8),
+        (0, 4, 8, 8),
+        (4, 0, 8, 4),
+        (0, 2, 4, 4),
+        (2, 0, 4, 2),
+        (0, 1, 2, 2),
+        (1, 0, 2, 1),
+    ]
+    rows = b"".join(
+        b"\0" + row.tobytes() for top, left, down, right in passes for row in pixels[top::down, left::right]
+    )
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 1))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def test_an_interlaced_png_is_one_moment() -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (64, 72, 3), dtype=np.uint8)
+    data = interlaced_png(pixels)
+    head = png_head(data)
+    picture = decode_still("png", data, "'1.png'")
+    assert picture.interlaced_frame
+    (planes,) = still_planes(picture, common_format([head]), "a.tar", "'1.png'")
+    np.testing.assert_array_equal(planes, pixels)
+
+
+def test_interlaced_video_is_refused() -> None:
+    picture = decode_still("png", interlaced_png(np.zeros((64, 64, 3), np.uint8)), "'1.png'")
+    with pytest.raises(InvalidArgumentError, match="deinterlace") as caught:
+        PictureReader("a.mkv", picture)
+    assert caught.value.reason == "INTERLACED"
+
+
 def test_no_cut_png_passes() -> None:
     data = still("png", "rgb24")
     for length in range(len(data)):

@@ -25,16 +25,17 @@ class PictureReader:
     Args:
         title: names the source in messages.
         first: its first picture.
+        still: the source is a still, which is one moment even where its file is interlaced (PNG).
 
     Raises:
         InvalidArgumentError: as calling raises it; or a matrix that clips can't name.
     """
 
-    def __init__(self, title: str, first: av.VideoFrame) -> None:
-        self._title = title
+    def __init__(self, title: str, first: av.VideoFrame, *, still: bool = False) -> None:
+        self._title, self._still = title, still
         self._pixels: PixelFormat = pixel_format(first.format.name)
         self._known = _described(first)
-        check_picture(first, title, "frame 1")
+        check_picture(first, title, "frame 1", still=still)
         self.format = self._format(first)
         if self.format.kind is FrameKind.YUV:
             location = chroma_location(first, self.format, self._pixels.read)
@@ -50,7 +51,7 @@ class PictureReader:
             InvalidArgumentError: damaged, interlaced, HDR, or of another size or format than the first.
         """
         self._check_same(picture, label)
-        check_picture(picture, self._title, label)
+        check_picture(picture, self._title, label, still=self._still)
         return self._pixels.read(picture)
 
     def _format(self, picture: av.VideoFrame) -> FrameFormat:
@@ -102,8 +103,13 @@ class PictureReader:
         )
 
 
-def check_picture(picture: av.VideoFrame, title: str, label: str) -> None:
+def check_picture(picture: av.VideoFrame, title: str, label: str, *, still: bool) -> None:
     """Check that a clip can hold the picture.
+
+    Args:
+        title: names its source in messages.
+        label: names the picture in messages.
+        still: it is no part of a video: lines that were stored in another order are no second moment.
 
     Raises:
         InvalidArgumentError: damaged, interlaced or HDR.
@@ -115,7 +121,7 @@ def check_picture(picture: av.VideoFrame, title: str, label: str) -> None:
             "with ffmpeg to drop what is broken",
             reason="DAMAGED_FOOTAGE",
         )
-    if picture.interlaced_frame:
+    if picture.interlaced_frame and not still:
         raise InvalidArgumentError(
             "chunk",
             f"{title!r} is interlaced, so a frame is two moments; deinterlace it first, for "
