@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -291,7 +292,7 @@ def test_hdr_is_refused(transfer: int) -> None:
 
 
 def test_times_follow_the_stamps_and_else_the_rate() -> None:
-    times = FrameTimes(Fraction(25), Fraction(1, 1000))
+    times = FrameTimes("a.mkv", Fraction(25), Fraction(1, 1000))
     stamps = [100, 140, None, 230, 230, 400]
     given = []
     for stamp in stamps:
@@ -300,6 +301,30 @@ def test_times_follow_the_stamps_and_else_the_rate() -> None:
         given.append(times(picture))
     assert given == [0, 40_000_000, 80_000_000, 130_000_000, 170_000_000, 300_000_000]
     assert times.step_ns == 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("rate", "base", "stamps"),
+    [
+        (Fraction(25), Fraction(2**31 - 1), range(8)),
+        (Fraction(25), Fraction(1, 1000), [-(2**62), 2**62]),
+        (Fraction(1, 2**31), None, [None] * 8),
+    ],
+)
+def test_times_of_centuries_are_damage(rate: Fraction, base: Fraction | None, stamps: list[int]) -> None:
+    times = FrameTimes("a.mkv", rate, base)
+
+    def stamped() -> Iterator[int]:
+        picture = flat(0, 0, 0)
+        for stamp in stamps:
+            picture.pts = stamp
+            yield times(picture)
+
+    given: list[int] = []
+    with pytest.raises(InvalidArgumentError, match=r"'a\.mkv' has a frame") as caught:
+        given.extend(stamped())
+    assert caught.value.reason == "DAMAGED_FOOTAGE"
+    assert all(time < 2**63 for time in given)
 
 
 def still(codec: str, pixel_format: str, **options: str) -> bytes:
