@@ -14,13 +14,25 @@ from autoisp_core.noise import Noise, NoiseRange
 from autoisp_core.profile_toml import parsed_toml, toml_of
 from autoisp_core.sections import Section, number_range, numbers
 
-__all__ = ["CFA_TILES", "IDENTITY_CCM", "Matrix", "Noise", "NoiseRange", "SensorProfile", "Triple", "builtin"]
+__all__ = [
+    "CFA_TILES",
+    "IDENTITY_CCM",
+    "MAX_NAME",
+    "Matrix",
+    "Noise",
+    "NoiseRange",
+    "SensorProfile",
+    "Triple",
+    "builtin",
+]
 
 Triple = tuple[float, float, float]
 Matrix = tuple[Triple, Triple, Triple]
 Range = tuple[float, float]
 
 CFA_TILES = ("RGGB", "BGGR", "GRBG", "GBRG")
+MAX_NAME = 100
+"""Characters of a profile's name."""
 IDENTITY_CCM: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 
@@ -54,8 +66,8 @@ class SensorProfile:
     test_noise: Noise | None = None
 
     def __post_init__(self) -> None:
-        if not self.name or len(self.name) > 100:
-            raise InvalidArgumentError("sensor.name", "give the sensor a name of 1 to 100 characters")
+        if not self.name or len(self.name) > MAX_NAME:
+            raise InvalidArgumentError("sensor.name", f"give the sensor a name of 1 to {MAX_NAME} characters")
         if any("\ud800" <= character <= "\udfff" for character in self.name):
             # JSON may have halves of pairs; neither UTF-8 nor TOML can hold one.
             raise InvalidArgumentError(
