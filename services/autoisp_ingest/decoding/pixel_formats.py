@@ -93,7 +93,8 @@ def _converted(name: str) -> PixelFormat:
     if one and not source.has_palette:
         target = "gray16le" if deep else "gray"
     else:
-        target = "rgb48le" if deep else "rgb24"
+        # The scaler gets deep YUV wrong on its way to rgb48le, see YuvConverter.
+        target = ("gbrp16le" if from_yuv else "rgb48le") if deep else "rgb24"
     kept, reformatter = pixel_format(target), VideoReformatter()
 
     def read(picture: av.VideoFrame) -> Planes:
