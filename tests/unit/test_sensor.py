@@ -108,6 +108,11 @@ def test_unknown_builtin_says_which_exist() -> None:
         builtin("lens")
 
 
+def test_read_noise_far_above_the_scale_is_all_of_it() -> None:
+    """The exponential of such an intercept is more than a float holds."""
+    assert NoiseRange(read_intercept=1e300).at(0.5).read == 1.0
+
+
 @given(st.integers(0, 2**32))
 def test_drawn_noise_lies_in_the_range(seed: int) -> None:
     noise = NoiseRange().draw(random.Random(seed))
