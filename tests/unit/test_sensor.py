@@ -12,7 +12,7 @@ import pytest
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.profile_toml import MAX_TOML_BYTES, parsed_toml
 from autoisp_core.sensor import IDENTITY_CCM, Noise, NoiseRange, SensorProfile, builtin
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 _FULL = """
@@ -180,11 +180,17 @@ def test_dots_outside_of_keys_are_fine(text: str) -> None:
     assert SensorProfile.from_toml(text).name == tomllib.loads(text)["name"]
 
 
-_PIECES = ["a.a.a.a.a.", ".", "a", "=", "1", "\n", "#", "{", "}", "[", "]", ",", " ", "\\", "\r\n", "é"]
-_QUOTES = ['"', "'", '"""', "'''", 'a="', "a='", 'a="""', "a='''", '",', "',", '""",', "''',", "a={"]
+# What may stand before a long key, with quotes and comments that do or do not end there.
+_OPENED = st.sampled_from(["", "b=", "b={c=", "b=[", "[", "{"])
+_QUOTED = st.lists(
+    st.sampled_from(['"', '""', '"""', "'", "''", "'''", "\\", "x", "#", "\n", ".", " "]), max_size=8
+).map("".join)
+_CLOSED = st.sampled_from(["", "\n", ",", "}\n", "]\n", "\r\n", " "])
+_LONG = st.just("a.a.a.a.a.a=1")
 
 
-@given(st.lists(st.sampled_from(_PIECES + _QUOTES), max_size=30).map("".join))
+@settings(max_examples=1000, deadline=None)
+@given(st.lists(st.tuples(_OPENED, _QUOTED, _CLOSED, _LONG, _CLOSED).map("".join), max_size=3).map("".join))
 def test_the_parser_sees_no_long_key(text: str) -> None:
     """Whatever quotes and comments are about."""
     lengths = [0]
