@@ -16,7 +16,6 @@ MAX_FRAME_RESULTS = 100_000
 """Frames × subjects × clips of one evaluation: more would not fit into one gRPC message of 4 MiB."""
 MAX_CLIP_FRAME_RESULTS = 25_000
 """Frames × subjects of one clip: more would not fit into one message on the bus."""
-MAX_TOML_CHARS = 65_536
 
 _LABEL = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _RESERVED = frozenset({"noisy", "truth"})  # kinds of pictures that every clip has
@@ -137,10 +136,6 @@ def _validate_subjects(subjects: tuple[Subject, ...]) -> None:
 
 
 def _validate_sensor(chosen: Sensor) -> None:
-    if len(chosen.toml) > MAX_TOML_CHARS:
-        raise InvalidArgumentError(
-            "evaluation.sensor.toml", f"a sensor profile has at most {MAX_TOML_CHARS} characters"
-        )
     try:
         if chosen.toml:
             sensor.SensorProfile.from_toml(chosen.toml)

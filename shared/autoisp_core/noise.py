@@ -102,7 +102,7 @@ class NoiseRange:
         """The noise at `fraction` in [0, 1] of the log range, `deviation` spreads off the read line."""
         log_shot = math.log(self.shot_min) + fraction * (math.log(self.shot_max) - math.log(self.shot_min))
         log_read = self.read_slope * log_shot + self.read_intercept + deviation * self.read_spread
-        return Noise(min(1.0, math.exp(log_shot)), min(1.0, math.exp(log_read)))
+        return Noise(min(1.0, math.exp(log_shot)), math.exp(min(0.0, log_read)))
 
     def draw(self, source: random.Random) -> Noise:
         """A random noise of this range; the caller's `source` makes it repeatable."""

@@ -6,21 +6,33 @@ pixel library. Raw values are linear in [0, 1]: black level subtracted, then div
 
 import json
 import math
-import tomllib
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.noise import Noise, NoiseRange
+from autoisp_core.profile_toml import parsed_toml, toml_of
 from autoisp_core.sections import Section, number_range, numbers
 
-__all__ = ["CFA_TILES", "IDENTITY_CCM", "Matrix", "Noise", "NoiseRange", "SensorProfile", "Triple", "builtin"]
+__all__ = [
+    "CFA_TILES",
+    "IDENTITY_CCM",
+    "MAX_NAME",
+    "Matrix",
+    "Noise",
+    "NoiseRange",
+    "SensorProfile",
+    "Triple",
+    "builtin",
+]
 
 Triple = tuple[float, float, float]
 Matrix = tuple[Triple, Triple, Triple]
 Range = tuple[float, float]
 
 CFA_TILES = ("RGGB", "BGGR", "GRBG", "GBRG")
+MAX_NAME = 100
+"""Characters of a profile's name."""
 IDENTITY_CCM: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 
@@ -54,8 +66,13 @@ class SensorProfile:
     test_noise: Noise | None = None
 
     def __post_init__(self) -> None:
-        if not self.name or len(self.name) > 100:
-            raise InvalidArgumentError("sensor.name", "give the sensor a name of 1 to 100 characters")
+        if not self.name or len(self.name) > MAX_NAME:
+            raise InvalidArgumentError("sensor.name", f"give the sensor a name of 1 to {MAX_NAME} characters")
+        if any("\ud800" <= character <= "\udfff" for character in self.name):
+            # JSON may have halves of pairs; neither UTF-8 nor TOML can hold one.
+            raise InvalidArgumentError(
+                "sensor.name", "the sensor's name holds half a surrogate pair: remove it"
+            )
         if self.cfa not in CFA_TILES:
             raise InvalidArgumentError(
                 "sensor.cfa", f"'{self.cfa}' is no colour filter tile: use one of {', '.join(CFA_TILES)}"
@@ -153,7 +170,7 @@ class SensorProfile:
         >>> SensorProfile.from_toml(_PHONE.to_toml()) == _PHONE
         True
         """
-        return _toml("", self.to_dict())
+        return toml_of(self.to_dict())
 
     @classmethod
     def from_json(cls, text: str) -> "SensorProfile":
@@ -170,12 +187,11 @@ class SensorProfile:
 
         >>> SensorProfile.from_toml('name = "mine"\\n[gains]\\nred = 1.8').gains
         (1.8, 1.0, 1.7)
+
+        Raises:
+            InvalidArgumentError: no TOML, too long, or a missing, unknown or wrong key.
         """
-        try:
-            data = tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
-            raise InvalidArgumentError("sensor", f"the sensor profile is no TOML: {error}") from error
-        return cls.from_dict(data)
+        return cls.from_dict(parsed_toml("sensor", text))
 
     @classmethod
     def from_dict(cls, data: Any) -> "SensorProfile":
@@ -224,15 +240,6 @@ class SensorProfile:
         for section in (gains, noise, top):
             section.close()
         return profile
-
-
-def _toml(table: str, data: dict[str, Any]) -> str:
-    # JSON writes strings, numbers and lists of them just as TOML does.
-    lines = [f"[{table}]"] if table else []
-    lines += [f"{key} = {json.dumps(value)}" for key, value in data.items() if not isinstance(value, dict)]
-    tables = [(key, value) for key, value in data.items() if isinstance(value, dict)]
-    lines += [_toml(f"{table}.{key}" if table else key, value) for key, value in tables]
-    return "\n".join(lines) + "\n"
 
 
 def _determinant(m: Matrix) -> float:

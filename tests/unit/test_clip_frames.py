@@ -13,6 +13,7 @@ from autoisp_core.sensor import SensorProfile, builtin
 from autoisp_runtime.artifacts import ArtifactStore
 from autoisp_runtime.clip_frames import ClipFrames, ClipWriter
 from autoisp_runtime.clip_frames import layout as layout_module
+from autoisp_runtime.clip_frames.rgb import RgbConverter
 from numpy.typing import NDArray
 
 URI = "clips/c1/a"
@@ -179,6 +180,29 @@ def test_deep_luminance_spans_16_bits(store: ArtifactStore, depth: int, full_ran
     assert (seen == seen[:, :1, :1, :1]).all()
     expected = (levels - black) / (white - black) * 65535
     np.testing.assert_allclose(seen[:, 0, 0, 0], expected, atol=16)
+
+
+@pytest.mark.parametrize(("h_step", "v_step"), [(2, 2), (2, 1), (1, 2), (1, 1)])
+@pytest.mark.parametrize("depth", [8, 10, 12, 16])
+def test_colours_are_those_of_the_standard(depth: int, h_step: int, v_step: int) -> None:
+    """Of BT.709, which says what is what without rounding; the scaler has paths that do not keep to it."""
+    if depth == 16 and v_step > h_step:
+        pytest.skip("there is no 4:4:0 of 16 bits")
+    frame_format = FrameFormat(FrameKind.YUV, depth, 64, 64, h_step, v_step, "bt709", False)
+    convert = RgbConverter(frame_format)
+    whole = Box(0, 0, 64, 64)
+    colours = np.random.default_rng(0).integers(20, 230, (40, 3))
+    for colour in (*colours, (63, 102, 240), (100, 20, 60)):
+        planes = {
+            name: np.full(shape, value << (depth - 8), frame_format.dtype)
+            for (name, shape), value in zip(frame_format.planes().items(), colour, strict=True)
+        }
+        y, u, v = (colour[0] - 16) / 219, (colour[1] - 128) / 224, (colour[2] - 128) / 224
+        red, blue = y + 1.5748 * v, y + 1.8556 * u
+        wanted = np.clip([red, (y - 0.2126 * red - 0.0722 * blue) / 0.7152, blue], 0, 1)
+        pixels = convert(planes, convert.around(whole), whole)
+        seen = pixels.reshape(-1, 3) / np.iinfo(pixels.dtype).max
+        np.testing.assert_allclose(seen, np.broadcast_to(wanted, seen.shape), atol=0.004)
 
 
 def test_gray_and_rgb_of_odd_depths_span_all_bits(store: ArtifactStore) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -23,6 +25,7 @@ from autoisp_ingest.decoding.stills import (
 )
 from autoisp_ingest.decoding.tiff import tiff_head, without_extras
 from autoisp_runtime.clip_frames.rgb import RgbConverter
+from numpy.typing import NDArray
 
 BT709, BT601, BT2020, UNNAMED = 1, 6, 9, 2
 LIMITED, FULL = 1, 2
@@ -41,13 +44,17 @@ def flat(
 
 def converted(picture: av.VideoFrame) -> list[int]:
     """The one colour that reading the stored planes gives."""
+    pixels = all_converted(picture)
+    assert (pixels == pixels[0, 0]).all()
+    return [int(value) for value in pixels[0, 0]]
+
+
+def all_converted(picture: av.VideoFrame) -> NDArray[Any]:
     reader = PictureReader("a.mp4", picture)
     planes = dict(zip(reader.format.planes(), reader(picture, "frame 1"), strict=True))
     convert = RgbConverter(reader.format)
     whole = Box(0, 0, picture.width, picture.height)
-    pixels = convert(planes, convert.around(whole), whole)
-    assert (pixels == pixels[0, 0]).all()
-    return [int(value) for value in pixels[0, 0]]
+    return convert(planes, convert.around(whole), whole)
 
 
 def test_limited_range_is_stretched_and_full_range_is_not() -> None:
@@ -111,7 +118,17 @@ KEPT = {
     "rgb48be": (RGB, 16, 1, 1),
     "gray16be": (GRAY, 16, 1, 1),
     "ya8": (GRAY, 8, 1, 1),
+    "gray10be": (GRAY, 10, 1, 1),
+    "gbrp12be": (RGB, 12, 1, 1),
+    "yuv422p10be": (YUV, 10, 2, 1),
+    "yuyv422": (YUV, 8, 2, 1),
+    "uyvy422": (YUV, 8, 2, 1),
+    "yvyu422": (YUV, 8, 2, 1),
     "yuv410p": (RGB, 8, 1, 1),
+    "nv21": (RGB, 8, 1, 1),
+    "y210le": (RGB, 16, 1, 1),
+    "pal8": (RGB, 8, 1, 1),
+    "xyz12le": (RGB, 16, 1, 1),
 }
 
 
@@ -131,6 +148,17 @@ def noise(name: str, width: int = 67, height: int = 65) -> av.VideoFrame:
     return picture
 
 
+def stored_bytes(picture: av.VideoFrame) -> bytes:
+    """As files without a head hold it: rows behind each other."""
+    rows = []
+    for plane in picture.planes:
+        row_bytes = plane.width * (1 if picture.format.components[0].bits == 8 else 2)
+        if len(picture.planes) < 3:
+            row_bytes *= 2 if rows or len(picture.planes) == 1 else 1  # two values in one place
+        rows += [bytes(plane)[start:][:row_bytes] for start in range(0, plane.buffer_size, plane.line_size)]
+    return b"".join(rows)
+
+
 @pytest.mark.parametrize("name", KEPT)
 def test_what_is_kept_of_a_pixel_format(name: str) -> None:
     picture = noise(name)
@@ -146,7 +174,8 @@ def test_what_is_kept_of_a_pixel_format(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["yuv420p", "yuv420p10le", "yuv444p", "gray16le", "rgb24", "gbrp", "rgb48le"]
+    "name",
+    ["yuv420p", "yuv420p10le", "yuv444p", "gray16le", "gray16be", "rgb24", "gbrp", "rgb48le", "rgb48be"],
 )
 def test_planes_are_exactly_what_the_decoder_gave(name: str) -> None:
     picture = noise(name, 66, 66)
@@ -161,29 +190,87 @@ def test_planes_are_exactly_what_the_decoder_gave(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("packed", "planar"), [("nv12", "yuv420p"), ("nv16", "yuv422p"), ("p010le", "yuv420p10le")]
+    ("packed", "planar"),
+    [
+        ("nv12", "yuv420p"),
+        ("nv16", "yuv422p"),
+        ("p010le", "yuv420p10le"),
+        ("yuyv422", "yuv422p"),
+        ("uyvy422", "yuv422p"),
+        ("yvyu422", "yuv422p"),
+        ("yuv420p10be", "yuv420p10le"),
+        ("yuv444p12be", "yuv444p12le"),
+        ("gbrp10be", "gbrp10le"),
+        ("gray12be", "gray12le"),
+    ],
 )
-def test_interleaved_chrominance_is_taken_apart(packed: str, planar: str) -> None:
+def test_values_in_another_order_stay_the_same(packed: str, planar: str) -> None:
     source = noise(planar, 66, 66)
     source.colorspace = BT601
-    same = source.reformat(format=packed)
+    same = source.reformat(format=packed, threads=1)  # several write over each other's rows
     expected = PictureReader("a.mkv", source)(source, "frame 1")
     same.colorspace = BT601
     for plane, wanted in zip(PictureReader("a.mkv", same)(same, "frame 1"), expected, strict=True):
         np.testing.assert_array_equal(plane, wanted)
 
 
+def test_pixels_of_packed_yuv_are_where_its_bytes_say() -> None:
+    for name, order in (("yuyv422", "yuyv"), ("uyvy422", "uyvy"), ("yvyu422", "yvyu")):
+        decoder = av.CodecContext.create("rawvideo", "r")
+        decoder.width, decoder.height, decoder.pix_fmt = 65, 64, name
+        stored = np.random.default_rng(2).integers(0, 256, (64, 33, 4), dtype=np.uint8)
+        (picture,) = decoder.decode(av.Packet(stored.tobytes()))
+        y, u, v = PictureReader("a.mov", picture)(picture, "frame 1")
+        first = order.index("y")
+        np.testing.assert_array_equal(y, stored[:, :, first::2].reshape(64, 66)[:, :65])
+        np.testing.assert_array_equal(u, stored[:, :, order.index("u")])
+        np.testing.assert_array_equal(v, stored[:, :, order.index("v")])
+
+
+@pytest.mark.parametrize(
+    "name", ["yuyv422", "uyvy422", "yuv420p10be", "yuv411p", "nv21", "vuya", "y210le", "p010be"]
+)
+@pytest.mark.parametrize(
+    ("height", "matrix", "red"),
+    [
+        (64, UNNAMED, "601"),
+        (720, UNNAMED, "709"),
+        (720, BT601, "601"),
+        (64, BT709, "709"),
+        (64, BT2020, "2020"),
+    ],
+)
+def test_the_matrix_counts_in_every_layout(name: str, height: int, matrix: int, red: str) -> None:
+    source = flat(*{"601": RED_601, "709": RED_709, "2020": RED_2020}[red], height=height)
+    picture = source.reformat(format=name, threads=1)
+    picture.colorspace, picture.color_range = matrix, LIMITED
+    pixels = all_converted(picture)
+    for seen in np.unique(pixels.reshape(-1, 3), axis=0) / np.iinfo(pixels.dtype).max:
+        assert seen == pytest.approx([1, 0, 0], abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["uyvy422", "yuv420p10be", "yuv411p"])
+def test_a_matrix_that_clips_can_not_hold_is_refused_in_every_layout(name: str) -> None:
+    picture = noise(name)
+    picture.colorspace = 8
+    with pytest.raises(InvalidArgumentError, match="colour matrix number 8"):
+        PictureReader("a.mov", picture)
+
+
 @pytest.mark.parametrize("location", CHROMA_LOCATIONS)
-@pytest.mark.parametrize("name", ["yuv420p", "yuv420p10le", "nv12"])
+@pytest.mark.parametrize("name", ["yuv420p", "yuv420p10le", "yuv420p10be", "nv12", "yuyv422", "uyvy422"])
 def test_where_chrominance_lies_is_found_out(location: str, name: str) -> None:
     source = noise(name, 66, 66)
     decoder = av.CodecContext.create("rawvideo", "r")
     decoder.width, decoder.height, decoder.pix_fmt = 66, 66, name
     decoder.options = {"chroma_sample_location": location}
-    (picture,) = decoder.decode(av.Packet(source.to_ndarray().tobytes()))
-    before = picture.to_ndarray()
-    assert PictureReader("a.mkv", picture).format.chroma_location == location
-    np.testing.assert_array_equal(picture.to_ndarray(), before)
+    (picture,) = decoder.decode(av.Packet(stored_bytes(source)))
+    before = [bytes(plane) for plane in picture.planes]
+    found = PictureReader("a.mkv", picture).format
+    # Where every row has chrominance, nobody can see on which side of a row it lies.
+    across = {"topleft": "left", "bottomleft": "left", "top": "center", "bottom": "center"}
+    assert found.chroma_location == (location if found.v_step == 2 else across.get(location, location))
+    assert [bytes(plane) for plane in picture.planes] == before
 
 
 def test_a_frame_of_another_size_is_refused() -> None:
@@ -207,7 +294,7 @@ def test_hdr_is_refused(transfer: int) -> None:
 
 
 def test_times_follow_the_stamps_and_else_the_rate() -> None:
-    times = FrameTimes(Fraction(25), Fraction(1, 1000))
+    times = FrameTimes("a.mkv", Fraction(25), Fraction(1, 1000))
     stamps = [100, 140, None, 230, 230, 400]
     given = []
     for stamp in stamps:
@@ -216,6 +303,30 @@ def test_times_follow_the_stamps_and_else_the_rate() -> None:
         given.append(times(picture))
     assert given == [0, 40_000_000, 80_000_000, 130_000_000, 170_000_000, 300_000_000]
     assert times.step_ns == 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("rate", "base", "stamps"),
+    [
+        (Fraction(25), Fraction(2**31 - 1), range(8)),
+        (Fraction(25), Fraction(1, 1000), [-(2**62), 2**62]),
+        (Fraction(1, 2**31), None, [None] * 8),
+    ],
+)
+def test_times_of_centuries_are_damage(rate: Fraction, base: Fraction | None, stamps: list[int]) -> None:
+    times = FrameTimes("a.mkv", rate, base)
+
+    def stamped() -> Iterator[int]:
+        picture = flat(0, 0, 0)
+        for stamp in stamps:
+            picture.pts = stamp
+            yield times(picture)
+
+    given: list[int] = []
+    with pytest.raises(InvalidArgumentError, match=r"'a\.mkv' has a frame") as caught:
+        given.extend(stamped())
+    assert caught.value.reason == "DAMAGED_FOOTAGE"
+    assert all(time < 2**63 for time in given)
 
 
 def still(codec: str, pixel_format: str, **options: str) -> bytes:
@@ -338,6 +449,46 @@ def test_png_of_every_depth(pixel_format: str, colour: bool, deep: bool) -> None
     assert (
         wide == (pixels if pixels.ndim == 3 else pixels[:, :, None]) * np.uint16(1 if deep else 257)
     ).all()
+
+
+def interlaced_png(pixels: NDArray[np.uint8]) -> bytes:
+    """In seven passes, as Adam7 orders them."""
+    height, width, _ = pixels.shape
+    passes = [
+        (0, 0, 8, 8),
+        (0, 4, 8, 8),
+        (4, 0, 8, 4),
+        (0, 2, 4, 4),
+        (2, 0, 4, 2),
+        (0, 1, 2, 2),
+        (1, 0, 2, 1),
+    ]
+    rows = b"".join(
+        b"\0" + row.tobytes() for top, left, down, right in passes for row in pixels[top::down, left::right]
+    )
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 1))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def test_an_interlaced_png_is_one_moment() -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (64, 72, 3), dtype=np.uint8)
+    data = interlaced_png(pixels)
+    head = png_head(data)
+    picture = decode_still("png", data, "'1.png'")
+    assert picture.interlaced_frame
+    (planes,) = still_planes(picture, common_format([head]), "a.tar", "'1.png'")
+    np.testing.assert_array_equal(planes, pixels)
+
+
+def test_interlaced_video_is_refused() -> None:
+    picture = decode_still("png", interlaced_png(np.zeros((64, 64, 3), np.uint8)), "'1.png'")
+    with pytest.raises(InvalidArgumentError, match="deinterlace") as caught:
+        PictureReader("a.mkv", picture)
+    assert caught.value.reason == "INTERLACED"
 
 
 def test_no_cut_png_passes() -> None:

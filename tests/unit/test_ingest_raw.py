@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
+import signal
 import struct
+import subprocess
+import sys
 import tarfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +24,7 @@ from autoisp_ingest.decoding import MediaDecoder
 from autoisp_ingest.domain import FootageLimits, UploadHeader
 from autoisp_ingest.domain.footage import check_enough_frames
 from autoisp_ingest.libraw import RawError, RawReader, RawSizes
+from autoisp_ingest.libraw.protocol import LENGTH_BYTES
 from autoisp_testing.dng import AS_SHOT_NEUTRAL, dng_bytes
 from numpy.typing import NDArray
 
@@ -307,6 +314,66 @@ def test_a_file_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("autoisp_ingest.libraw.reader._FILE_TIMEOUT_S", 0.0)
     with RawReader() as reader, pytest.raises(RawError, match="fails on it"):
         reader.read(GOOD, lambda sizes: None)
+
+
+def test_the_process_limits_its_own_time() -> None:
+    """Of each file; whoever would end it may be gone."""
+    hanging = """
+import itertools, rawpy
+import autoisp_ingest.libraw.__main__ as process
+files = itertools.count()
+class Hanging:
+    def __enter__(self): return self
+    def __exit__(self, *_): pass
+    def open_buffer(self, _):
+        for _ in itertools.repeat(0) if next(files) else range(10**6): pass
+        raise ValueError("done")
+rawpy.RawPy = Hanging
+process.FILE_SECONDS = 0
+process.main()
+"""
+    file = (1).to_bytes(LENGTH_BYTES) + b"x"
+    done = subprocess.run(
+        [sys.executable, "-c", hanging], input=2 * file, capture_output=True, check=False, timeout=60
+    )
+    assert done.returncode == -signal.SIGXCPU, done.stderr
+    assert done.stdout == b'{"error": "done"}\n'
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends processes with their parents")
+def test_the_process_ends_with_a_service_that_is_killed(tmp_path: Path) -> None:
+    """Even if it hangs: here it is stopped."""
+    (tmp_path / "good.dng").write_bytes(GOOD)
+    service = """
+import pathlib, sys, time
+from autoisp_ingest.libraw import RawReader
+reader = RawReader()
+reader.read(pathlib.Path(sys.argv[1]).read_bytes(), lambda sizes: None)
+print(reader._process.pid, flush=True)
+time.sleep(600)
+"""
+    command = [sys.executable, "-c", service, str(tmp_path / "good.dng")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        os.kill(child, signal.SIGSTOP)
+        parent.kill()
+    deadline = time.monotonic() + 20
+    while _runs(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    try:
+        assert not _runs(child)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
 
 
 def test_a_lying_header_of_an_archive_takes_no_memory(tmp_path: Path) -> None:

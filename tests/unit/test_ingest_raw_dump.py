@@ -92,6 +92,11 @@ def test_what_a_sidecar_says() -> None:
     assert (plain.sensor.name, plain.sensor.has_identity_ccm) == ("shot.tar", True)
 
 
+def test_a_long_title_names_the_sensor_by_its_beginning() -> None:
+    title = "shot-" * 30 + ".tar"
+    assert parse_sidecar(json.dumps(SIDECAR).encode(), title).sensor.name == title[:100]
+
+
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no width": ({"width": ...}, "sidecar.width"),
     "a text as width": ({"width": "64"}, "sidecar.width"),

@@ -64,6 +64,13 @@ def test_gains_cover_the_temperatures_of_auto_white_balance() -> None:
     assert profile.blue_range == pytest.approx((1 / 0.75, 1 / (0.4 + 0.3 / 7)))
 
 
+@pytest.mark.parametrize(("constant", "slope"), [(0, 1e-3), (30000, 1e-3), (0, 240), (10000, 100)])
+def test_the_widest_noise_is_still_noise(constant: float, slope: float) -> None:
+    profile = read(noise={"reference_constant": constant, "reference_slope": slope})
+    assert SensorProfile.from_toml(profile.to_toml()) == profile
+    assert all(0 < level.shot <= 1 for level in profile.evaluation_noises())
+
+
 def test_the_matrix_is_that_of_daylight() -> None:
     profile = read()
     assert profile.ccm[0] == pytest.approx((1.7, -0.5, -0.2))
@@ -78,6 +85,8 @@ def test_what_may_be_left_out() -> None:
     profile = read(agc=None, awb={"ct_curve": [5000, 0.6, 0.7]})
     assert profile.noise_range.shot_max == pytest.approx(16 * profile.noise_range.shot_min)
     assert profile.gains == pytest.approx((1 / 0.6, 1.0, 1 / 0.7))
+    endless = {"exposure_modes": {"normal": {"gain": [1, 10**400, float("inf"), 2]}}}
+    assert read(agc=endless).noise_range.shot_max == pytest.approx(2 * profile.noise_range.shot_min)
     channels = {"channels": [{"exposure_modes": {"normal": {"gain": [1, 2]}}}]}
     assert read(agc=channels).noise_range.shot_max == pytest.approx(2 * profile.noise_range.shot_min)
 
@@ -91,8 +100,24 @@ def test_the_profile_survives_as_toml() -> None:
     [
         ({"noise": None}, "libcamera.rpi.noise"),
         ({"noise": {"reference_slope": 3.0}}, "libcamera.rpi.noise.reference_constant"),
-        ({"noise": {"reference_constant": -5, "reference_slope": 3.0}}, "libcamera.rpi.noise"),
-        ({"noise": {"reference_constant": 0, "reference_slope": 0}}, "libcamera.rpi.noise"),
+        (
+            {"noise": {"reference_constant": -5, "reference_slope": 3}},
+            "libcamera.rpi.noise.reference_constant",
+        ),
+        (
+            {"noise": {"reference_constant": 1e200, "reference_slope": 3}},
+            "libcamera.rpi.noise.reference_constant",
+        ),
+        ({"noise": {"reference_constant": 0, "reference_slope": 0}}, "libcamera.rpi.noise.reference_slope"),
+        (
+            {"noise": {"reference_constant": 0, "reference_slope": 1e200}},
+            "libcamera.rpi.noise.reference_slope",
+        ),
+        (
+            {"noise": {"reference_constant": 0, "reference_slope": 1e-200}},
+            "libcamera.rpi.noise.reference_slope",
+        ),
+        ({"noise": {"reference_constant": 65000, "reference_slope": 3}}, "libcamera.rpi.noise"),
         ({"noise": []}, "libcamera.rpi.noise"),
         ({"black_level": {}}, "libcamera.rpi.black_level.black_level"),
         ({"black_level": {"black_level": 70000}}, "libcamera.rpi.black_level"),

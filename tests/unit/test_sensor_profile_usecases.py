@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,7 +21,7 @@ from autoisp_core.errors import (
 )
 from autoisp_core.frames import FrameFormat, FrameKind
 from autoisp_core.noise import Noise
-from autoisp_core.sensor import builtin
+from autoisp_core.sensor import SensorProfile, builtin
 from autoisp_ingest.sensor_profiles.calibrate import MOST_FRAMES, Calibrate
 from autoisp_ingest.sensor_profiles.domain import (
     Measurement,
@@ -65,6 +66,21 @@ async def test_toml_stays_as_it_was_sent(profiles: SensorProfiles) -> None:
     assert version.profile().name == "mine"
     assert await profiles.get(version.name) == version
     assert await profiles.get("sensorProfiles/cam") == version
+
+
+async def test_tuning_files_are_read_off_the_event_loop(
+    profiles: SensorProfiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    def read(name: str, text: str) -> SensorProfile:
+        threads.append(threading.current_thread())
+        return replace(builtin("phone"), name=name)
+
+    monkeypatch.setattr("autoisp_ingest.sensor_profiles.usecases.profile_from_libcamera", read)
+    version = await profiles.create(NewVersion("cam", libcamera="{}"))
+    assert (version.source, version.profile().name) == (Source.LIBCAMERA, "cam")
+    assert threads != [threading.current_thread()]
 
 
 async def test_the_same_request_again_is_the_same_version(profiles: SensorProfiles) -> None:
@@ -195,8 +211,9 @@ _RAW = FrameFormat(FrameKind.BAYER, 12, 64, 64, cfa="RGGB")
         (NewVersion("cam"), InvalidArgumentError, "source"),
         (NewVersion("cam", toml=TOML, request_id="x" * 200), InvalidArgumentError, "request_id"),
         (NewVersion("cam", toml="name = 3"), InvalidArgumentError, "sensor.name"),
-        (NewVersion("cam", toml="a=" + "[" * 100_000), InvalidArgumentError, "sensor"),
-        (NewVersion("cam", toml="#" * (1 << 21)), InvalidArgumentError, "toml"),
+        (NewVersion("cam", toml="a=" + "[" * 10_000), InvalidArgumentError, "sensor"),
+        (NewVersion("cam", toml="#" * (1 << 15)), InvalidArgumentError, "toml"),
+        (NewVersion("cam", libcamera=" " * (1 << 21)), InvalidArgumentError, "libcamera"),
         (NewVersion("cam", libcamera="{}"), InvalidArgumentError, "libcamera"),
         (NewVersion("cam", metadata_of="a"), InvalidArgumentError, "metadata_of"),
         (NewVersion("cam", metadata_of="clips/none"), NotFoundError, "metadata_of"),

@@ -61,4 +61,5 @@ def _noise(size: int, pixels: av.VideoFormat) -> bytes:
         return choices.bytes(size)
     values = choices.integers(0, 1 << depth, size // 2, dtype=np.uint16)
     # P010 and its kin have their values in the high bits.
-    return (values << (16 - depth) if pixels.name.startswith("p") else values).tobytes()
+    shift = 16 - depth if pixels.name.startswith("p") else 0
+    return (values << shift).astype(">u2" if pixels.is_big_endian else "<u2").tobytes()

@@ -11,13 +11,11 @@ from autoisp_core.frames import FrameFormat, FrameKind
 from av.video.reformatter import ColorTrc
 
 from autoisp_ingest.decoding.chroma import chroma_location
-from autoisp_ingest.decoding.pixel_formats import PixelFormat, Planes, pixel_format
+from autoisp_ingest.decoding.pixel_formats import PixelFormat, Planes, matrix_number, pixel_format
 
 _HDR = {int(ColorTrc.SMPTE2084): "HDR10 (PQ)", int(ColorTrc.ARIB_STD_B67): "HLG"}
 # By FFmpeg's numbers, which are those of ITU-T H.273; FCC's matrix is BT.601's up to rounding.
 _MATRICES = {1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 9: "bt2020", 10: "bt2020"}
-_UNSPECIFIED = 2
-_HD_HEIGHT = 720
 _VIDEO_RANGE, _FULL_RANGE = 1, 2
 
 
@@ -27,16 +25,17 @@ class PictureReader:
     Args:
         title: names the source in messages.
         first: its first picture.
+        still: the source is a still, which is one moment even where its file is interlaced (PNG).
 
     Raises:
         InvalidArgumentError: as calling raises it; or a matrix that clips can't name.
     """
 
-    def __init__(self, title: str, first: av.VideoFrame) -> None:
-        self._title = title
+    def __init__(self, title: str, first: av.VideoFrame, *, still: bool = False) -> None:
+        self._title, self._still = title, still
         self._pixels: PixelFormat = pixel_format(first.format.name)
         self._known = _described(first)
-        check_picture(first, title, "frame 1")
+        check_picture(first, title, "frame 1", still=still)
         self.format = self._format(first)
         if self.format.kind is FrameKind.YUV:
             location = chroma_location(first, self.format, self._pixels.read)
@@ -52,11 +51,13 @@ class PictureReader:
             InvalidArgumentError: damaged, interlaced, HDR, or of another size or format than the first.
         """
         self._check_same(picture, label)
-        check_picture(picture, self._title, label)
+        check_picture(picture, self._title, label, still=self._still)
         return self._pixels.read(picture)
 
     def _format(self, picture: av.VideoFrame) -> FrameFormat:
         yuv = self._pixels.kind is FrameKind.YUV
+        # Also of what becomes RGB here: the conversion takes it.
+        matrix = self._matrix(picture) if self._pixels.from_yuv else ""
         return FrameFormat(
             self._pixels.kind,
             self._pixels.bit_depth,
@@ -64,16 +65,13 @@ class PictureReader:
             picture.height,
             self._pixels.h_step,
             self._pixels.v_step,
-            matrix=self._matrix(picture) if yuv else "",
+            matrix=matrix if yuv else "",
             full_range=self._pixels.converted or _is_full_range(picture, yuv=yuv),
             rotation=_rotation(picture),
         )
 
     def _matrix(self, picture: av.VideoFrame) -> str:
-        """The picture's own; if it names none, BT.601 below 720 lines and BT.709 above, as players do."""
-        if picture.colorspace == _UNSPECIFIED:
-            return "bt709" if picture.height >= _HD_HEIGHT else "bt601"
-        matrix = _MATRICES.get(picture.colorspace)
+        matrix = _MATRICES.get(matrix_number(picture))
         if matrix is None:
             raise InvalidArgumentError(
                 "chunk",
@@ -105,8 +103,13 @@ class PictureReader:
         )
 
 
-def check_picture(picture: av.VideoFrame, title: str, label: str) -> None:
+def check_picture(picture: av.VideoFrame, title: str, label: str, *, still: bool) -> None:
     """Check that a clip can hold the picture.
+
+    Args:
+        title: names its source in messages.
+        label: names the picture in messages.
+        still: it is no part of a video: lines that were stored in another order are no second moment.
 
     Raises:
         InvalidArgumentError: damaged, interlaced or HDR.
@@ -118,7 +121,7 @@ def check_picture(picture: av.VideoFrame, title: str, label: str) -> None:
             "with ffmpeg to drop what is broken",
             reason="DAMAGED_FOOTAGE",
         )
-    if picture.interlaced_frame:
+    if picture.interlaced_frame and not still:
         raise InvalidArgumentError(
             "chunk",
             f"{title!r} is interlaced, so a frame is two moments; deinterlace it first, for "

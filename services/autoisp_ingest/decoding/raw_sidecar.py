@@ -9,7 +9,7 @@ from typing import Any
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.frames import FrameFormat, FrameKind
 from autoisp_core.sections import Section, numbers
-from autoisp_core.sensor import CFA_TILES, IDENTITY_CCM, SensorProfile
+from autoisp_core.sensor import CFA_TILES, IDENTITY_CCM, MAX_NAME, SensorProfile
 
 from autoisp_ingest.decoding.raw_packing import PACKINGS, Packing
 from autoisp_ingest.domain.media import SIDECAR
@@ -51,7 +51,7 @@ def parse_sidecar(data: bytes, camera: str) -> Sidecar:
 
     Args:
         data: its bytes.
-        camera: what to call the sensor if the sidecar does not.
+        camera: what to call the sensor if the sidecar does not; may be longer than such a name.
 
     Raises:
         InvalidArgumentError: no JSON, or a missing, unknown or wrong key; names it (``sidecar.packing``).
@@ -88,7 +88,7 @@ def _sensor(top: Section, cfa: str, white_level: float, camera: str) -> SensorPr
     red, green, blue = numbers("sidecar.gains", top.take("gains", [1.0, 1.0, 1.0]), 3)
     noise = top.take("noise", None)
     data: dict[str, Any] = {
-        "name": top.text("camera", camera),
+        "name": top.text("camera", camera[:MAX_NAME]),
         "cfa": cfa,
         "black_level": top.number("black_level"),
         "white_level": white_level,

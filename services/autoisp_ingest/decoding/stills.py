@@ -72,7 +72,7 @@ def still_planes(picture: av.VideoFrame, target: FrameFormat, title: str, label:
     Raises:
         InvalidArgumentError: damaged, or more than ``target`` holds.
     """
-    reader = PictureReader(title, picture)
+    reader = PictureReader(title, picture, still=True)
     (pixels,) = reader(picture, label)
     if pixels.dtype != target.dtype:
         if target.bit_depth == 8:

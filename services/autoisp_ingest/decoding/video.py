@@ -82,7 +82,7 @@ def _footage(container: InputContainer, stream: VideoStream, title: str, limits:
     read = PictureReader(title, first)
     limits.check_length(title, read.format, stream.frames)
     rate = stream.average_rate or stream.guessed_rate or Fraction(0)
-    times = FrameTimes(rate, stream.time_base)
+    times = FrameTimes(title, rate, stream.time_base)
 
     def frames() -> Iterator[StoredFrame]:
         for count, picture in enumerate(chain((first,), pictures), start=1):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import json
 import os
 import resource
+import signal
 import sys
 from dataclasses import asdict
 from typing import Any, BinaryIO
@@ -13,9 +15,10 @@ from typing import Any, BinaryIO
 import rawpy
 from rawpy import LibRawError, RawType
 
-from autoisp_ingest.libraw.protocol import LENGTH_BYTES, UNPACK, RawFacts, RawSizes
+from autoisp_ingest.libraw.protocol import FILE_SECONDS, LENGTH_BYTES, UNPACK, RawFacts, RawSizes
 
 _MEMORY_BYTES = 4 << 30
+_PR_SET_PDEATHSIG = 1
 _FAILED = (LibRawError, MemoryError, ValueError)
 
 
@@ -23,11 +26,32 @@ def main() -> None:
     """Answer until the input ends."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _end_with_the_service()
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no reply
     requests = sys.stdin.buffer
     while length := requests.read(LENGTH_BYTES):
+        _limit_time()
         _answer(requests.read(int.from_bytes(length)), requests, replies)
+
+
+def _end_with_the_service() -> None:
+    """Also in the middle of a file on which LibRaw hangs, where nobody notices that the input has ended.
+
+    Linux counts the thread that started this process as its parent; :class:`RawReader` is for one thread.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _limit_time() -> None:
+    """Let the next file have its share of processor time, and no more: the kernel ends the process then."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = int(used.ru_utime + used.ru_stime) + 1 + FILE_SECONDS
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(
+        resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard)
+    )
 
 
 def _answer(data: bytes, requests: BinaryIO, replies: BinaryIO) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FILE_SECONDS = 120
+"""That one file may take: the service counts them by the clock, the process by its processor time."""
 LENGTH_BYTES = 8
 UNPACK = b"U"
 SKIP = b"S"

@@ -15,9 +15,9 @@ from typing import IO, Any, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from autoisp_ingest.libraw.protocol import LENGTH_BYTES, SKIP, UNPACK, RawFacts, RawSizes
+from autoisp_ingest.libraw.protocol import FILE_SECONDS, LENGTH_BYTES, SKIP, UNPACK, RawFacts, RawSizes
 
-_FILE_TIMEOUT_S = 120.0
+_FILE_TIMEOUT_S = float(FILE_SECONDS)
 
 
 class RawError(ValueError):

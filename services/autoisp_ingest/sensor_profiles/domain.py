@@ -11,10 +11,11 @@ from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.ids import validate_user_id
 from autoisp_core.names import sensor_profile_version_name
 from autoisp_core.noise import Noise
+from autoisp_core.profile_toml import MAX_TOML_BYTES
 from autoisp_core.sensor import SensorProfile
 
-MAX_TEXT_BYTES = 1 << 20
-"""Of a TOML or a tuning file; those of libcamera have some 25 KiB."""
+MAX_LIBCAMERA_BYTES = 1 << 20
+"""Of a tuning file; those of libcamera have some 25 KiB."""
 MAX_CLIPS = 16
 """In one measurement, of either kind."""
 _MAX_REQUEST_ID = 128
@@ -151,10 +152,11 @@ class NewVersion:
                 "give one source: toml, libcamera, metadata_of or calibrate",
                 reason="MISSING_SOURCE",
             )
-        for field, text in (("toml", self.toml), ("libcamera", self.libcamera)):
-            if text is not None and len(text.encode()) > MAX_TEXT_BYTES:
+        texts = (("toml", self.toml, MAX_TOML_BYTES), ("libcamera", self.libcamera, MAX_LIBCAMERA_BYTES))
+        for field, text, most in texts:
+            if text is not None and len(text.encode()) > most:
                 raise InvalidArgumentError(
-                    field, f"{field} has {len(text.encode())} bytes: give at most {MAX_TEXT_BYTES}"
+                    field, f"{field} has {len(text.encode())} bytes: give at most {most}"
                 )
         if self.calibrate is not None:
             self.calibrate.check()

@@ -13,8 +13,8 @@ What the numbers mean, by libcamera's own tuning tool (``utils/raspberrypi/ctt``
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from typing import Any
 
 from autoisp_core.colour_matrix import with_unit_rows
@@ -30,6 +30,10 @@ _TEMPERATURES = (2500.0, 8000.0)
 """Kelvin; of a file without AWB modes."""
 _HIGHEST_GAIN = 16.0
 """Of a file without exposure modes."""
+_CONSTANTS = (0.0, WHITE_LEVEL)
+"""Of ``rpi.noise``: up to a deviation as wide as the scale."""
+_SLOPES = (1e-3, WHITE_LEVEL**0.5)
+"""Of ``rpi.noise``: up to a deviation as wide as the scale at its end; cameras have some 1 to 10."""
 _FIELD = "libcamera"
 
 
@@ -106,21 +110,30 @@ def _number(algorithms: Mapping[str, Any], name: str, key: str) -> float:
     return numbers(f"{_FIELD}.{name}.{key}", [_section(algorithms, name).get(key)], 1)[0]
 
 
+def _within(bounds: tuple[float, float], algorithms: Mapping[str, Any], name: str, key: str) -> float:
+    value, (low, high) = _number(algorithms, name, key), bounds
+    if not low <= value <= high:
+        raise InvalidArgumentError(
+            f"{_FIELD}.{name}.{key}", f"{name}.{key} is {value:g}: give a number from {low:g} to {high:g}"
+        )
+    return value
+
+
 def _noise(algorithms: Mapping[str, Any], span: float) -> Noise:
     """At an analogue gain of 1, in [0, 1] of ``span`` from black to white.
 
     (A + B √x)² = A² + 2 A B √x + B² x is no line in x. The line nearest to √x over [0, 1], by least squares,
     is 4/15 + 4/5 x; files with A = 0, as most are, need none of it.
     """
-    constant = _number(algorithms, "rpi.noise", "reference_constant") / span
-    slope = _number(algorithms, "rpi.noise", "reference_slope") / span**0.5
-    if constant < 0 or slope <= 0:
-        raise InvalidArgumentError(
-            f"{_FIELD}.rpi.noise",
-            "rpi.noise needs a reference_slope above 0 and a reference_constant of 0 or more",
-        )
+    constant = _within(_CONSTANTS, algorithms, "rpi.noise", "reference_constant") / span
+    slope = _within(_SLOPES, algorithms, "rpi.noise", "reference_slope") / span**0.5
     mixed = 2 * constant * slope
-    return Noise(slope**2 + 4 / 5 * mixed, constant**2 + 4 / 15 * mixed)
+    shot, read = slope**2 + 4 / 5 * mixed, constant**2 + 4 / 15 * mixed
+    if max(shot, read) > 1:
+        raise InvalidArgumentError(
+            f"{_FIELD}.rpi.noise", "rpi.noise is wider than the scale from black to white: check both numbers"
+        )
+    return Noise(shot, read)
 
 
 def _gain(algorithms: Mapping[str, Any]) -> float:
@@ -136,7 +149,10 @@ def _gain(algorithms: Mapping[str, Any]) -> float:
         if isinstance(mode, dict) and isinstance(mode.get("gain"), list)
     ]
     gains = [
-        gain for mode in modes for gain in mode["gain"] if isinstance(gain, int | float) and isfinite(gain)
+        gain
+        for mode in modes
+        for gain in mode["gain"]
+        if isinstance(gain, int | float) and abs(gain) <= sys.float_info.max  # a whole number may be beyond
     ]
     return max([1.0, *map(float, gains)]) if gains else _HIGHEST_GAIN
 

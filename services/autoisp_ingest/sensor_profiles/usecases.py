@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -120,7 +121,8 @@ class SensorProfiles:
             SensorProfile.from_toml(new.toml)
             return replace(version, toml=new.toml)
         if new.libcamera is not None:
-            profile = profile_from_libcamera(new.profile_id, new.libcamera)
+            # Off the event loop: such a file may be a thousand times as long as a profile.
+            profile = await asyncio.to_thread(profile_from_libcamera, new.profile_id, new.libcamera)
             return replace(version, toml=profile.to_toml(), source=Source.LIBCAMERA)
         if new.metadata_of is not None:
             profile = await self._metadata(new.profile_id, new.metadata_of)

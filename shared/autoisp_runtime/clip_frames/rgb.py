@@ -73,7 +73,9 @@ class YuvConverter:
         self._range = 2 if frame_format.full_range else 1
         self._stretch = None if depth == 8 else _stretched_levels(frame_format)
         self._options: dict[str, Any] = {
-            "format": "rgb24" if depth == 8 else "rgb48le",
+            # Not rgb48le: where rows share chrominance, the scaler's bilinear path to it gets most colours
+            # wrong (FFmpeg 8), from half a percent to all of the range.
+            "format": "rgb24" if depth == 8 else "gbrp16le",
             "dst_color_range": ColorRange.JPEG,
             # The scaler's fast path is off by some levels, and from these pictures networks learn the truth.
             "interpolation": Interpolation.BILINEAR
