@@ -42,7 +42,7 @@ def anchor_specs(max_macs: float, space: SearchSpace | None = None) -> tuple[Spe
         space: where the anchors must lie; the default space if None.
 
     Returns:
-        At most one spec per :func:`anchor_kind`, best bet first; empty if no stack of the space fits.
+        At most one spec of each, best bet first; empty if no stack of the space fits.
     """
     stacks = anchor_stacks(space or SearchSpace())
     return best_anchors(spec for spec in stacks if cost(spec).macs_per_pixel <= max_macs)
@@ -59,13 +59,13 @@ def best_anchors(fitting: Iterable[Spec]) -> tuple[Spec, ...]:
     """
     kinds: dict[tuple[object, ...], list[Spec]] = {}
     for spec in fitting:
-        kinds.setdefault(anchor_kind(spec), []).append(spec)
+        kinds.setdefault(_kind(spec), []).append(spec)
     best = {kind: _usual(specs) for kind, specs in kinds.items()}
     pairs = {kind[1:] for kind in best if kind[0] == RESIDUAL_PAIR}
     return tuple(
         sorted(
             (spec for kind, spec in best.items() if kind[0] != RESIDUAL_SINGLE or kind[1:] not in pairs),
-            key=anchor_preference,
+            key=_preference,
         )
     )
 
@@ -84,19 +84,19 @@ def is_anchor(spec: Spec) -> bool:
     return spec.block in ANCHOR_BLOCKS
 
 
-def anchor_kind(spec: Spec) -> tuple[tuple[Layer, ...], int, int, int]:
+def _kind(spec: Spec) -> tuple[tuple[Layer, ...], int, int, int]:
     """What anchors differ in."""
     return (spec.block, spec.recurrent, spec.frames, spec.packing)
 
 
-def anchor_preference(spec: Spec) -> tuple[int, ...]:
+def _preference(spec: Spec) -> tuple[int, ...]:
     """Sorting key for anchors, the best bet first.
 
     A state averages the noise of many frames away for the arithmetic of one; without it, three frames take
     most of it and move little. A gate wants many channels, for which features at a quarter of the resolution
-    leave the arithmetic; dense convolutions want the detail of half resolution. In five searches of six
-    minutes (2 cores, a hundredth of a learned prototype's arithmetic), the gated network at a quarter ended
-    0.5 to 0.7 dB above the others on validation frames wherever it was trained to the end.
+    leave the arithmetic; dense convolutions want the detail of half resolution. In three of five
+    searches of six minutes (2 cores, a hundredth of a learned prototype's arithmetic) the gated network at a
+    quarter was trained to the end, and ended 0.6 to 0.8 dB above the other finalist on validation frames.
     """
     memory = _BEST_MEMORIES.index((spec.recurrent, spec.frames))
     best = spec.packing == (_GATED_PACKING if spec.block == GATED else min(PACKINGS))
