@@ -11,6 +11,7 @@ import argparse
 import numpy as np
 from autoisp_ingest.sensor_profiles.photon_transfer import Curve, between_frames, measure, within_frame
 from autoisp_testing.raw_scenes import RawCamera, raw_footage
+from record import record
 
 LEVELS = ((0.01, 0.0005), (0.003, 5e-5), (1e-3, 1e-5), (2e-4, 2e-6))
 SIZE = {"height": 512, "width": 768}
@@ -37,8 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=24)
     seeds = range(parser.parse_args().seeds)
-    print("| shot, read | from | shot, mean / worst | read, mean / worst | inside 95 % | refused |")
-    print("|---|---|---|---|---|---|")
+    rows = []
     for shot, read in LEVELS:
         camera = RawCamera(shot, read, 12, 256)
         for name, method, frames in (
@@ -52,13 +52,15 @@ def main() -> None:
                 [c.line.shot_interval / shot, c.line.read_interval / camera.measured_read] for c in curves
             ]
             inside = (np.abs(off) <= np.array(spans)).mean()
-            means, worst = 100 * off.mean(axis=0), 100 * np.abs(off).max(axis=0)
-            cells = [f"{mean:+.1f} % / {far:.1f} %" for mean, far in zip(means, worst, strict=True)]
-            refused = len(seeds) - len(curves)
-            print(
-                f"| {shot:g}, {read:g} | {name} | {' | '.join(cells)} | {inside:.0%} | {refused} |",
-                flush=True,
-            )
+            means, worst = off.mean(axis=0), np.abs(off).max(axis=0)
+            row = {"shot": shot, "read": read, "from": name, "refused": len(seeds) - len(curves)}
+            for index, kind in enumerate(("shot", "read")):
+                row[f"{kind}_error"] = {
+                    "mean": round(float(means[index]), 4),
+                    "worst": round(float(worst[index]), 4),
+                }
+            rows.append(row | {"inside_95_percent_interval": round(float(inside), 3)})
+    record("photon_transfer", {"seeds": len(seeds), "frame": SIZE, "bits": 12, "cases": rows})
 
 
 if __name__ == "__main__":
