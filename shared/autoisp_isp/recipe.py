@@ -79,8 +79,8 @@ class Recipe:
         return min(self.ema, (1.0 + step) / (10.0 + step))
 
 
-def loss_of(picture: Tensor, truth: Tensor) -> Tensor:
-    """Mean over the batch of the logarithm of each patch's mean squared error: what PSNR measures.
+def losses_of(picture: Tensor, truth: Tensor) -> Tensor:
+    """The logarithm of each patch's mean squared error, (N,): what PSNR measures. Their mean is the loss.
 
     A plain mean squared error would be ruled by the few patches with hard edges; the logarithm weighs a dB in
     a flat patch like a dB in a busy one, as a mean of PSNR does. Patches that are better than about 37 dB
@@ -91,4 +91,4 @@ def loss_of(picture: Tensor, truth: Tensor) -> Tensor:
         truth: the same shape.
     """
     mse = (picture - truth).square().flatten(1).mean(1)
-    return 0.5 * torch.log(mse + _GOOD_ENOUGH).mean()
+    return 0.5 * torch.log(mse + _GOOD_ENOUGH)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from autoisp_isp.checkpoint import Checkpoint, copied
 from autoisp_isp.design import Design
 from autoisp_isp.optimizer import Optimizer
-from autoisp_isp.recipe import Recipe, TrainBudget, loss_of
+from autoisp_isp.recipe import Recipe, TrainBudget, losses_of
 from autoisp_isp.training_set import TrainingSet
 
 _PROGRESS_SECONDS = 1.0
@@ -158,7 +158,8 @@ class _Run:
             frames=design.window(recipe.unroll),
         ).to(self._device)
         raw = batch.raw[:, 0] if design.frames == 1 and not design.recurrent else batch.raw
-        loss = loss_of(self._network(raw, batch.gains, batch.ccm, batch.noise), batch.truth)
+        losses = losses_of(self._network(raw, batch.gains, batch.ccm, batch.noise), batch.truth)
+        loss = losses.mean()
         value = loss.item()
         if not math.isfinite(value):
             raise TrainingDivergedError(self.step, self._seed)
