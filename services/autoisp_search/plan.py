@@ -37,7 +37,7 @@ def default_plan(
 
     Example:
         >>> [(rung.trials, rung.seconds) for rung in default_plan(300, 2)]
-        [(16, 12.0), (4, 27.0), (2, 117.0)]
+        [(12, 17.0), (4, 27.0), (2, 117.0)]
     """
     total = max_duration_seconds * workers
     first = _first_rung(FIRST_SHARE * total)
@@ -52,8 +52,8 @@ def plan_for_trials(max_trials: int, workers: int) -> tuple[Rung, ...]:
     The shares of the rungs are those of :func:`default_plan`; how long it takes follows.
 
     Example:
-        >>> [(rung.trials, rung.seconds) for rung in plan_for_trials(16, 2)]
-        [(16, 12.0), (4, 27.0), (2, 117.0)]
+        >>> [(rung.trials, rung.seconds) for rung in plan_for_trials(12, 2)]
+        [(12, 20.0), (4, 31.5), (2, 135.0)]
     """
     workers = min(workers, max_trials)  # more have nothing to do, so they shorten nothing
     first = Rung(max_trials, seconds=_USUAL)
