@@ -79,12 +79,15 @@ class _Turn:
         return self.search.succeeded(winner.trial_id, self._now)
 
     def _earned(self, highest: int) -> Trial | None:
-        """Up to rung ``highest`` at most: of each so many finished trials one has earned its way up."""
+        """Up to rung ``highest`` at most: of each so many finished trials one has earned its way up.
+
+        When one fails there, the next best takes its place.
+        """
         board, rungs = self._board, self.search.rungs
         for below in reversed(range(highest)):
             wanted = rungs[below + 1].trials
             quota = min(wanted, board.finished[below] * wanted // rungs[below].trials)
-            if board.started[below + 1] < quota and (best := board.next_up(below)):
+            if board.holding(below + 1) < quota and (best := board.next_up(below)):
                 return self._promoted(best, below + 1)
         return None
 
@@ -102,7 +105,7 @@ class _Turn:
                 if running:
                     earned = -(-board.finished[below] * wanted // rungs[below].trials)
                     quota = min(wanted, earned) if board.finished[below] > running else 0
-                if board.started[above] < quota and (best := board.next_up(below)):
+                if board.holding(above) < quota and (best := board.next_up(below)):
                     return self._promoted(best, above)
                 if running:
                     break  # only a rung of which nothing is left to hope for is passed over

@@ -71,6 +71,10 @@ class Board:
         """Trials that have not ended, of these rungs or of all."""
         return sum(len(self._in_flight[rung]) for rung in rungs or list(self._in_flight))
 
+    def holding(self, rung: int) -> int:
+        """Places of the rung that are taken: by trials that have succeeded or not ended."""
+        return self.started[rung] - self.finished[rung] + self.successes[rung]
+
     def unfinished(self) -> list[Trial]:
         """The trials that have not ended, by rung and ordinal."""
         names = [name for names in self._in_flight.values() for name in names]
