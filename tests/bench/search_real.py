@@ -3,10 +3,11 @@
     python tests/bench/search_real.py --train A.mp4 B.mp4 --unseen C.mp4 D.mp4 … \\
         --prototype onnx:FILE --minutes 6 --seeds 3 --out DIR
 
-Each search is `autoisp tune` as a user runs it, services, workers and all; each design by hand is trained by
-the same code for as long as the default strategy's network of the same seed was in all its rungs, and once
-more for the whole wall time of the search, as an engineer who needs no search could. Every network is judged
-from its ONNX file on the same noisy frames of the unseen clips. Interrupted, it goes on where it was.
+Each search is `autoisp tune` as a user runs it, services, workers and all. Each design by hand is trained by
+the same code for as long as the default strategy's network of the same seed was in all its rungs (`same`);
+with `--efforts same wall` once more for the whole wall time of the search, as an engineer who needs no
+search could. Every network is judged from its ONNX file on the same noisy frames of the unseen clips.
+Interrupted, it goes on where it was.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("--prototype", required=True)
     parser.add_argument("--minutes", type=float, default=6.0)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--efforts", nargs="+", choices=("same", "wall"), default=["same"])
     parser.add_argument("--out", type=Path, required=True, help="folder of the unfinished comparison")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -120,7 +122,7 @@ def _trials(search: str, state: str) -> dict[str, Any]:
 
 
 def _hand_made_jobs(options: argparse.Namespace) -> Iterator[tuple[argparse.Namespace, str, str, int]]:
-    for effort in ("same", "wall"):
+    for effort in options.efforts:
         for seed in range(options.seeds):
             for name in hand_made(_limit(options)):
                 yield options, effort, name, seed
@@ -162,13 +164,14 @@ def _clips(paths: list[Path]) -> list[tuple[str, Frames]]:
 def _compared(options: argparse.Namespace) -> dict[str, Any]:
     rows: dict[str, list[dict[str, Any]]] = {}
     for path in sorted(options.out.glob("*.json")):
-        row = json.loads(path.read_text())
-        rows.setdefault(path.stem.rpartition("-")[0], []).append(row)
+        label = path.stem.rpartition("-")[0]
+        if label in (DEFAULT, PEER) or label.rpartition("-")[2] in options.efforts:
+            rows.setdefault(label, []).append(json.loads(path.read_text()))
     means = {label: [row["mean_db"] for row in found] for label, found in rows.items()}
     median = {label: statistics.median(values) for label, values in means.items()}
     best = {
         effort: max((label for label in means if label.endswith(effort)), key=median.__getitem__)
-        for effort in ("same", "wall")
+        for effort in options.efforts
     }
     ahead = {
         label: [mine - theirs for mine, theirs in zip(means[DEFAULT], means[label], strict=True)]
