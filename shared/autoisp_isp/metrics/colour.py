@@ -131,10 +131,11 @@ def _hue_weight(cosine: Floats, sine: Floats) -> Floats:
 def _rotation(chroma: Floats, cosine: Floats, sine: Floats) -> Floats:
     """R_T, which turns the ellipses of blues."""
     chroma7 = chroma**7
-    # Degrees from 275°: by way of the turned vector, so that the seam of the angle is far from the blues.
     turn = math.radians(275)
     away = np.arctan2(
         sine * math.cos(turn) - cosine * math.sin(turn), cosine * math.cos(turn) + sine * math.sin(turn)
-    ) * (180 / math.pi / 25)
-    angle = math.radians(60) * np.exp(-away * away)
+    ) * (180 / math.pi)
+    # In the standard hues go from 0° to 360° and the bell ends there, 85° from its middle.
+    bell = np.where(away < 85, np.exp(-((away / 25) ** 2)), 0)
+    angle = math.radians(60) * bell
     return np.asarray(-2 * np.sqrt(chroma7 / (chroma7 + _25_TO_7)) * np.sin(angle))
