@@ -1,6 +1,7 @@
 """CIEDE2000 and colour cast, held to colour-science and to published values."""
 
 import sys
+import warnings
 from importlib import import_module
 from typing import Any
 
@@ -19,7 +20,8 @@ Labs = npt.NDArray[np.float64]
 def colour() -> Any:
     """colour-science. It leaves a stand-in for a missing matplotlib behind, on which others stumble."""
     known = set(sys.modules)
-    module = import_module("colour")
+    with warnings.catch_warnings(action="ignore"):
+        module = import_module("colour")
     for name in set(sys.modules) - known:
         if name.partition(".")[0] == "matplotlib":
             del sys.modules[name]

@@ -42,7 +42,7 @@ def block_length(values: Sequence[float]) -> int:
     level = covariances[0] + 2.0 * sum(weighed)
     if level <= 0.0:
         return 1
-    length = (1.5 * (slope / level) ** 2 * count) ** (1.0 / 3.0)
+    length = math.cbrt(1.5 * (slope / level) ** 2 * count)
     return max(1, min(longest, round(_LONGER * length)))
 
 
