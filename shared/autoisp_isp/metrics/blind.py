@@ -25,7 +25,7 @@ def noise_estimate(pixels: Pixels, luma: Plane) -> float | None:
     if min(luma.shape) < 3:
         return None
     across, down = (cv2.Sobel(luma, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
-    steepness = cv2.magnitude(across, down)[1:-1, 1:-1]
+    steepness = np.asarray(cv2.magnitude(across, down), np.float32)[1:-1, 1:-1]
     keep = (steepness <= _percentile(steepness, 1.0 - _EDGES)).astype(np.float32)
     response = np.abs(cv2.filter2D(pixels, cv2.CV_32F, _LAPLACIANS)[1:-1, 1:-1])
     means = np.tensordot(keep, response, axes=2) / keep.sum(dtype=np.float64)

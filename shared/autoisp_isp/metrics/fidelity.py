@@ -19,6 +19,6 @@ def psnr(picture: Picture, truth: Picture) -> float:
     """
     check_shapes(picture, truth)
     # OpenCV squares and sums in double precision without an array between.
-    flat = (np.ascontiguousarray(array, np.float32).reshape(len(array), -1) for array in (picture, truth))
-    mse = cv2.norm(*flat, cv2.NORM_L2SQR) / picture.size
+    x, y = (np.ascontiguousarray(array, np.float32).reshape(len(array), -1) for array in (picture, truth))
+    mse = cv2.norm(x, y, cv2.NORM_L2SQR) / picture.size
     return BEST_PSNR if mse == 0.0 else min(BEST_PSNR, -10.0 * math.log10(mse))

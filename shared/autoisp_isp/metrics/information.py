@@ -36,7 +36,7 @@ def fidelity(picture: Plane, truth: Plane) -> float:
     kept = there = 0.0
     for scale in range(_SCALES):
         size = 2 ** (_SCALES - scale) + 1
-        kernel = cv2.getGaussianKernel(size, size / 5, cv2.CV_32F)
+        kernel = np.asarray(cv2.getGaussianKernel(size, size / 5, cv2.CV_32F), np.float32)
         if scale:
             distorted, reference = (
                 np.ascontiguousarray(_window(plane, kernel)[::2, ::2]) for plane in (distorted, reference)
@@ -64,4 +64,5 @@ def _information(distorted: Plane, reference: Plane, kernel: Plane) -> tuple[flo
 def _window(plane: Plane, kernel: Plane) -> Plane:
     """Weighted means of all full windows."""
     margin = len(kernel) // 2
-    return np.asarray(cv2.sepFilter2D(plane, -1, kernel, kernel))[margin:-margin, margin:-margin]
+    filtered = np.asarray(cv2.sepFilter2D(plane, -1, kernel, kernel), np.float32)
+    return filtered[margin:-margin, margin:-margin]

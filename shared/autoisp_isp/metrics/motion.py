@@ -1,6 +1,6 @@
 """Motion between two frames: optical flow, what can be followed, and frames brought along it."""
 
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ Flow = npt.NDArray[np.float32]
 
 _PART, _SLACK = 0.01, 0.5
 """How far flows there and back may miss, of their squared lengths, and pixels² on top."""
+_NO_GUESS = np.empty((0,), np.float32)
 _BORDER = 8
 """Pixels at each side where motion is guesswork, after Chu et al.'s code."""
 _FOLLOWED = 0.25
@@ -45,11 +46,11 @@ class Motion:
         """
         there = self.flow
         rough = flow_between(self._past, self._now, cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        back = cv2.remap(rough, self._places, None, cv2.INTER_LINEAR)
+        back = cv2.remap(rough, *self._places, cv2.INTER_LINEAR)
         miss, lengths = there + back, there * there + back * back
         close = np.sum(miss * miss, axis=2) <= _PART * np.sum(lengths, axis=2) + _SLACK
         height, width = self._now.shape
-        column, row = self._places[..., 0], self._places[..., 1]
+        column, row = self._places
         return np.asarray(close & (column >= 0) & (row >= 0) & (column <= width - 1) & (row <= height - 1))
 
     @cached_property
@@ -60,18 +61,21 @@ class Motion:
     def bring(self, past: Pixels | Plane) -> Pixels | Plane:
         """The past frame as it would look now had it only moved; bilinear."""
         return np.asarray(
-            cv2.remap(past, self._places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            cv2.remap(past, *self._places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32
         )
 
     @cached_property
-    def _places(self) -> Flow:
-        return self.flow + _grid(*self._now.shape)
+    def _places(self) -> tuple[Plane, Plane]:
+        """Column and row in `past`, fractions included, of each pixel of `now`."""
+        height, width = self._now.shape
+        columns, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+        return self.flow[..., 0] + columns, self.flow[..., 1] + rows[:, None]
 
 
 def flow_between(now: Grey8, past: Grey8, preset: int = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM) -> Flow:
     """DIS flow (H, W, 2): `now` at x shows what `past` shows at x + flow."""
     # A finder keeps buffers and is no use to two threads at once; making one costs next to nothing.
-    return np.asarray(cv2.DISOpticalFlow_create(preset).calc(now, past, None))
+    return np.asarray(cv2.DISOpticalFlow.create(preset).calc(now, past, _NO_GUESS), np.float32)
 
 
 def flow_error(flow: Flow, true: Flow) -> float:
@@ -81,9 +85,3 @@ def flow_error(flow: Flow, true: Flow) -> float:
     return float(
         np.mean(cv2.magnitude(*map(np.ascontiguousarray, np.moveaxis(difference, -1, 0))), dtype=np.float64)
     )
-
-
-@lru_cache(maxsize=2)
-def _grid(height: int, width: int) -> Flow:
-    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-    return np.ascontiguousarray(np.stack([columns, rows], axis=-1))

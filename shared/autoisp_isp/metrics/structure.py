@@ -5,6 +5,8 @@ hundreds of frames on one thread, where a separable Gaussian is many times faste
 hold them to scikit-image, torchmetrics and ffmpeg.
 """
 
+import math
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -64,12 +66,12 @@ def multiscale(x: Pixels, y: Pixels, first: tuple[float, float]) -> float:
     if min(x.shape[:2]) < least:
         raise InvalidArgumentError("picture", f"MS-SSIM needs at least {least}×{least} pixels")
     whole, structure = first
-    product = max(structure, 0.0) ** _SCALE_WEIGHTS[0]
+    product = math.pow(max(structure, 0.0), _SCALE_WEIGHTS[0])
     for scale, weight in enumerate(_SCALE_WEIGHTS[1:], 1):
         x, y = _half(x), _half(y)
         whole, structure = similarity(x, y)
         last = scale == len(_SCALE_WEIGHTS) - 1
-        product *= max(whole if last else structure, 0.0) ** weight
+        product *= math.pow(max(whole if last else structure, 0.0), weight)
     return product
 
 
@@ -96,21 +98,21 @@ def _similarity_maps(x: Pixels, y: Pixels) -> tuple[Pixels, Pixels]:
     product, squares = mean_x * mean_y, mean_x * mean_x + mean_y * mean_y
     covariance = _blur(x * y) - product
     variances = _blur(x * x + y * y) - squares
-    contrast = (2 * covariance + _C2) / (variances + _C2)
-    return contrast * ((2 * product + _C1) / (squares + _C1)), contrast
+    contrast: Pixels = (2 * covariance + _C2) / (variances + _C2)
+    whole = np.asarray(contrast * ((2 * product + _C1) / (squares + _C1)), np.float32)
+    return whole, contrast
 
 
 def _blur(pixels: Pixels) -> Pixels:
     blurred = cv2.GaussianBlur(pixels, (_WINDOW, _WINDOW), _SIGMA, borderType=cv2.BORDER_REFLECT)
-    return np.asarray(blurred).reshape(pixels.shape)
+    return np.asarray(blurred, np.float32).reshape(pixels.shape)
 
 
 def _half(pixels: Pixels) -> Pixels:
     height, width = (side // 2 for side in pixels.shape[:2])
     even = pixels[: 2 * height, : 2 * width]
-    return np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)).reshape(
-        height, width, -1
-    )
+    half = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(half, np.float32).reshape(height, width, -1)
 
 
 def _window_sums(planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

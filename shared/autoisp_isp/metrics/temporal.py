@@ -25,7 +25,7 @@ def flicker(frame: Frame) -> float | None:
         return None
     change = cv2.absdiff(frame.truth.luma, frame.true_past.luma)
     still = cv2.blur(change, (_WINDOW, _WINDOW)) <= _STILL
-    count = np.count_nonzero(still)
+    count = int(np.count_nonzero(still))
     if count < _LEAST * still.size:
         return None
     # (P − P') − (T − T') without four arrays of three channels.
@@ -47,7 +47,7 @@ def warping_error(frame: Frame) -> float | None:
     if motion is None or frame.past is None or motion.cut:
         return None
     change = frame.picture.pixels - motion.bring(frame.past.picture.pixels)
-    return _deviation(change, motion.followed.astype(np.uint8), np.count_nonzero(motion.followed))
+    return _deviation(change, motion.followed.astype(np.uint8), int(np.count_nonzero(motion.followed)))
 
 
 def brightness_flicker(frame: Frame) -> float | None:
