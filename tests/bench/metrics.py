@@ -21,7 +21,7 @@ from autoisp_isp.metrics.picture import Picture
 from autoisp_testing.scenes import moving_scene
 from record import record
 
-_SIZES = {"480x272": (272, 480, 10), "1080p": (1080, 1920, 3)}
+_SIZES = {"480x272": (272, 480, 20), "1080p": (1080, 1920, 6)}
 """Height, width, runs."""
 
 

@@ -46,9 +46,8 @@ class Motion:
         """
         there = self.flow
         rough = flow_between(self._past, self._now, cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        back = cv2.remap(rough, *self._places, cv2.INTER_LINEAR)
-        miss, lengths = there + back, there * there + back * back
-        close = np.sum(miss * miss, axis=2) <= _PART * np.sum(lengths, axis=2) + _SLACK
+        back = np.asarray(cv2.remap(rough, *self._places, cv2.INTER_LINEAR), np.float32)
+        close = _squared(there + back) <= _PART * (_squared(there) + _squared(back)) + _SLACK
         height, width = self._now.shape
         column, row = self._places
         return np.asarray(close & (column >= 0) & (row >= 0) & (column <= width - 1) & (row <= height - 1))
@@ -81,7 +80,10 @@ def flow_between(now: Grey8, past: Grey8, preset: int = cv2.DISOPTICAL_FLOW_PRES
 def flow_error(flow: Flow, true: Flow) -> float:
     """Mean endpoint error in pixels, without 8 pixels at each border."""
     inner = np.s_[_BORDER:-_BORDER, _BORDER:-_BORDER]
-    difference = (flow - true)[inner]
-    return float(
-        np.mean(cv2.magnitude(*map(np.ascontiguousarray, np.moveaxis(difference, -1, 0))), dtype=np.float64)
-    )
+    return float(np.mean(np.sqrt(_squared((flow - true)[inner])), dtype=np.float64))
+
+
+def _squared(flow: Flow) -> Plane:
+    """Squared lengths (H, W)."""
+    across, down = flow[..., 0], flow[..., 1]
+    return np.asarray(across * across + down * down)

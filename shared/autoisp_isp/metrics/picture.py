@@ -27,7 +27,8 @@ def check_shapes(picture: Picture, truth: Picture) -> None:
 
 def pixels_of(picture: Picture) -> Pixels:
     """Channels last: (C, H, W) to (H, W, C)."""
-    return np.ascontiguousarray(picture.transpose(1, 2, 0), dtype=np.float32)
+    # Several times faster than NumPy's copy of a transposed array.
+    return np.asarray(cv2.merge(list(np.ascontiguousarray(picture, np.float32))), np.float32)
 
 
 def luma_of(pixels: Pixels) -> Plane:
@@ -42,8 +43,10 @@ def grey8_of(luma: Plane) -> npt.NDArray[np.uint8]:
 
 def finite(field: str, picture: Picture) -> None:
     """Raises InvalidArgumentError that names the first value that is no number."""
-    # A sum is finite only if all are, and takes a fraction of the time of looking at each.
-    if np.isfinite(np.sum(picture, dtype=np.float64)):
+    # The sum of what is finite is finite, and takes a fraction of the time of looking at each.
+    if np.isfinite(
+        cv2.norm(np.ascontiguousarray(picture, np.float32).reshape(len(picture), -1), cv2.NORM_L1)
+    ):
         return
     channel, row, column = (int(place) for place in np.argwhere(~np.isfinite(picture))[0])
     raise InvalidArgumentError(
