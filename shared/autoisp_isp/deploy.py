@@ -22,7 +22,7 @@ from torch import Tensor
 
 from autoisp_isp.contract import check_contract
 from autoisp_isp.dynamic.convolution import DynamicConv2d
-from autoisp_isp.dynamic.dynamize import mean_coefficients
+from autoisp_isp.dynamic.freezing import mean_coefficients
 from autoisp_isp.export import export_onnx
 from autoisp_isp.export_dynamic import CoefficientSource
 from autoisp_isp.export_graph import GraphWriter

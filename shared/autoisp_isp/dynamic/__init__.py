@@ -7,6 +7,7 @@ yours.
 
 from autoisp_isp.dynamic.coefficients import Coefficients
 from autoisp_isp.dynamic.convolution import DynamicConv2d
-from autoisp_isp.dynamic.dynamize import dynamize, freeze
+from autoisp_isp.dynamic.dynamize import dynamize
+from autoisp_isp.dynamic.freezing import freeze
 
 __all__ = ["Coefficients", "DynamicConv2d", "dynamize", "freeze"]
