@@ -41,7 +41,7 @@ BLOCKS = {
     "two scales": Spec(TWO_SCALES, 16, repeats=2, packing=2, frames=1, head_kernel=1, recurrent=1),
     "gated": Spec(GATED, 16, repeats=3, packing=4, frames=1, head_kernel=1, recurrent=1),
 }
-_WIDTHS = range(64, 3, -4)
+_WIDTHS = range(64, 3, -2)
 _FRAMES_AVERAGED, _WARM_UP = 6, 5
 _STATIC, _DYNAMIC = "static", "dynamic"
 

@@ -13,6 +13,7 @@ from torch import nn
 from autoisp_isp.dynamic.mobile import dy_mobile, mobilenet_v2
 from autoisp_isp.dynamic.residual import dy_resnet18, dy_resnet50, resnet18, resnet50
 from autoisp_isp.dynamic.shuffle import dy_shuffle, shufflenet_v2
+from autoisp_isp.dynamic.survey import resting
 from autoisp_isp.dynamic.units import Classifier
 
 SIDE = 224
@@ -63,14 +64,14 @@ def export_picture_network(network: nn.Module, side: int = SIDE) -> bytes:
         network: stays in the mode it is in.
         side: height and width of the pictures.
     """
-    buffer, training = io.BytesIO(), network.training
-    with warnings.catch_warnings(), torch.no_grad():
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), resting(network):
         # Announced to go, but it writes nothing superfluous, and the graph is as deep as the network.
         warnings.simplefilter("ignore", DeprecationWarning)
         # One picture at a time is what is wanted.
         warnings.filterwarnings("ignore", "Converting a tensor to a Python boolean")
         torch.onnx.export(
-            network.eval(),
+            network,
             (torch.zeros(1, 3, side, side),),
             buffer,  # type: ignore[arg-type]  # torch's stub knows of files only
             input_names=["picture"],
@@ -78,5 +79,4 @@ def export_picture_network(network: nn.Module, side: int = SIDE) -> bytes:
             opset_version=18,
             dynamo=False,
         )
-    network.train(training)
     return buffer.getvalue()
