@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnx.inliner
-import onnxruntime
 from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.spec import FRAME_PIXELS
 
 from autoisp_isp.contract import Contract, check_contract, parse_onnx
-from autoisp_isp.cost_operators import INNER_GRAPHS, UNCOUNTED, multiply_accumulates
+from autoisp_isp.cost_operators import check_countable, multiply_accumulates
+from autoisp_isp.cost_shapes import Extent, extents
 from autoisp_isp.cost_traffic import is_map, written_bytes
 
 
@@ -23,7 +24,8 @@ class OnnxCost:
     """Cost of an ONNX graph per output pixel; same conventions as :func:`autoisp_core.spec.cost`.
 
     Attributes:
-        macs_per_pixel: multiply-accumulates of convolutions and matrix products, fixed ones included.
+        macs_per_pixel: multiply-accumulates of convolutions and matrix products, fixed ones included; those
+            that are done once per frame are shared out over ``FRAME_PIXELS``.
         parameters: elements of all floating-point tensors in the file, single numbers not counted.
         bytes_per_pixel: bytes of all feature maps that are written, views and in-place activations excluded.
         fusible_bytes_per_pixel: those of them that only elementwise operators write.
@@ -56,12 +58,8 @@ def count_cost(model: bytes, *, height: int = 64, width: int = 64, field: str = 
     parsed = parse_onnx(model, field=field)
     contract = check_contract(parsed, field=field)
     parsed = onnx.inliner.inline_local_functions(parsed)
-    for node in parsed.graph.node:
-        if node.op_type in UNCOUNTED | INNER_GRAPHS:
-            raise InvalidArgumentError(
-                field, f"operator {node.op_type} ({node.name!r}) can't be counted; give --budget-macs instead"
-            )
-    shapes = _run(parsed, contract, height, width, field)
+    check_countable(parsed.graph.node, field=field, fix="give --budget-macs instead")
+    shapes = extents(parsed, grey_inputs(contract, height, width), field=field)
     size = shapes["srgb"].shape[-2:]
     if size != (height, width):
         given = (height // 2, width // 2)
@@ -77,36 +75,18 @@ def count_cost(model: bytes, *, height: int = 64, width: int = 64, field: str = 
                 f"frame, is {taken}; both must have one shape",
             )
     area = height * width
-    macs = sum(multiply_accumulates(node, shapes) for node in parsed.graph.node)
+    macs, frame_macs = _macs(parsed, shapes)
     inputs = {value.name for value in parsed.graph.input}
     written, fusible = written_bytes(parsed.graph.node, shapes, inputs)
     state = sum(shapes[one.output].nbytes for one in contract.states if is_map(shapes[one.output]))
     return OnnxCost(
-        macs_per_pixel=macs / area,
+        macs_per_pixel=macs / area + frame_macs / FRAME_PIXELS,
         parameters=_parameters(parsed),
         bytes_per_pixel=written / area,
         fusible_bytes_per_pixel=fusible / area,
         state_bytes_per_pixel=state / area,
         file_bytes=len(model),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """Shape and size of one value."""
-
-    shape: tuple[int, ...]
-    nbytes: int
-
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return prod(self.shape)
 
 
 def grey_inputs(contract: Contract, height: int, width: int) -> dict[str, npt.NDArray[np.float32]]:
@@ -123,38 +103,17 @@ def grey_inputs(contract: Contract, height: int, width: int) -> dict[str, npt.ND
     return told | contract.start(1, height // 2, width // 2)
 
 
-def _run(
-    model: onnx.ModelProto, contract: Contract, height: int, width: int, field: str
-) -> Mapping[str, Extent]:
-    """The extent of every value: shape inference gives up at computed shapes, a run never does."""
-    probe = onnx.ModelProto()
-    probe.CopyFrom(model)
-    known = {value.name for value in model.graph.output}
-    names = [name for node in model.graph.node for name in node.output if name and name not in known]
-    probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    inputs = grey_inputs(contract, height, width)
-    try:
-        session = onnxruntime.InferenceSession(
-            probe.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
-        outputs = [output.name for output in session.get_outputs()]
-        values = dict(zip(outputs, session.run(outputs, inputs), strict=True))
-    except Exception as error:  # ONNX Runtime's own exceptions share no base class but this
-        reason = " ".join(str(error).split())[:200]
-        raise InvalidArgumentError(field, f"ONNX Runtime can't run the model: {reason}") from error
-    values |= inputs
-    extents = {
-        name: Extent(value.shape, value.nbytes)
-        for name, value in values.items()
-        if isinstance(value, np.ndarray)
-    }
-    for tensor in model.graph.initializer:
-        extents[tensor.name] = Extent(tuple(tensor.dims), 0)
-    return extents
+def _macs(model: onnx.ModelProto, shapes: Mapping[str, Extent]) -> tuple[int, int]:
+    """Multiply-accumulates of what reads or makes maps, and of what is done once per frame."""
+    macs = frame_macs = 0
+    maps = {name for name, value in shapes.items() if value.nbytes and is_map(value)}
+    for node in model.graph.node:
+        count = multiply_accumulates(node, shapes)
+        if maps.intersection((*node.input, *node.output)):
+            macs += count
+        else:
+            frame_macs += count
+    return macs, frame_macs
 
 
 def _parameters(model: onnx.ModelProto) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Protocol
 
 import onnx
+from autoisp_core.errors import InvalidArgumentError
 from onnx import helper
 
 UNCOUNTED = frozenset({"Attention", "DeformConv", "GRU", "LSTM", "QLinearMatMul", "RNN"})
@@ -23,6 +24,19 @@ class Shaped(Protocol):
     def shape(self) -> tuple[int, ...]:
         """Dimensions."""
         ...
+
+
+def check_countable(nodes: Iterable[onnx.NodeProto], *, field: str, fix: str) -> None:
+    """Refuses operators whose arithmetic nobody here can count.
+
+    Raises:
+        InvalidArgumentError: names the first of them, and `fix`.
+    """
+    for node in nodes:
+        if node.op_type in UNCOUNTED | INNER_GRAPHS:
+            raise InvalidArgumentError(
+                field, f"operator {node.op_type} ({node.name!r}) can't be counted; {fix}"
+            )
 
 
 def multiply_accumulates(node: onnx.NodeProto, values: Mapping[str, Shaped]) -> int:

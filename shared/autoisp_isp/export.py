@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import onnx
-from autoisp_core.spec import Layer, LayerType, Spec, has_coarse, loose_ends
+from autoisp_core.spec import Layer, LayerType, Spec, has_coarse, has_dynamic, loose_ends
 from torch import nn
 
+from autoisp_isp.export_dynamic import (
+    CoefficientSource,
+    coefficients,
+    dynamic_convolution,
+    one_frame,
+)
 from autoisp_isp.export_graph import Dimensions, GraphWriter, Stabiliser, convolution
 from autoisp_isp.export_picture import picture
 from autoisp_isp.export_state import fuse, state_inputs, state_outputs
@@ -20,19 +26,28 @@ SPEC_KEY = "autoisp.spec"
 _BAYER_PLANES = 4
 
 
-def export_onnx(network: PixelNetwork, metadata: Mapping[str, str] | None = None) -> bytes:
+def export_onnx(
+    network: PixelNetwork,
+    metadata: Mapping[str, str] | None = None,
+    *,
+    coefficient_source: CoefficientSource | None = None,
+) -> bytes:
     """The network as a self-contained ONNX file that obeys the model contract.
 
     Args:
         network: trained or not, on any device; stays as it is.
         metadata: further ``metadata_props``; the spec's JSON is added under :data:`SPEC_KEY`.
+        coefficient_source: where dynamic convolutions take their coefficients from; None: from the frame
+            that they are used for.
 
     Returns:
         The serialised model: inputs ``raw``, ``gains``, ``ccm``, ``noise``, output ``srgb``; N, h and w are
-        dynamic. A recurrent network has the inputs and outputs of :mod:`autoisp_isp.export_state` besides.
+        dynamic, but N is 1 where kernels are made from the frame. A recurrent network has the inputs and
+        outputs of :mod:`autoisp_isp.export_state` besides.
     """
     spec, graph = network.spec, GraphWriter()
     frames: list[int | str] = [] if spec.frames == 1 else [spec.frames]
+    source = coefficient_source or CoefficientSource()
     stabiliser = Stabiliser(graph, "noise")
     planes = _planes(graph, spec)
     if has_coarse(spec.block) and not spec.recurrent:
@@ -44,7 +59,8 @@ def export_onnx(network: PixelNetwork, metadata: Mapping[str, str] | None = None
         features = _padded(graph, features, 2) if has_coarse(spec.block) else features
     for index, block in enumerate(network.blocks):
         assert isinstance(block, Block)
-        features = _block(graph, spec, block, features, f"blocks.{index}")
+        given = coefficients(graph, spec, block, index, features, source)
+        features = _block(graph, spec, block, features, given, f"blocks.{index}")
     cells = convolution(graph, network.head, features, "head")
     graph.rename(picture(graph, spec, stabiliser, cells, z), "srgb")
     inputs: Dimensions = {
@@ -57,6 +73,8 @@ def export_onnx(network: PixelNetwork, metadata: Mapping[str, str] | None = None
     if spec.recurrent:
         inputs |= state_inputs(spec)
         outputs |= state_outputs(spec)
+    if has_dynamic(spec.block):
+        inputs, outputs = one_frame(inputs | source.inputs), one_frame(outputs | source.outputs)
     model = graph.model(inputs, outputs)
     onnx.helper.set_model_props(model, {**(metadata or {}), SPEC_KEY: spec.to_json()})
     serialised: bytes = model.SerializeToString()
@@ -89,10 +107,12 @@ def _stem(graph: GraphWriter, stem: nn.Conv2d, x: str) -> str:
     return convolution(graph, stem, x, "stem", pads)
 
 
-def _block(graph: GraphWriter, spec: Spec, block: Block, x: str, name: str) -> str:
+def _block(graph: GraphWriter, spec: Spec, block: Block, x: str, given: Mapping[int, str], name: str) -> str:
     values, ends = {0: x}, loose_ends(spec.block)
     for layer in spec.block[:-1]:
-        result = _layer(graph, block, layer, [values[pred] for pred in layer.predecessors], name)
+        inputs = [values[pred] for pred in layer.predecessors]
+        inputs += [given[layer.index]] if layer.index in given else []
+        result = _layer(graph, block, layer, inputs, name)
         activated = has_activation(layer, ends)
         result = graph.node("Relu", [result]) if activated else result
         values[layer.index] = _doubled(graph, result) if layer.type == LayerType.COARSE else result
@@ -115,6 +135,8 @@ def _layer(graph: GraphWriter, block: Block, layer: Layer, inputs: list[str], na
     match layer.type:
         case LayerType.CONV | LayerType.DEPTHWISE | LayerType.GROUPED:
             return convolution(graph, block.get_submodule(own), inputs[0], f"{name}.{own}")
+        case LayerType.DYNAMIC:
+            return dynamic_convolution(graph, block.get_submodule(own), inputs, f"{name}.{own}")
         case LayerType.CONCAT:
             stacked = graph.node("Concat", inputs, axis=1)
             return convolution(graph, block.get_submodule(own), stacked, f"{name}.{own}")

@@ -119,7 +119,6 @@ def test_a_sensor_file_with_a_wrong_key(capsys, footage, tmp_path):
         ('{"max_layers": 23}', "max_layers: max_layers must be 1 … 22"),
         ('{"types": ["CONV", "MAGIC"]}', 'types: there is no layer type "MAGIC"; use 1 or CONV'),
         ('{"types": [99]}', "types: there is no layer type 99"),
-        ('{"types": ["DYNAMIC"]}', "types: ['DYNAMIC'] can't be searched"),
         ('{"types": [5]}', "types: no type with one predecessor"),
         ('{"packings": [3]}', "packings: packings has [3]; allowed are [2, 4, 8]"),
         ('{"kernels": [2]}', "kernels: kernels has [2]; allowed are [1, 3, 5, 7]"),

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from autoisp_core.errors import InvalidArgumentError
-from autoisp_core.spec import Spec
+from autoisp_core.spec import FRAME_PIXELS, Spec
 from autoisp_isp.contract import check_contract
 from autoisp_isp.cost import count_cost
 from autoisp_isp.cost_operators import multiply_accumulates
@@ -73,6 +73,21 @@ def test_counts_transposed_convolutions_and_matrix_products() -> None:
     constants = {"up": weights(4, 3, 2, 2), "matrix": weights(3, 3)}
     counted = count_cost(graph(nodes, {"raw": (1, 4, "h", "w")}, constants))
     assert counted.macs_per_pixel == 4 * 3 + 9 + 9
+
+
+def test_what_is_done_once_per_frame_is_shared_out_over_a_megapixel() -> None:
+    """Squeeze and excitation: means over the frame, a convolution of these, and a product."""
+    nodes = [
+        helper.make_node("Conv", ["raw", "weight"], ["cells"], pads=[2] * 4),
+        helper.make_node("GlobalAveragePool", ["cells"], ["means"]),
+        helper.make_node("Conv", ["means", "squeeze"], ["gate"]),
+        helper.make_node("Mul", ["cells", "gate"], ["gated"]),
+        helper.make_node("DepthToSpace", ["gated"], ["srgb"], blocksize=2),
+    ]
+    constants = {"weight": weights(12, 4, 5, 5), "squeeze": weights(12, 12, 1, 1)}
+    model = graph(nodes, {"raw": (1, 4, "h", "w")}, constants)
+    assert count_cost(model).macs_per_pixel == 12 * 4 * 25 / 4 + 12 * 12 / FRAME_PIXELS
+    assert count_cost(model, height=32, width=128) == count_cost(model)
 
 
 class Values(dict[str, Any]):

@@ -171,6 +171,16 @@ def test_what_is_around_the_block_is_drawn():
     assert "a correction" in network.draw(replace(SPEC, residual=1))
 
 
+def test_kernels_that_accelerators_refuse_are_told():
+    outcome = make_outcome()
+    assert "deploy the frozen or the lagged variant" not in render(outcome)
+    block = Spec.code((1, 10, 3, 0, 0), (2, 7, 0, 0, 0))
+    outcome.version.spec = replace(SPEC, block=block).to_json()
+    page = render(outcome)
+    assert "deploy the frozen or the lagged variant" in page
+    assert ">dynamic<" in page
+
+
 def test_groups_are_told():
     grouped = Spec.code((1, 9, 5, 0, 0), (2, 12, 3, 1, 0), (3, 7, 0, 0, 0))
     drawn = draw(Spec(block=grouped, width=16))

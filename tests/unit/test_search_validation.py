@@ -55,7 +55,6 @@ WRONG = [
     ({"validation_frames_per_clip": -1}, "search.validation_frames_per_clip", "1 to"),
     ({"test_frames_per_clip": -1}, "search.test_frames_per_clip", "0 to"),
     ({"space": SpaceDraft(types=(99,))}, "search.space.types", "99"),
-    ({"space": SpaceDraft(types=(10,))}, "search.space.types", "DYNAMIC"),
     ({"space": SpaceDraft(types=(5,))}, "search.space.types", "CONV"),
     ({"space": SpaceDraft(kernels=(2,))}, "search.space.kernels", "1, 3, 5"),
     ({"space": SpaceDraft(max_layers=99)}, "search.space.max_layers", "22"),

@@ -52,7 +52,8 @@ def test_accepts_every_tuple_of_the_code(layer: tuple[int, ...]) -> None:
         ((1, 7, 0, 0, 0), "spec.block[0].type"),
         ((1, 9, 1, 0, 0), "spec.block[0].kernel"),
         ((1, 9, 3, 0, 1), "spec.block[0].pred2"),
-        ((1, 10, 3, 0, 0), "spec.block[0].type"),
+        ((1, 10, 5, 0, 0), "spec.block[0].kernel"),
+        ((1, 10, 3, 0, 1), "spec.block[0].pred2"),
     ],
 )
 def test_refuses_a_wrong_tuple_and_quotes_it(layer: tuple[int, ...], field: str) -> None:
@@ -63,11 +64,6 @@ def test_refuses_a_wrong_tuple_and_quotes_it(layer: tuple[int, ...], field: str)
     assert str(Spec.code(layer)[0]) in str(caught.value)
     assert isinstance(caught.value, InvalidArgumentError)
     assert not is_valid(spec(layer, END))
-
-
-def test_says_that_reserved_types_are_not_available_yet() -> None:
-    with pytest.raises(SpecError, match=r"\(1, DYNAMIC=10, 3, 0, 0\): DYNAMIC is not available yet"):
-        validate(spec((1, 10, 3, 0, 0), END))
 
 
 NSC_KERNELS = {1: {1, 3, 5}, 2: {1, 3}, 3: {1, 3}, 4: {0}, 5: {0}, 6: {0}}

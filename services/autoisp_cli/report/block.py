@@ -14,6 +14,7 @@ PASS_HEIGHT = 8.0
 _FAMILY = {
     LayerType.CONV: "conv",
     LayerType.GROUPED: "conv",
+    LayerType.DYNAMIC: "conv",
     LayerType.COARSE: "conv",
     LayerType.DEPTHWISE: "depthwise",
     LayerType.MAX_POOL: "pool",
@@ -27,6 +28,7 @@ _TITLE = {
     LayerType.CONV: "conv",
     LayerType.DEPTHWISE: "depthwise",
     LayerType.GROUPED: "grouped",
+    LayerType.DYNAMIC: "dynamic",
     LayerType.COARSE: "half-size",
     LayerType.MAX_POOL: "max pool",
     LayerType.AVG_POOL: "mean pool",

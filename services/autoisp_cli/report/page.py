@@ -9,7 +9,7 @@ from importlib import resources
 
 import jinja2
 from autoisp.evaluation.v1 import evaluation_pb2
-from autoisp_core.spec import Spec, SpecError
+from autoisp_core.spec import Spec, SpecError, has_dynamic
 
 from autoisp_cli.report import block, charts, discovery, network, story
 from autoisp_cli.report.figures import Row, comparison, duration, figure
@@ -81,6 +81,7 @@ def render(outcome: Outcome) -> str:
         states=trial_states(outcome.trials),
         clips=[_clip_row(clip) for clip in outcome.evaluation.clips],
         spec=spec,
+        dynamic=spec is not None and has_dynamic(spec.block),
         network=network.draw(spec) if spec else "",
         block=block.draw(spec) if spec else "",
         snippet=snippet(outcome),

@@ -97,7 +97,7 @@ def _lanes(channels: int) -> float:
 
 
 _SHARES = (
-    (LayerType.CONV,),
+    (LayerType.CONV, LayerType.DYNAMIC),
     (LayerType.DEPTHWISE,),
     (LayerType.GROUPED,),
     (LayerType.MAX_POOL, LayerType.AVG_POOL),

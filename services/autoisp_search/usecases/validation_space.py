@@ -33,7 +33,7 @@ def checked_space(draft: SpaceDraft) -> SearchSpace:
         unknown = [code for code in changes["types"] if code not in known]
         if unknown:
             raise _Invalid(
-                "search.space.types", f"there is no layer type {unknown[0]}; use {sorted(known - {7, 10})}"
+                "search.space.types", f"there is no layer type {unknown[0]}; use {sorted(known - {7})}"
             )
         # TERMINAL ends every block, so naming it says nothing.
         changes["types"] = tuple(

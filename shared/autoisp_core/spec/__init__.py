@@ -14,16 +14,18 @@ from autoisp_core.spec.anchors import (
     is_anchor,
 )
 from autoisp_core.spec.canonical import canonical_hash
-from autoisp_core.spec.cost import Cost, cost
+from autoisp_core.spec.cost import FRAME_PIXELS, Cost, cost
 from autoisp_core.spec.device import DEVICES, Bound, DeviceProfile, Roofline, device_named, roofline
-from autoisp_core.spec.layers import Layer, LayerType, groups_of
+from autoisp_core.spec.layers import BANK, Layer, LayerType, groups_of
 from autoisp_core.spec.model import Spec, SpecError
-from autoisp_core.spec.rules import MAX_INDEX, has_coarse, is_valid, loose_ends, validate
+from autoisp_core.spec.rules import MAX_INDEX, has_coarse, has_dynamic, is_valid, loose_ends, validate
 from autoisp_core.spec.space import SearchSpace
 
 __all__ = [
     "ANCHOR_BLOCKS",
+    "BANK",
     "DEVICES",
+    "FRAME_PIXELS",
     "MAX_INDEX",
     "RESIDUAL_PAIR",
     "RESIDUAL_SINGLE",
@@ -44,6 +46,7 @@ __all__ = [
     "device_named",
     "groups_of",
     "has_coarse",
+    "has_dynamic",
     "is_anchor",
     "is_valid",
     "loose_ends",

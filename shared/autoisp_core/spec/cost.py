@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autoisp_core.spec.layers import LayerType, groups_of
+from autoisp_core.spec.layers import BANK, LayerType, groups_of
 from autoisp_core.spec.model import Spec
 from autoisp_core.spec.rules import has_coarse, loose_ends
+
+FRAME_PIXELS = 2**20
+"""Output pixels of the frame that bears what is done once per frame: a megapixel, and exact in binary."""
 
 _COLOURS = 3
 _CCM_MACS = _COLOURS * _COLOURS
@@ -44,9 +47,10 @@ def cost(spec: Spec) -> Cost:
 
     Convention: convolutions (transposed too), matrix products and Einsum count, fixed ones like the colour
     matrix (9 MAC per pixel) included; elementwise work, pooling, resizing and padding don't, but the products
-    of predicted kernels do: they are a convolution. Borders count as if the kernel were whole there, and
-    nothing for what is written of them. Everything is exact in binary: equal to the ONNX count, not merely
-    close.
+    of predicted kernels do: they are a convolution. What is done once per frame, such as mixing the kernels
+    of dynamic convolutions, is shared out over :data:`FRAME_PIXELS`. Borders count as if the kernel were
+    whole there, and nothing for what is written of them. Everything is exact in binary: equal to the ONNX
+    count, not merely close.
     """
     area = spec.packing**2
     width = spec.width
@@ -66,7 +70,8 @@ def cost(spec: Spec) -> Cost:
     planes += spec.repeats * block.planes + fusion.planes
     fusible += spec.repeats * block.fusible + fusion.fusible
     state = width if spec.recurrent else 0
-    return Cost(macs / area, parameters, 4 * planes / area, 4 * state / area, 4 * fusible / area)
+    macs_per_pixel = macs / area + spec.repeats * block.frame_macs / FRAME_PIXELS
+    return Cost(macs_per_pixel, parameters, 4 * planes / area, 4 * state / area, 4 * fusible / area)
 
 
 def _has_demosaic(spec: Spec) -> bool:
@@ -105,9 +110,10 @@ def _pads_raw(spec: Spec) -> bool:
 
 @dataclass(slots=True)
 class _Count:
-    """Counts per feature pixel."""
+    """Counts per feature pixel; ``frame_macs`` is per frame."""
 
     macs: float = 0
+    frame_macs: int = 0
     parameters: int = 0
     planes: float = 0
     fusible: float = 0
@@ -122,6 +128,17 @@ class _Count:
         self.macs += weights / cells
         self.parameters += weights + channels
         self.planes += channels / cells
+
+    def dynamic_convolution(self, weights: int, channels: int) -> None:
+        """Adds a convolution whose kernels are mixed from banks."""
+        self.convolution(weights, channels)
+        self.parameters += (BANK - 1) * weights
+        self.frame_macs += BANK * weights
+
+    def coefficients(self, channels: int, made: int) -> None:
+        """Adds their prediction from the mean of a block's input."""
+        self.parameters += channels * made + made
+        self.frame_macs += channels * made
 
 
 def _fusion(spec: Spec) -> _Count:
@@ -141,6 +158,8 @@ def _block(spec: Spec) -> _Count:
         match layer.type:
             case LayerType.CONV:
                 count.convolution(layer.kernel**2 * width * width, width)
+            case LayerType.DYNAMIC:
+                count.dynamic_convolution(layer.kernel**2 * width * width, width)
             case LayerType.DEPTHWISE:
                 count.convolution(layer.kernel**2 * width, width)
             case LayerType.GROUPED:
@@ -159,6 +178,8 @@ def _block(spec: Spec) -> _Count:
                 count.planes += width
             case _:
                 pass
+    dynamic = sum(layer.type == LayerType.DYNAMIC for layer in spec.block)
+    count.coefficients(width, dynamic * width * BANK)
     ends = len(loose_ends(spec.block))
     if ends > 1:
         count.planes += ends * width

@@ -33,17 +33,15 @@ class LayerType(IntEnum):
     """Convolution in four groups of channels that don't see each other, kernel 3 or 5, then ReLU. A quarter
     of ``CONV``'s arithmetic; see :func:`groups_of` for widths that four doesn't divide."""
     DYNAMIC = 10
-    """Reserved: convolution with kernels made from the content. Free it from :data:`RESERVED` once it has
-    kernels in :data:`KERNELS`, a cost in ``spec.cost``, and its module and node in ``autoisp_isp``."""
+    """Dense convolution whose kernels are mixed for each frame from a learned bank, kernel 1 or 3, then ReLU:
+    DyNet (arXiv 2004.10694). One predictor makes the coefficients of all of a block's dynamic layers, from
+    the mean of the block's input."""
     GATE = 11
     """pred1 multiplied by sigmoid(pred2), elementwise."""
     COARSE = 12
     """Convolution at half the features' resolution: mean over 2 × 2, kernel × kernel, ReLU, nearest neighbour
     back. A quarter of ``CONV``'s arithmetic with twice its reach, as heavy noise in flat areas asks for."""
 
-
-RESERVED = frozenset({LayerType.DYNAMIC})
-"""Types that have a code and no meaning yet."""
 
 BINARY = frozenset({LayerType.ADD, LayerType.CONCAT, LayerType.GATE})
 """Types that need two predecessors."""
@@ -57,10 +55,14 @@ KERNELS: dict[LayerType, tuple[int, ...]] = {
     LayerType.AVG_POOL: (1, 3),
     LayerType.DEPTHWISE: (3, 5, 7),
     LayerType.GROUPED: (3, 5),
+    LayerType.DYNAMIC: (1, 3),
     LayerType.COARSE: (1, 3, 5),
 }
 """Kernel sizes that a type allows; types not listed take kernel 0."""
 
+
+BANK = 6
+"""Kernels that each output channel of a ``DYNAMIC`` layer mixes: the paper's group size."""
 
 _GROUPS = 4
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autoisp_core.spec.layers import BINARY, KERNELS, RESERVED, Layer, LayerType
+from autoisp_core.spec.layers import BINARY, KERNELS, Layer, LayerType
 from autoisp_core.spec.model import EXTENSIONS, Spec, SpecError
 
 MAX_INDEX = 23
@@ -61,6 +61,11 @@ def has_coarse(block: tuple[Layer, ...]) -> bool:
     return any(layer.type == LayerType.COARSE for layer in block)
 
 
+def has_dynamic(block: tuple[Layer, ...]) -> bool:
+    """Whether a layer makes its kernels from the frame, so that a graph takes one frame at a time."""
+    return any(layer.type == LayerType.DYNAMIC for layer in block)
+
+
 def _validate_block(block: tuple[Layer, ...], max_index: int) -> None:
     if len(block) < 2:
         raise SpecError("spec.block", "the block needs at least one layer and a TERMINAL=7 after it")
@@ -74,8 +79,6 @@ def _validate_layer(position: int, layer: Layer, *, last: bool) -> None:
     where = f"spec.block[{position}]"
     if layer.index != position + 1:
         raise SpecError(f"{where}.index", f"{layer} must have index {position + 1}: indices count from 1")
-    if layer.type in RESERVED:
-        raise SpecError(f"{where}.type", f"{layer}: {layer.type.name} is not available yet; use CONV=1")
     if last != (layer.type == LayerType.TERMINAL):
         raise SpecError(f"{where}.type", f"{layer}: TERMINAL=7 must end the block, once")
     allowed = KERNELS.get(layer.type, (0,))

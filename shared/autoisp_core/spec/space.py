@@ -11,7 +11,7 @@ from typing import Any
 
 from autoisp_core.spec import blocks
 from autoisp_core.spec.cost import cost
-from autoisp_core.spec.layers import KERNELS, RESERVED, Layer, LayerType
+from autoisp_core.spec.layers import KERNELS, Layer, LayerType
 from autoisp_core.spec.model import Spec, SpecError
 from autoisp_core.spec.rules import (
     END_KERNELS,
@@ -35,7 +35,8 @@ class SearchSpace:
     """The specs that a search may propose.
 
     Attributes:
-        types: layer types a block may use; ``TERMINAL`` is implied.
+        types: layer types a block may use; ``TERMINAL`` is implied. ``DYNAMIC`` is off by default: many
+            accelerators refuse kernels that are made at run time.
         kernels: kernel sizes for the types that have one.
         max_layers: most layers in a block. The terminal's index is one more, so 22 are the paper's 23.
         widths: channel counts. Multiples of 16 fill the vector units of ONNX Runtime's blocked convolutions;
@@ -100,9 +101,8 @@ class SearchSpace:
         for name, least in (("widths", MIN_WIDTH), ("repeats", 1)):
             if min(getattr(self, name)) < least:
                 raise SpecError(f"space.{name}", f"{name} must be {least} or more")
-        refused = [kind.name for kind in self.types if kind in RESERVED or kind == LayerType.TERMINAL]
-        if refused:
-            raise SpecError("space.types", f"{refused} can't be searched; leave them out")
+        if LayerType.TERMINAL in self.types:
+            raise SpecError("space.types", "TERMINAL ends every block and can't be searched; leave it out")
         if not 1 <= self.max_layers < MAX_INDEX:
             raise SpecError("space.max_layers", f"max_layers must be 1 … {MAX_INDEX - 1}")
         if not self.choices():
