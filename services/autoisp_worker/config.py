@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import socket
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_runtime.config import ServiceConfig
 from pydantic import Field, field_validator
+
+Precision = Literal["auto", "float32", "bfloat16"]
 
 _DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 
@@ -26,6 +28,13 @@ class WorkerConfig(ServiceConfig):
     device: str = Field("cpu", description="where networks are trained: cpu, cuda or cuda:N")
     threads: int = Field(
         1, ge=1, le=256, description="threads of torch and OpenCV; costs are always timed on one"
+    )
+    precision: Precision = Field(
+        "auto", description="of training: auto is bfloat16 on CUDA devices that have it, else float32"
+    )
+    compile: bool = Field(False, description="whether torch.compile makes kernels for each network it trains")
+    deterministic: bool = Field(
+        False, description="whether the same seed gives the same bits on CUDA, slower"
     )
     worker_id: str = Field(default_factory=_default_worker_id, description="this worker's name in results")
     frame_cache_bytes: int = Field(2 << 30, ge=1 << 20, description="decoded frames kept in memory, at most")

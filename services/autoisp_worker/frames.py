@@ -9,11 +9,12 @@ from typing import cast, overload
 import numpy as np
 import numpy.typing as npt
 import structlog
-from autoisp_core.errors import DataLossError
+from autoisp_core.errors import DataLossError, NotFoundError
 from autoisp_runtime.artifacts import ArtifactStore
 from autoisp_runtime.clip_frames import ClipFrames
 
 from autoisp_worker.domain import ClipRange
+from autoisp_worker.readable import UNREADABLE_AT_MOST, FootageUnreadableError, readable_runs
 
 Frames = npt.NDArray[np.uint8 | np.uint16]
 """sRGB (T, H, W, 3) or one frame of it: uint8 of clips with 8 bits, uint16 of deeper ones and of raw ones."""
@@ -49,27 +50,72 @@ class FrameCache:
     def training(self, clips: Sequence[ClipRange]) -> list[tuple[str, Frames]]:
         """(name, frames (T, H, W, 3)) of all clips; of evenly spread windows if they don't fit.
 
+        Frames that can't be read are left out: what lies between them becomes clips of their own.
+
         Raises:
             NotFoundError: a clip's frames are not in the store.
-            DataLossError: they are not what the manifest says.
+            FootageUnreadableError: too many frames are damaged or missing.
+            DataLossError: a clip is not what the manifest says.
             UnavailableError: the store can't be reached.
         """
         opened = [(clip, self._open(clip)) for clip in clips]
         total = sum(clip.frame_count * source.rgb_frame_bytes for clip, source in opened)
-        if total <= self._training_limit:
-            return [(clip.clip, self._whole(clip, source)) for clip, source in opened]
-        share = self._training_limit / total
-        _log.warning(
-            "training on a part of the frames: all of them do not fit into memory",
-            footage_bytes=total,
-            limit_bytes=self._training_limit,
-            share=round(share, 3),
-        )
-        thinned = []
-        for clip, source in opened:
-            for first, end in spread_windows(clip.first_frame, clip.end_frame, share):
-                thinned.append((f"{clip.clip}@{first}", self._read(clip, source, first, end)))
-        return thinned
+        ranges = [(clip, source, [(clip.first_frame, clip.end_frame)]) for clip, source in opened]
+        if total > self._training_limit:
+            share = self._training_limit / total
+            _log.warning(
+                "training on a part of the frames: all of them do not fit into memory",
+                footage_bytes=total,
+                limit_bytes=self._training_limit,
+                share=round(share, 3),
+            )
+            ranges = [
+                (clip, source, list(spread_windows(clip.first_frame, clip.end_frame, share)))
+                for clip, source in opened
+            ]
+        return self._readable(ranges)
+
+    def _readable(
+        self, ranges: Sequence[tuple[ClipRange, ClipFrames, Sequence[tuple[int, int]]]]
+    ) -> list[tuple[str, Frames]]:
+        """(name, frames) of what can be read of the ranges of each clip."""
+        found: list[tuple[str, Frames]] = []
+        damage: list[DataLossError | NotFoundError] = []
+        wanted = read = 0
+        for clip, source, windows in ranges:
+            for first, end in windows:
+                wanted += end - first
+                for start, stop in self._runs(clip, source, first, end, damage):
+                    read += stop - start
+                    whole = (start, stop) == (clip.first_frame, clip.end_frame)
+                    name = clip.clip if whole else f"{clip.clip}@{start}"
+                    found.append((name, self._read(clip, source, start, stop)))
+        if damage:
+            if wanted - read > UNREADABLE_AT_MOST * wanted:
+                raise FootageUnreadableError(wanted - read, wanted, damage[0])
+            _log.warning(
+                "training without the frames that can't be read",
+                unreadable=wanted - read,
+                frames=wanted,
+                first=str(damage[0]),
+            )
+        return found
+
+    def _runs(
+        self,
+        clip: ClipRange,
+        source: ClipFrames,
+        first: int,
+        end: int,
+        damage: list[DataLossError | NotFoundError],
+    ) -> list[tuple[int, int]]:
+        """The readable parts of a range; why the whole is not goes to ``damage``."""
+        try:
+            self._read(clip, source, first, end)
+        except (DataLossError, NotFoundError) as error:
+            damage.append(error)
+            return list(readable_runs(source.rgb, first, end))
+        return [(first, end)]
 
     def frames(self, clip: ClipRange) -> Sequence[Frames]:
         """The clip's range as a sequence of frames (H, W, 3); one that is too large is read bit by bit.

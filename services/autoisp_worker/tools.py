@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from autoisp_runtime.artifacts import ArtifactStore
 
-from autoisp_worker.config import WorkerConfig
+from autoisp_worker.config import Precision, WorkerConfig
 from autoisp_worker.frames import FrameCache
 from autoisp_worker.results import Checkpoints
 
@@ -18,6 +18,7 @@ class Tools:
     Attributes:
         device: of the training.
         threads: of the training.
+        precision, compile, deterministic: of the training, as ``autoisp_isp.execution.Execution`` has them.
         worker_id: this worker's name in results.
         checkpoint_seconds: between two checkpoints of a training.
         profile_seconds: about how long a prototype is measured.
@@ -28,6 +29,9 @@ class Tools:
     checkpoints: Checkpoints
     device: str
     threads: int
+    precision: Precision
+    compile: bool
+    deterministic: bool
     worker_id: str
     checkpoint_seconds: float
     profile_seconds: float
@@ -41,6 +45,9 @@ class Tools:
             checkpoints=Checkpoints(store),
             device=config.device,
             threads=config.threads,
+            precision=config.precision,
+            compile=config.compile,
+            deterministic=config.deterministic,
             worker_id=config.worker_id,
             checkpoint_seconds=config.checkpoint_seconds,
             profile_seconds=config.profile_seconds,

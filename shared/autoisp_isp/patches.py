@@ -3,10 +3,12 @@
 Everything happens on full-colour frames, before any mosaic: no flip or odd shift can break the Bayer phase.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from autoisp_core.errors import InvalidArgumentError
 
 from autoisp_isp.raw import Frames
@@ -22,17 +24,29 @@ _STRIDES, _STRIDE_SHARES = (1, 2, 3, 5), (0.6, 0.2, 0.1, 0.1)
 _PAN_SHARE, _PAN_MEAN, _PAN_LIMIT = 0.3, 6.0, 32
 # Share of patches whose pan moves over one still frame.
 _STILL_SHARE = 0.1
+# Still images are scenes that no clip has, but nothing in them moves by itself: beside clips all of them
+# together get no more than this share of the patches.
+_STILL_CLIPS_AT_MOST = 0.5
+# OpenCV's codes: none, rows, columns, both.
+_FLIPS = (None, 0, 1, -1)
 _SMALLEST = 16
+
+NUMBERS = 13
+"""Random numbers that decide on a patch. Drawn for many patches at once: one call of the generator for each
+decision would take as long as the cutting."""
 
 
 class PatchSampler:
     """Draws patches from in-memory clips; large clips are drawn more often than small ones.
+
+    A clip of one frame is a still image: its patches are pans over it.
 
     Args:
         clips: (name, frames (T, H, W, 3) uint8, or uint16 over all of its range).
 
     Attributes:
         dtype: of the patches: uint8 if all clips are, else uint16.
+        shares: of the patches that each clip gets; their sum is 1.
 
     Raises:
         InvalidArgumentError: for a clip that is no RGB video or smaller than 16×16 pixels.
@@ -51,81 +65,97 @@ class PatchSampler:
                 )
         self._clips = [frames for _, frames in clips]
         self.dtype = np.result_type(np.uint8, *(frames.dtype for frames in self._clips))
-        # The root keeps one long clip from drowning the others: variety of scenes is worth more than their
-        # length.
-        weights = np.sqrt([frames.size for frames in self._clips])
-        self._shares = weights / weights.sum()
+        self.shares = _shares(self._clips)
+        self._thresholds = np.cumsum(self.shares)[:-1]
 
     def draw(self, choices: np.random.Generator, size: int, edge: int, frames: int) -> Frames:
         """Patches (size, frames, 3, edge, edge) of ``dtype``, oldest frame first."""
-        batch = np.empty((size, frames, 3, edge, edge), self.dtype)
-        for patch in batch:
-            clip = self._clips[choices.choice(len(self._clips), p=self._shares)]
-            self._fill(patch, clip, choices)
-        return batch
+        return self.cut(choices.random((size, NUMBERS)), edge, frames)
 
-    def _fill(self, patch: Frames, clip: Frames, choices: np.random.Generator) -> None:
-        frames, edge = patch.shape[0], patch.shape[-1]
-        length, height, width = clip.shape[:3]
-        scale = int(choices.choice(_SCALES, p=_SCALE_SHARES))
-        while scale > 1 and min(height, width) < scale * edge:
-            scale -= 1
-        box_height, box_width = min(height, scale * edge), min(width, scale * edge)
-        times = _times(choices, length, frames)
-        tops, lefts = (
-            _path(choices, free, frames, pan)
-            for free, pan in zip(
-                (height - box_height, width - box_width),
-                _pan(choices, scale, still=times[0] == times[-1]),
-                strict=True,
-            )
-        )
-        flip_rows, flip_columns, transpose = choices.random(3) < 0.5
-        for frame, (time, top, left) in enumerate(zip(times, tops, lefts, strict=True)):
-            box = clip[time, top : top + box_height, left : left + box_width]
-            if scale > 1:
-                smaller = (box_width // scale, box_height // scale)
-                box = np.asarray(cv2.resize(box, smaller, interpolation=cv2.INTER_AREA))
-            if box.shape[:2] != (edge, edge):
-                rest = ((0, edge - box.shape[0]), (0, edge - box.shape[1]), (0, 0))
-                box = np.pad(box, rest, mode="symmetric")
-            if flip_rows:
-                box = box[::-1]
-            if flip_columns:
-                box = box[:, ::-1]
-            if transpose:
-                box = box.transpose(1, 0, 2)
-            patch[frame] = box.transpose(2, 0, 1)
-        if clip.dtype != patch.dtype:
-            patch *= _WIDER
+    def cut(self, numbers: npt.NDArray[np.float64], edge: int, frames: int) -> Frames:
+        """As `draw`, each patch from uniform numbers in [0, 1) of its own, (size, ``NUMBERS``)."""
+        patches = np.empty((len(numbers), frames, edge, edge, 3), self.dtype)
+        clips = np.searchsorted(self._thresholds, numbers[:, 0], side="right")
+        for patch, clip, own in zip(patches, clips, numbers[:, 1:].tolist(), strict=True):
+            _fill(patch, self._clips[clip], iter(own))
+        return np.ascontiguousarray(patches.transpose(0, 1, 4, 2, 3))
 
 
-def _times(choices: np.random.Generator, length: int, frames: int) -> list[int]:
+def _shares(clips: Sequence[Frames]) -> npt.NDArray[np.float64]:
+    # The root keeps one long clip from drowning the others: variety of scenes is worth more than their
+    # length.
+    weights = np.sqrt([float(frames.size) for frames in clips])
+    shares: npt.NDArray[np.float64] = weights / weights.sum()
+    still = np.array([len(frames) == 1 for frames in clips])
+    excess = shares[still].sum() / _STILL_CLIPS_AT_MOST
+    if not still.all() and excess > 1.0:
+        shares[still] /= excess
+        shares[~still] *= (1.0 - _STILL_CLIPS_AT_MOST) / shares[~still].sum()
+    return shares
+
+
+def _fill(patch: Frames, clip: Frames, numbers: Iterator[float]) -> None:
+    frames, edge = patch.shape[:2]
+    length, height, width = clip.shape[:3]
+    scale = _one_of(_SCALES, _SCALE_SHARES, next(numbers))
+    while scale > 1 and min(height, width) < scale * edge:
+        scale -= 1
+    box_height, box_width = min(height, scale * edge), min(width, scale * edge)
+    times = _times(numbers, length, frames)
+    down, right = _pan(numbers, scale, still=times[0] == times[-1])
+    tops = _path(next(numbers), height - box_height, frames, down)
+    lefts = _path(next(numbers), width - box_width, frames, right)
+    flip, transpose = _FLIPS[int(next(numbers) * len(_FLIPS))], next(numbers) < 0.5
+    for frame, (time, top, left) in enumerate(zip(times, tops, lefts, strict=True)):
+        box = clip[time, top : top + box_height, left : left + box_width]
+        if scale > 1:
+            smaller = (box_width // scale, box_height // scale)
+            box = np.asarray(cv2.resize(box, smaller, interpolation=cv2.INTER_AREA))
+        if box.shape[:2] != (edge, edge):
+            rest = ((0, edge - box.shape[0]), (0, edge - box.shape[1]), (0, 0))
+            box = np.pad(box, rest, mode="symmetric")
+        if flip is not None:
+            box = np.asarray(cv2.flip(box, flip))
+        patch[frame] = cv2.transpose(box) if transpose else box
+    if clip.dtype != patch.dtype:
+        patch *= _WIDER
+
+
+def _one_of(values: Sequence[int], shares: Sequence[float], number: float) -> int:
+    for value, share in zip(values, shares, strict=True):
+        number -= share
+        if number < 0.0:
+            return value
+    return values[-1]
+
+
+def _times(numbers: Iterator[float], length: int, frames: int) -> list[int]:
     """Indices of the frames of one window, oldest first; half of the windows run backwards."""
-    start = int(choices.integers(length))
-    if choices.random() < _STILL_SHARE:
+    start, still, stride = int(next(numbers) * length), next(numbers), next(numbers)
+    backwards = next(numbers) < 0.5
+    if still < _STILL_SHARE:
         return [start] * frames
-    stride = int(choices.choice(_STRIDES, p=_STRIDE_SHARES))
-    stride = max(1, min(stride, (length - 1) // max(1, frames - 1)))
-    if choices.random() < 0.5:
-        stride = -stride
-    span = stride * (frames - 1)
+    step = _one_of(_STRIDES, _STRIDE_SHARES, stride)
+    step = max(1, min(step, (length - 1) // max(1, frames - 1)))
+    if backwards:
+        step = -step
+    span = step * (frames - 1)
     first = min(max(start, max(0, -span)), length - 1 - max(0, span))
-    return [min(max(first + stride * frame, 0), length - 1) for frame in range(frames)]
+    return [min(max(first + step * frame, 0), length - 1) for frame in range(frames)]
 
 
-def _pan(choices: np.random.Generator, scale: int, *, still: bool) -> tuple[int, int]:
+def _pan(numbers: Iterator[float], scale: int, *, still: bool) -> tuple[int, int]:
     """Pixels per frame, down and right, that the window moves by."""
-    if not still and choices.random() >= _PAN_SHARE:
+    pans, length, angle = next(numbers) < _PAN_SHARE, next(numbers), next(numbers) * 2.0 * math.pi
+    if not (still or pans):
         return 0, 0
-    speed = min(choices.exponential(_PAN_MEAN), _PAN_LIMIT) * scale
-    angle = choices.uniform(0.0, 2.0 * np.pi)
-    return round(speed * np.sin(angle)), round(speed * np.cos(angle))
+    speed = min(-math.log1p(-length) * _PAN_MEAN, _PAN_LIMIT) * scale
+    return round(speed * math.sin(angle)), round(speed * math.cos(angle))
 
 
-def _path(choices: np.random.Generator, free: int, frames: int, pan: int) -> list[int]:
+def _path(number: float, free: int, frames: int, pan: int) -> list[int]:
     """Offsets of the window along one axis, `pan` apart as far as the frame has room."""
     pan = max(-(free // max(1, frames - 1)), min(free // max(1, frames - 1), pan))
     span = pan * (frames - 1)
-    first = int(choices.integers(max(0, -span), free - max(0, span) + 1))
+    first = max(0, -span) + int(number * (free - abs(span) + 1))
     return [first + pan * frame for frame in range(frames)]

@@ -22,15 +22,16 @@ def draw_scenes(choices: np.random.Generator, size: int) -> Tensor:
     this, a network that had been trained on three such clips for a minute ended 11 dB higher on a fourth,
     green one, and no lower on clips like those three.
     """
-    matrices = np.repeat(np.eye(3, dtype=np.float32)[None], size, axis=0)
-    for index in range(size):
-        if choices.random() < _SHARE:
-            exposure = np.exp(choices.uniform(*_EXPOSURES))
-            saturation = np.exp(choices.uniform(*_SATURATIONS))
-            grey = np.ones((3, 1), np.float32) * _LUMINANCE
-            primaries = np.eye(3, dtype=np.float32)[choices.permutation(3)]
-            matrices[index] = exposure * (saturation * primaries + (1.0 - saturation) * (grey @ primaries))
-    return torch.from_numpy(matrices)
+    changed, exposure, saturation = choices.random((3, size), dtype=np.float32)
+    exposure, saturation = (
+        np.exp(low + share * (high - low))[:, None, None]
+        for share, (low, high) in ((exposure, _EXPOSURES), (saturation, _SATURATIONS))
+    )
+    primaries = np.eye(3, dtype=np.float32)[choices.random((size, 3)).argsort(1)]
+    grey = np.ones((3, 1), np.float32) * _LUMINANCE
+    scenes = exposure * (saturation * primaries + (1.0 - saturation) * (grey @ primaries))
+    filmed = changed[:, None, None] >= _SHARE
+    return torch.from_numpy(np.where(filmed, np.eye(3, dtype=np.float32), scenes))
 
 
 def in_other_light(linear: Tensor, scenes: Tensor) -> Tensor:

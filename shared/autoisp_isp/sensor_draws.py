@@ -1,6 +1,5 @@
 """Noise, gains and colour matrix of each patch of a batch, and clean pictures seen through them."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +32,12 @@ class DrawnSensors:
     inverse: Tensor
     noise: Tensor
     identity: bool
+
+    def part(self, chosen: Tensor) -> "DrawnSensors":
+        """The sensors of the patches at these places (M,)."""
+        return DrawnSensors(
+            self.gains[chosen], self.ccm[chosen], self.inverse[chosen], self.noise[chosen], self.identity
+        )
 
     def planes(self, linear: Tensor) -> Tensor:
         """Linear sRGB (N, T, 3, H, W) as clean packed raw (N, T, 4, h, w)."""
@@ -70,30 +75,29 @@ class SensorDraws:
 
     def draw(self, choices: np.random.Generator, size: int) -> DrawnSensors:
         """The sensors of `size` patches."""
+        numbers = choices.random((5, size), dtype=np.float32)
+        drawn = numbers[0] >= _NOMINAL
         gains = np.repeat(self._nominal[None], size, axis=0)
-        ccm = np.repeat(self._ccm[None], size, axis=0)
-        noise = np.empty((size, 2), np.float32)
-        for index in range(size):
-            noise[index] = self._noise(choices)
-            if choices.random() >= _NOMINAL:
-                gains[index, 0] = choices.uniform(*self._sensor.red_range)
-                gains[index, 2] = choices.uniform(*self._sensor.blue_range)
-                strength = 1.0 + choices.uniform(-_CCM_SPREAD, _CCM_SPREAD)
-                ccm[index] = np.eye(3) + strength * (self._ccm - np.eye(3))
+        for channel, (low, high) in ((0, self._sensor.red_range), (2, self._sensor.blue_range)):
+            gains[drawn, channel] = (low + numbers[1 + channel] * (high - low))[drawn]
+        strength = np.where(drawn, 1.0 + _CCM_SPREAD * (2.0 * numbers[2] - 1.0), 1.0)
+        eye = np.eye(3, dtype=np.float32)
+        ccm = (eye + strength[:, None, None] * (self._ccm - eye)).astype(np.float32)
+        deviations = choices.normal(size=size)
+        noise = np.array([self._noise(*pair) for pair in zip(numbers[4].tolist(), deviations, strict=True)])
         matrices = torch.from_numpy(ccm)
         return DrawnSensors(
             gains=torch.from_numpy(gains),
             ccm=matrices,
             inverse=torch.linalg.inv(matrices),
-            noise=torch.from_numpy(noise),
+            noise=torch.from_numpy(noise.astype(np.float32)),
             identity=self._sensor.has_identity_ccm and float(gains.min()) >= 1.0,
         )
 
-    def _noise(self, choices: np.random.Generator) -> tuple[float, float]:
+    def _noise(self, share: float, deviation: float) -> tuple[float, float]:
         fixed = self._sensor.test_noise
         if fixed is None:
-            drawn = self._sensor.noise_range.at(choices.random(), choices.normal())
+            drawn = self._sensor.noise_range.at(share, deviation)
         else:
-            spread = math.log(_AROUND_TEST_NOISE)
-            drawn = fixed.scaled(math.exp(choices.uniform(-spread, spread)))
+            drawn = fixed.scaled(_AROUND_TEST_NOISE ** (2.0 * share - 1.0))
         return drawn.shot, drawn.read

@@ -1,8 +1,8 @@
 """Training of one network: a plain loop that can be watched, stopped, checkpointed and resumed."""
 
-import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
@@ -12,26 +12,18 @@ from torch import Tensor, nn
 
 from autoisp_isp.checkpoint import Checkpoint, copied
 from autoisp_isp.design import Design
+from autoisp_isp.execution import Execution
+from autoisp_isp.loss_watch import LossWatch
+from autoisp_isp.loss_watch import TrainingDivergedError as TrainingDivergedError
 from autoisp_isp.optimizer import Optimizer
+from autoisp_isp.parallel import ALONE, Parallel
+from autoisp_isp.prefetch import Prefetcher
 from autoisp_isp.recipe import Recipe, TrainBudget, losses_of
-from autoisp_isp.training_set import TrainingSet
+from autoisp_isp.training_set import Batch, TrainingSet
 
 _PROGRESS_SECONDS = 1.0
-# Weight of the newest step in the loss that is reported.
-_LOSS_SHARE = 0.02
-
-
-class TrainingDivergedError(InvalidArgumentError):
-    """The loss is no longer a number; trying the same spec with the same seed again will not help."""
-
-    default_reason = "TRAINING_DIVERGED"
-
-    def __init__(self, step: int, seed: int) -> None:
-        super().__init__(
-            "trial.spec",
-            f"the loss is not finite at step {step} with seed {seed}: use another seed or another spec",
-            metadata={"step": str(step), "seed": str(seed)},
-        )
+# To read a loss is to wait for the device, and takes its time on a CPU too.
+_STEPS_UNREAD = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +59,8 @@ def train(
     threads: int = 1,
     *,
     recipe: Recipe | None = None,
+    execution: Execution | None = None,
+    parallel: Parallel = ALONE,
     resume_from: Checkpoint | None = None,
     init_from: Mapping[str, Tensor] | None = None,
     on_progress: Callable[[TrainProgress], None] | None = None,
@@ -77,7 +71,7 @@ def train(
     """Trains the network of `spec`; one that is recurrent on short clips, with its loss on their last frame.
 
     With a budget of steps the result depends on nothing but the arguments: the same seed, threads and device
-    give the same bits, also over any number of interruptions.
+    give the same bits, also over any number of interruptions; on CUDA if `execution` is deterministic.
 
     Args:
         spec: a valid spec, or another design.
@@ -87,6 +81,9 @@ def train(
         device: `cpu`, `cuda` or `cuda:N`.
         threads: of torch on the CPU, set for the whole process.
         recipe: hyper-parameters; None: the tuned ones.
+        execution: precision, compilation, determinism; None: the usual ones of the device.
+        parallel: the processes that train this network together, each of which calls this with the same other
+            arguments but the device; the callbacks and the clock of the first one count.
         resume_from: an interrupted training of the same spec and seed.
         init_from: weights to start from, of a shorter training of the same spec; ignored when resuming.
         on_progress: called about every second and at the end.
@@ -95,42 +92,57 @@ def train(
 
     Raises:
         TrainingDivergedError: the loss is not a number.
-        InvalidArgumentError: `resume_from` or `init_from` belongs to another spec.
+        InvalidArgumentError: `resume_from` or `init_from` belongs to another spec, the device lacks what
+            `execution` asks for, or the batch can't be shared by the processes.
     """
     torch.set_num_threads(threads)
     design = Design.of(spec) if isinstance(spec, Spec) else spec
-    run = _Run(design, seed, device, recipe or Recipe(), init_from)
-    if resume_from is not None:
-        run.restore(resume_from)
-    begun = time.monotonic() - run.seconds
-    last_progress = last_checkpoint = time.monotonic()
-    stopped = False
-    while (share := budget.progress(run.step, run.seconds)) < 1.0:
-        run.advance(training_set, share)
-        now = time.monotonic()
-        run.seconds = now - begun
-        if on_progress is not None and now - last_progress >= _PROGRESS_SECONDS:
-            last_progress = now
-            on_progress(run.progress(budget))
-        if on_checkpoint is not None and now - last_checkpoint >= checkpoint_seconds:
-            last_checkpoint = now
-            on_checkpoint(run.checkpoint())
-        if should_stop is not None and should_stop():
-            stopped = True
-            break
-    if on_progress is not None:
-        on_progress(run.progress(budget))
-    averages = {name: value.cpu() for name, value in copied(run.averages).items()}
-    return TrainResult(averages, run.step, run.seconds, run.loss, stopped)
+    recipe, execution = recipe or Recipe(), execution or Execution()
+    with ExitStack() as stack:
+        stack.enter_context(execution.determinism())
+        run = _Run(design, seed, device, recipe, execution, parallel, init_from)
+        if resume_from is not None:
+            run.restore(resume_from)
+        batches = run.batches(training_set)
+        if execution.prefetches(torch.device(device)):
+            batches = stack.enter_context(Prefetcher(batches, run.step))
+        begun = time.monotonic() - run.seconds
+        last_progress = last_checkpoint = time.monotonic()
+        share, stopped = parallel.agreed(budget.progress(run.step, run.seconds), False)
+        while share < 1.0 and not stopped:
+            run.advance(batches(run.step), share)
+            now = time.monotonic()
+            run.seconds = now - begun
+            if on_progress is not None and now - last_progress >= _PROGRESS_SECONDS:
+                last_progress = now
+                on_progress(run.progress(budget))
+            if on_checkpoint is not None and now - last_checkpoint >= checkpoint_seconds:
+                last_checkpoint = now
+                on_checkpoint(run.checkpoint())
+            asked = should_stop is not None and should_stop()
+            share, stopped = parallel.agreed(budget.progress(run.step, run.seconds), asked)
+        progress = run.progress(budget)
+        if on_progress is not None:
+            on_progress(progress)
+        averages = {name: value.cpu() for name, value in copied(run.averages).items()}
+        return TrainResult(averages, run.step, run.seconds, progress.loss, stopped)
 
 
 class _Run:
     """The state of a training."""
 
     def __init__(
-        self, design: Design, seed: int, device: str, recipe: Recipe, init_from: Mapping[str, Tensor] | None
+        self,
+        design: Design,
+        seed: int,
+        device: str,
+        recipe: Recipe,
+        execution: Execution,
+        parallel: Parallel,
+        init_from: Mapping[str, Tensor] | None,
     ) -> None:
         self._design, self._seed, self._recipe = design, seed, recipe
+        self._execution, self._parallel = execution, parallel
         self._device = torch.device(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -140,53 +152,62 @@ class _Run:
         # Channels last saves the convolutions a tenth to a fifth of their time.
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         self._network = network.to(self._device).train()
+        self._forward = torch.compile(self._network) if execution.compile else self._network
         self._parameters = dict(self._network.named_parameters())
         self.averages = copied(self._parameters)
+        self._averaged: tuple[list[Tensor], list[Tensor]] = (
+            list(self.averages.values()),
+            list(self._parameters.values()),
+        )
         self._optimizer = Optimizer(self._parameters, recipe)
+        self._watch = LossWatch(seed, _STEPS_UNREAD)
         self.step = 0
         self.seconds = 0.0
-        self.loss = math.nan
 
-    def advance(self, training_set: TrainingSet, share: float) -> None:
+    def batches(self, training_set: TrainingSet) -> Callable[[int], Batch]:
+        """Gives the batch of a step, or this process's part of it, on the device."""
+        recipe, parallel = self._recipe, self._parallel
+        frames = self._design.window(recipe.unroll)
+        part = {} if parallel.count == 1 else {"part": parallel.part(recipe.batch)}
+
+        def batch(step: int) -> Batch:
+            made = training_set.batch(
+                step, seed=self._seed, size=recipe.batch, patch=recipe.patch, frames=frames, **part
+            )
+            return made.to(self._device)
+
+        return batch
+
+    def advance(self, batch: Batch, share: float) -> None:
         """One step."""
         recipe, design = self._recipe, self._design
-        batch = training_set.batch(
-            self.step,
-            seed=self._seed,
-            size=recipe.batch,
-            patch=recipe.patch,
-            frames=design.window(recipe.unroll),
-        ).to(self._device)
         raw = batch.raw[:, 0] if design.frames == 1 and not design.recurrent else batch.raw
-        losses = losses_of(self._network(raw, batch.gains, batch.ccm, batch.noise), batch.truth)
-        loss = losses.mean()
-        value = loss.item()
-        if not math.isfinite(value):
-            raise TrainingDivergedError(self.step, self._seed)
-        self._network.zero_grad(set_to_none=True)
+        with self._execution.autocast(self._device):
+            picture = self._forward(raw, batch.gains, batch.ccm, batch.noise)
+        loss = losses_of(picture, batch.truth).mean()
         loss.backward()  # type: ignore[no-untyped-call]  # torch's stub
-        nn.utils.clip_grad_norm_(self._parameters.values(), recipe.clip_norm)
-        self._optimizer.step(self.step, recipe.learning_rate_at(share))
-        keep = recipe.ema_at(self.step)
-        for name, parameter in self._parameters.items():
-            self.averages[name].lerp_(parameter.detach(), 1.0 - keep)
-        self.loss = value if math.isnan(self.loss) else self.loss + _LOSS_SHARE * (value - self.loss)
+        self._parallel.average(told := loss.detach())
+        self._watch.add(self.step, told)
+        self._optimizer.step(self.step, recipe.learning_rate_at(share), self._parallel.average)
+        with torch.no_grad():
+            torch._foreach_lerp_(*self._averaged, 1.0 - recipe.ema_at(self.step))
         self.step += 1
 
     def progress(self, budget: TrainBudget) -> TrainProgress:
         """For the watcher."""
-        return TrainProgress(
-            self.step, self.seconds, self.loss, min(1.0, budget.progress(self.step, self.seconds))
-        )
+        self._watch.check()
+        share = min(1.0, budget.progress(self.step, self.seconds))
+        return TrainProgress(self.step, self.seconds, self._watch.mean, share)
 
     def checkpoint(self) -> Checkpoint:
         """A copy of everything that the next steps depend on."""
+        self._watch.check()
         return Checkpoint(
             spec_json=self._design.name,
             seed=self._seed,
             step=self.step,
             seconds=self.seconds,
-            loss=self.loss,
+            loss=self._watch.mean,
             weights=copied(self._parameters),
             averages=copied(self.averages),
             first_moment=copied(self._optimizer.first_moment),
@@ -205,7 +226,8 @@ class _Run:
         ):
             for name, value in mine.items():
                 value.copy_(theirs[name])
-        self.step, self.seconds, self.loss = checkpoint.step, checkpoint.seconds, checkpoint.loss
+        self.step, self.seconds = checkpoint.step, checkpoint.seconds
+        self._watch.mean = checkpoint.loss
 
 
 def _load(network: nn.Module, weights: Mapping[str, Tensor], field: str) -> None:

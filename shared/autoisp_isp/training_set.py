@@ -2,23 +2,26 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.sensor import SensorProfile
 from torch import Tensor
 
-from autoisp_isp.colour import linear_from_srgb, srgb_from_linear
-from autoisp_isp.patches import PatchSampler
+from autoisp_isp.clean_patches import CleanPatches, CleanPatchSource
+from autoisp_isp.noise_table import normal_stretch
 from autoisp_isp.raw import Frames
-from autoisp_isp.scene_draws import draw_scenes, in_other_light
-from autoisp_isp.sensor_draws import DrawnSensors, SensorDraws
 
-# A step of 2^-16 in linear light moves the sRGB curve by 2e-4 at most, far below the noise of any sensor.
-_CURVE_STEPS = 65535
+# Making a clean patch costs several times what its noise costs, so so many batches of clean patches are made
+# together, mixed, and each patch is used so often, every time with other noise and among others.
+MIXED, USES = 8, 8
+EPOCH = MIXED * USES
+"""Steps that share their clean patches."""
+
+_ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -39,34 +42,43 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
-        return Batch(
-            *(value.to(device) for value in (self.raw, self.gains, self.ccm, self.noise, self.truth))
-        )
+        if self.raw.device == device:
+            return self
+        moved = {
+            field.name: value.to(device, non_blocking=True)
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), Tensor)
+        }
+        return replace(self, **moved)
 
 
 class TrainingSet:
     """Endless batches from in-memory clips.
 
     A batch is a pure function of the seed and the step, so that resuming needs no generator's state: step 17
-    of a resumed training sees what step 17 of an uninterrupted one would.
+    of a resumed training sees what step 17 of an uninterrupted one would. For one thread at a time.
 
     Args:
-        clips: (name, frames (T, H, W, 3) uint8 or uint16 sRGB) of each training clip.
+        clips: (name, frames (T, H, W, 3) uint8 or uint16 sRGB) of each training clip; one of a single frame
+            is a still image.
         sensor: its noise, gains and colour matrix are drawn from.
+        device: where batches are made.
 
     Raises:
         InvalidArgumentError: without clips, or with one too small to train on.
     """
 
-    def __init__(self, clips: Sequence[tuple[str, Frames]], sensor: SensorProfile) -> None:
+    def __init__(
+        self, clips: Sequence[tuple[str, Frames]], sensor: SensorProfile, device: str = "cpu"
+    ) -> None:
         if not clips:
             raise InvalidArgumentError("dataset", "there is no training clip: give at least one")
-        self._sampler = PatchSampler(clips)
-        self._draws = SensorDraws(sensor)
-        self._linear = _linear_table(int(np.iinfo(self._sampler.dtype).max))
-        self._curve = _curve_table()
+        self._source = CleanPatchSource(clips, sensor)
+        self._device = torch.device(device)
+        self._kept_for: Any = None
+        self._kept: tuple[CleanPatches, Tensor]
 
-    def batch(self, step: int, *, seed: int, size: int, patch: int, frames: int) -> Batch:
+    def batch(self, step: int, *, seed: int, size: int, patch: int, frames: int, part: slice = _ALL) -> Batch:
         """The batch of one step.
 
         Args:
@@ -75,28 +87,53 @@ class TrainingSet:
             size: patches in it.
             patch: edge of a raw patch; the pictures are twice as wide.
             frames: raw frames per patch.
+            part: makes only these of the patches: another process makes the others.
         """
-        digest = hashlib.blake2b(f"{seed}/{step}".encode(), digest_size=8).digest()
-        word = int.from_bytes(digest, "big") >> 1
-        choices = np.random.default_rng(word)
-        srgb = self._sampler.draw(choices, size, 2 * patch, frames)
-        draws = self._draws.draw(choices, size)
-        linear = in_other_light(torch.from_numpy(self._linear[srgb]), draw_scenes(choices, size))
-        raw = draws.planes(linear)
-        generator = torch.Generator().manual_seed(word)
-        shot, read = (draws.noise[:, kind, None, None, None, None] for kind in (0, 1))
-        unit = torch.empty_like(raw).normal_(generator=generator)
-        noisy = unit.mul_((raw * shot).add_(read).sqrt_()).add_(raw).clamp_max_(1.0)
-        return Batch(noisy, draws.gains, draws.ccm, draws.noise, self._truth(linear[:, -1], draws))
+        epoch, use = divmod(step, EPOCH)
+        key = (epoch, seed, size, patch, frames, part.indices(size))
+        if self._kept_for != key:
+            self._kept = self._epoch(epoch, seed, size, patch, frames, part)
+            self._kept_for = key
+        patches, order = self._kept
+        clean = patches.chosen(order[use])
+        return Batch(
+            raw=_noisy(clean, batch_seed(seed, step), size, part),
+            gains=clean.gains,
+            ccm=clean.ccm,
+            noise=clean.noise,
+            truth=clean.truth,
+        )
 
-    def _truth(self, linear: Tensor, draws: DrawnSensors) -> Tensor:
-        reachable = linear if draws.identity else draws.reachable(linear)
-        return torch.from_numpy(self._curve[(reachable * _CURVE_STEPS).round_().to(torch.int32).numpy()])
+    def _epoch(
+        self, epoch: int, seed: int, size: int, patch: int, frames: int, part: slice
+    ) -> tuple[CleanPatches, Tensor]:
+        """Clean patches of an epoch, and which of them each of its steps uses, (EPOCH, patches)."""
+        word = _word(f"{seed}/epoch {epoch}")
+        # A place in the batch is dealt the same patches over and over, each time in another order: so a
+        # process that fills some of the places needs no patches of the others.
+        places = np.arange(size)[part]
+        chosen = (np.arange(MIXED)[:, None] * size + places).reshape(-1)
+        clean = self._source.draw(word, size=MIXED * size, patch=patch, frames=frames, chosen=chosen)
+        rounds = np.tile(np.arange(MIXED), (USES, size, 1))
+        dealt = np.random.default_rng(word + 1).permuted(rounds, axis=2).transpose(0, 2, 1)
+        order = dealt.reshape(EPOCH, size)[:, places] * len(places) + np.arange(len(places))
+        return clean.to(self._device), torch.from_numpy(order).to(self._device)
 
 
-def _linear_table(white: int) -> npt.NDArray[np.float32]:
-    return linear_from_srgb(torch.arange(white + 1) / float(white)).numpy()
+def batch_seed(seed: int, step: int) -> int:
+    """The 63-bit seed of the noise of one step's batch."""
+    return _word(f"{seed}/{step}")
 
 
-def _curve_table() -> npt.NDArray[np.float32]:
-    return srgb_from_linear(torch.arange(_CURVE_STEPS + 1) / _CURVE_STEPS).numpy()
+def _noisy(clean: CleanPatches, word: int, size: int, part: slice) -> Tensor:
+    """Raw as the sensor's noise leaves it, variance shot · x + read; below black it stays, as in a sensor."""
+    start, end, stride = part.indices(size)
+    shot, read = (clean.noise[:, kind, None, None, None, None] for kind in (0, 1))
+    unit = normal_stretch(size * clean.raw[0].numel(), word, clean.raw.device)
+    unit = unit.view(size, *clean.raw.shape[1:])[start:end:stride]
+    deviation = torch.addcmul(read, clean.raw, shot).sqrt_()
+    return deviation.mul_(unit).add_(clean.raw).clamp_max_(1.0)
+
+
+def _word(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1

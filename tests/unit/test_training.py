@@ -21,7 +21,6 @@ from autoisp_isp.design import Design
 from autoisp_isp.evaluation import evaluate
 from autoisp_isp.export import export_onnx
 from autoisp_isp.network import build
-from autoisp_isp.optimizer import orthogonal
 from autoisp_isp.patches import PatchSampler
 from autoisp_isp.prototype import load_prototype
 from autoisp_isp.raw import mosaic_of
@@ -196,17 +195,6 @@ def test_an_empty_budget_is_refused() -> None:
         TrainBudget()
     with pytest.raises(InvalidArgumentError):
         TrainBudget(steps=0)
-
-
-@pytest.mark.parametrize("shape", [(16, 144), (48, 16), (8, 8)])
-def test_orthogonal_steps_have_equal_singular_values(shape: tuple[int, int]) -> None:
-    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    values = torch.linalg.svdvals(orthogonal(matrix))
-    assert values.min() > 0.3
-    assert values.max() < 1.3
-    # Directions stay: the step goes along the gradient.
-    assert float((orthogonal(matrix) * matrix).sum()) > 0
-    assert torch.isfinite(orthogonal(torch.zeros(shape))).all()
 
 
 _RECURRENT = replace(_SPEC, frames=1, recurrent=1)

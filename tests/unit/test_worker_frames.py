@@ -1,5 +1,6 @@
 """Frames from the store: kept, thinned out, read bit by bit, or clearly missing."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from autoisp_runtime.artifacts import ArtifactStore
 from autoisp_runtime.clip_frames import ClipWriter
 from autoisp_worker.domain import ClipRange
 from autoisp_worker.frames import WINDOW, FrameCache, spread_windows
+from autoisp_worker.readable import FootageUnreadableError, readable_runs
 
 HEIGHT, WIDTH = 16, 20
 FRAME_BYTES = HEIGHT * WIDTH * 3
@@ -128,14 +130,53 @@ def test_a_range_past_the_clips_end_is_data_loss(store: ArtifactStore) -> None:
         FrameCache(store, 1 << 20).training([clip])
 
 
-def test_damaged_frames_are_data_loss(store: ArtifactStore, tmp_path: Path) -> None:
-    clip = write_clip(store, "a", 4)
-    for chunk in (tmp_path / "clips/a/frames/frames/c").rglob("0"):
-        if chunk.is_file():
-            chunk.write_bytes(b"no pixels")
+def _files_of(folder: Path, clip_id: str) -> list[Path]:
+    """What holds the pixels of a clip: some consecutive frames in each file, in their order."""
+    files = (folder / f"clips/{clip_id}/frames/frames/c").rglob("*")
+    return sorted((path for path in files if path.is_file()), key=lambda path: int(path.parts[-4]))
 
-    with pytest.raises(DataLossError, match="clips/a can't be read"):
+
+def test_damaged_frames_end_the_training(store: ArtifactStore, tmp_path: Path) -> None:
+    clip = write_clip(store, "a", 4)
+    for file in _files_of(tmp_path, "a"):
+        file.write_bytes(b"no pixels")
+
+    with pytest.raises(
+        FootageUnreadableError, match=r"4 of 4 training frames.*clips/a can't be read"
+    ) as caught:
         FrameCache(store, 1 << 20).training([clip])
+    assert caught.value.reason == "FOOTAGE_UNREADABLE"
+    assert caught.value.metadata["clip"] == "clips/a"
+    assert caught.value.metadata["unreadable"] == "4"
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_bytes(b"no pixels")])
+def test_a_few_damaged_frames_are_left_out(
+    store: ArtifactStore, tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    clip, whole = write_clip(store, "a", 136), write_clip(store, "b", 40)
+    first, last = _files_of(tmp_path, "a")
+    damage(last)
+
+    found = dict(FrameCache(store, 1 << 20).training([clip, whole]))
+
+    assert found.keys() == {"clips/a@0", "clips/b"}
+    assert found["clips/a@0"][:, 0, 0, 0].tolist() == list(range(128))
+    assert len(found["clips/b"]) == 40
+
+    damage(first)
+    with pytest.raises(FootageUnreadableError, match="136 of 176"):
+        FrameCache(store, 1 << 20).training([clip, whole])
+
+
+def test_runs_between_unreadable_frames_are_found() -> None:
+    def read(first: int, end: int) -> None:
+        if {0, 4, 5, 9} & set(range(first, end)):
+            raise DataLossError("damaged")
+
+    assert list(readable_runs(read, 0, 10)) == [(1, 4), (6, 9)]
+    assert list(readable_runs(read, 6, 9)) == [(6, 9)]
+    assert list(readable_runs(read, 4, 6)) == []
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 1.0])

@@ -11,6 +11,7 @@ from autoisp_core.spec import Spec
 from autoisp_core.spec import cost as analytic_cost
 from autoisp_core.spec import validate as validate_spec
 from autoisp_isp.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, save_weights
+from autoisp_isp.execution import Execution
 from autoisp_isp.export import export_onnx
 from autoisp_isp.network import build
 from autoisp_isp.recipe import TrainBudget
@@ -150,11 +151,12 @@ class _Trial:
             initial = load_weights(tools.store.get_bytes(job.initial_checkpoint))
         return train(
             spec,
-            TrainingSet(footage, job.sensor),
+            TrainingSet(footage, job.sensor, tools.device),
             TrainBudget(steps=job.fidelity.steps, seconds=job.fidelity.seconds),
             job.seed,
             tools.device,
             tools.threads,
+            execution=Execution(tools.precision, tools.compile, tools.deterministic),
             resume_from=resume_from,
             init_from=initial,
             on_progress=self._report,

@@ -55,7 +55,9 @@ def develop(stabilised: Tensor, ccm: Tensor, scale: Tensor, offset: Tensor) -> T
     """
     linear = stabilised * stabilised * (1 / scale)[:, :, None] + (TONE_OFFSET - offset)[:, :, None]
     low, high = TONE_OFFSET, 1 + TONE_OFFSET
-    mixed = torch.matmul(ccm, linear.clamp(low, high)).clamp(low, high)
+    # Autocast would round the colours to the convolutions' precision.
+    with torch.autocast(ccm.device.type, enabled=False):
+        mixed = torch.matmul(ccm, linear.clamp(low, high)).clamp(low, high)
     root = mixed.sqrt()
     curve = ((root * TONE[3] + TONE[2]) * root + TONE[1]) * root + TONE[0]
     return curve.clamp(0.0, 1.0)

@@ -82,7 +82,8 @@ class PixelNetwork(nn.Module):
         features = self._features(z) if self.fusion is None else self._fused(z, self.fusion)
         for block in self.blocks:
             features = block(features)
-        cells = self.head(features)
+        # Under autocast the convolutions give half precision; a picture has more.
+        cells = self.head(features).float()
         if self.demosaic is not None:
             spread = nn.functional.pixel_shuffle(cells, self.spec.packing)[..., : 2 * height, : 2 * width]
             cells = self._upon(self.demosaic(z[:, -_BAYER_PLANES:]), spread)
