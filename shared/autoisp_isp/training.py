@@ -10,6 +10,8 @@ from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.spec import Spec
 from torch import Tensor, nn
 
+from autoisp_isp.augment.augmenter import Augmenter, PolicyReport, of_another_augmentation
+from autoisp_isp.augment.factory import augmenter_for
 from autoisp_isp.checkpoint import Checkpoint, copied
 from autoisp_isp.design import Design
 from autoisp_isp.optimizer import Optimizer
@@ -36,19 +38,24 @@ class TrainingDivergedError(InvalidArgumentError):
 
 @dataclass(frozen=True, slots=True)
 class TrainProgress:
-    """How far a training is: steps done, seconds trained, running mean of the loss, share of the budget."""
+    """How far a training is: steps done, seconds trained, running mean of the loss, share of the budget.
+
+    `policy` is the newest report of an adversarial augmentation's policy; None of other trainings.
+    """
 
     step: int
     seconds: float
     loss: float
     share: float
+    policy: PolicyReport | None = None
 
 
 @dataclass(frozen=True)
 class TrainResult:
     """What a training gives: averaged weights by name, on the CPU, and how they came about.
 
-    `stopped` says whether `should_stop` ended it before its budget did.
+    `stopped` says whether `should_stop` ended it before its budget did; `policy` is the last report of an
+    adversarial augmentation's policy, None of other trainings.
     """
 
     state_dict: dict[str, Tensor]
@@ -56,6 +63,7 @@ class TrainResult:
     seconds: float
     loss: float
     stopped: bool
+    policy: PolicyReport | None = None
 
 
 def train(
@@ -86,7 +94,7 @@ def train(
         seed: of weights and batches.
         device: `cpu`, `cuda` or `cuda:N`.
         threads: of torch on the CPU, set for the whole process.
-        recipe: hyper-parameters; None: the tuned ones.
+        recipe: hyper-parameters and augmentation; None: the tuned ones, and none.
         resume_from: an interrupted training of the same spec and seed.
         init_from: weights to start from, of a shorter training of the same spec; ignored when resuming.
         on_progress: called about every second and at the end.
@@ -95,11 +103,15 @@ def train(
 
     Raises:
         TrainingDivergedError: the loss is not a number.
-        InvalidArgumentError: `resume_from` or `init_from` belongs to another spec.
+        InvalidArgumentError: `resume_from` or `init_from` belongs to another spec, or `resume_from` to
+            another augmentation.
     """
     torch.set_num_threads(threads)
     design = Design.of(spec) if isinstance(spec, Spec) else spec
-    run = _Run(design, seed, device, recipe or Recipe(), init_from)
+    recipe = recipe or Recipe()
+    operations = training_set.operations(design.window(recipe.unroll))
+    augmenter = augmenter_for(recipe.augmentation, operations, seed)
+    run = _Run(design, seed, device, recipe, init_from, augmenter)
     if resume_from is not None:
         run.restore(resume_from)
     begun = time.monotonic() - run.seconds
@@ -121,16 +133,22 @@ def train(
     if on_progress is not None:
         on_progress(run.progress(budget))
     averages = {name: value.cpu() for name, value in copied(run.averages).items()}
-    return TrainResult(averages, run.step, run.seconds, run.loss, stopped)
+    return TrainResult(averages, run.step, run.seconds, run.loss, stopped, run.policy)
 
 
 class _Run:
     """The state of a training."""
 
     def __init__(
-        self, design: Design, seed: int, device: str, recipe: Recipe, init_from: Mapping[str, Tensor] | None
+        self,
+        design: Design,
+        seed: int,
+        device: str,
+        recipe: Recipe,
+        init_from: Mapping[str, Tensor] | None,
+        augmenter: Augmenter | None,
     ) -> None:
-        self._design, self._seed, self._recipe = design, seed, recipe
+        self._design, self._seed, self._recipe, self._augmenter = design, seed, recipe, augmenter
         self._device = torch.device(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -146,16 +164,18 @@ class _Run:
         self.step = 0
         self.seconds = 0.0
         self.loss = math.nan
+        self.policy: PolicyReport | None = None
 
     def advance(self, training_set: TrainingSet, share: float) -> None:
         """One step."""
-        recipe, design = self._recipe, self._design
+        recipe, design, augmenter = self._recipe, self._design, self._augmenter
         batch = training_set.batch(
             self.step,
             seed=self._seed,
             size=recipe.batch,
             patch=recipe.patch,
             frames=design.window(recipe.unroll),
+            choices=None if augmenter is None else augmenter.choices(self.step, recipe.batch),
         ).to(self._device)
         raw = batch.raw[:, 0] if design.frames == 1 and not design.recurrent else batch.raw
         losses = losses_of(self._network(raw, batch.gains, batch.ccm, batch.noise), batch.truth)
@@ -170,14 +190,16 @@ class _Run:
         keep = recipe.ema_at(self.step)
         for name, parameter in self._parameters.items():
             self.averages[name].lerp_(parameter.detach(), 1.0 - keep)
+        if augmenter is not None and batch.choices is not None and batch.content is not None:
+            learned = augmenter.learn(self.step, losses, batch.choices, batch.content)
+            self.policy = learned or self.policy
         self.loss = value if math.isnan(self.loss) else self.loss + _LOSS_SHARE * (value - self.loss)
         self.step += 1
 
     def progress(self, budget: TrainBudget) -> TrainProgress:
         """For the watcher."""
-        return TrainProgress(
-            self.step, self.seconds, self.loss, min(1.0, budget.progress(self.step, self.seconds))
-        )
+        share = min(1.0, budget.progress(self.step, self.seconds))
+        return TrainProgress(self.step, self.seconds, self.loss, share, self.policy)
 
     def checkpoint(self) -> Checkpoint:
         """A copy of everything that the next steps depend on."""
@@ -191,6 +213,7 @@ class _Run:
             averages=copied(self.averages),
             first_moment=copied(self._optimizer.first_moment),
             second_moment=copied(self._optimizer.second_moment),
+            augmenter={} if self._augmenter is None else self._augmenter.state(),
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -198,6 +221,10 @@ class _Run:
         if checkpoint.spec_json != self._design.name or checkpoint.seed != self._seed:
             raise InvalidArgumentError("resume_from", "the checkpoint belongs to another spec or seed")
         _load(self._network, checkpoint.weights, "resume_from")
+        if self._augmenter is not None:
+            self._augmenter.restore(checkpoint.augmenter)
+        elif checkpoint.augmenter:
+            raise of_another_augmentation("it holds a policy, and augmentation is off")
         for mine, theirs in (
             (self.averages, checkpoint.averages),
             (self._optimizer.first_moment, checkpoint.first_moment),

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,10 @@ from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.sensor import SensorProfile
 from torch import Tensor
 
+from autoisp_isp.augment import camera
+from autoisp_isp.augment.choices import Choices
+from autoisp_isp.augment.conditions import Conditions, camera_operations
+from autoisp_isp.augment.content import content_of
 from autoisp_isp.colour import linear_from_srgb, srgb_from_linear
 from autoisp_isp.patches import PatchSampler
 from autoisp_isp.raw import Frames
@@ -29,6 +33,9 @@ class Batch:
         raw: (N, T, 4, h, w) noisy packed RGGB, oldest first.
         gains: (N, 3); ccm: (N, 3, 3); noise: (N, 2).
         truth: (N, 3, 2h, 2w) sRGB in [0, 1] of the newest frame.
+        choices: how the patches were augmented; None: not at all.
+        content: (N, F) features of the patches that no augmentation had a hand in, on the CPU; only with
+            choices.
     """
 
     raw: Tensor
@@ -36,11 +43,18 @@ class Batch:
     ccm: Tensor
     noise: Tensor
     truth: Tensor
+    choices: Choices | None = None
+    content: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on another device."""
-        return Batch(
-            *(value.to(device) for value in (self.raw, self.gains, self.ccm, self.noise, self.truth))
+        """The same batch, with what the network is given on another device."""
+        return replace(
+            self,
+            raw=self.raw.to(device),
+            gains=self.gains.to(device),
+            ccm=self.ccm.to(device),
+            noise=self.noise.to(device),
+            truth=self.truth.to(device),
         )
 
 
@@ -63,10 +77,17 @@ class TrainingSet:
             raise InvalidArgumentError("dataset", "there is no training clip: give at least one")
         self._sampler = PatchSampler(clips)
         self._draws = SensorDraws(sensor)
+        self._identity = sensor.has_identity_ccm
         self._linear = _linear_table(int(np.iinfo(self._sampler.dtype).max))
         self._curve = _curve_table()
 
-    def batch(self, step: int, *, seed: int, size: int, patch: int, frames: int) -> Batch:
+    def operations(self, frames: int) -> tuple[str, ...]:
+        """Names of the camera operations that can change patches of this many frames."""
+        return camera_operations(frames=frames, identity=self._identity)
+
+    def batch(
+        self, step: int, *, seed: int, size: int, patch: int, frames: int, choices: Choices | None = None
+    ) -> Batch:
         """The batch of one step.
 
         Args:
@@ -75,22 +96,33 @@ class TrainingSet:
             size: patches in it.
             patch: edge of a raw patch; the pictures are twice as wide.
             frames: raw frames per patch.
+            choices: how to augment each patch, with the numbers of `operations(frames)`; None: not at all.
+                What is on the patches does not depend on it.
         """
         digest = hashlib.blake2b(f"{seed}/{step}".encode(), digest_size=8).digest()
         word = int.from_bytes(digest, "big") >> 1
-        choices = np.random.default_rng(word)
-        srgb = self._sampler.draw(choices, size, 2 * patch, frames)
-        draws = self._draws.draw(choices, size)
-        linear = in_other_light(torch.from_numpy(self._linear[srgb]), draw_scenes(choices, size))
-        raw = draws.planes(linear)
+        source = np.random.default_rng(word)
+        conditions = (
+            Conditions.neutral(size) if choices is None else Conditions.of(choices, self.operations(frames))
+        )
+        shifts = camera.shifts_of(conditions, frames)
+        srgb = self._sampler.draw(source, size, 2 * patch, frames, shifts)
+        draws = self._draws.draw(source, size)
+        linear = in_other_light(torch.from_numpy(self._linear[srgb]), draw_scenes(source, size))
+        content = None if choices is None else content_of(linear[:, -1], draws.noise)
+        linear = camera.flipped(linear, conditions)
+        draws = camera.seen_by(draws, conditions)
+        raw = camera.flickered(draws.planes(linear), conditions)
         generator = torch.Generator().manual_seed(word)
         shot, read = (draws.noise[:, kind, None, None, None, None] for kind in (0, 1))
         unit = torch.empty_like(raw).normal_(generator=generator)
-        noisy = unit.mul_((raw * shot).add_(read).sqrt_()).add_(raw).clamp_max_(1.0)
-        return Batch(noisy, draws.gains, draws.ccm, draws.noise, self._truth(linear[:, -1], draws))
+        noisy = unit.mul_((raw * shot).add_(read).sqrt_()).add_(raw)
+        noisy = camera.with_defects(noisy, draws.noise, conditions).clamp_max_(1.0)
+        truth = self._truth(linear[:, -1], draws)
+        return Batch(noisy, draws.gains, draws.ccm, draws.noise, truth, choices, content)
 
     def _truth(self, linear: Tensor, draws: DrawnSensors) -> Tensor:
-        reachable = linear if draws.identity else draws.reachable(linear)
+        reachable = draws.reachable(linear)
         return torch.from_numpy(self._curve[(reachable * _CURVE_STEPS).round_().to(torch.int32).numpy()])
 
 

@@ -1,0 +1,23 @@
+"""How hard a patch is by what is on it, whatever is done to it: control variates of the policy's reward."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_FLOOR = 1e-3
+
+
+def content_of(linear: Tensor, noise: Tensor) -> Tensor:
+    """Features (N, 4) of clean patches: detail, unevenness, brightness, noise.
+
+    Args:
+        linear: (N, 3, H, W) linear sRGB of the newest frame, in [0, 1].
+        noise: (N, 2) shot and read variance as drawn for the patch, before any operation.
+    """
+    grey = linear[:, 1].sqrt()  # about as bright as it looks; green is most of it
+    down, across = (grey.diff(dim=axis).abs().mean((1, 2)) for axis in (1, 2))
+    detail = (down + across + _FLOOR).log()
+    spread = (grey.std((1, 2)) + _FLOOR).log()
+    strength = (noise[:, 0] + noise[:, 1].sqrt() + _FLOOR).log()
+    return torch.stack([detail, spread, grey.mean((1, 2)), strength], 1)
