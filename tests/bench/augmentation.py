@@ -97,7 +97,13 @@ def run(
     seed: int,
 ) -> dict[str, Any]:
     """One training and its judgement, as a line of the work file."""
-    augmentation = Augmentation(mode, share=options.share, severity=options.severity)
+    augmentation = Augmentation(
+        mode,
+        share=options.share,
+        severity=options.severity,
+        learning_rate=options.policy_rate,
+        entropy_weight=options.entropy_weight,
+    )
     trained = train(
         design, footage, TrainBudget(steps=options.steps), seed, recipe=Recipe(augmentation=augmentation)
     )
@@ -160,7 +166,9 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _key(options: argparse.Namespace, mode: Mode, seed: int) -> dict[str, Any]:
     """What tells one training from another."""
+    policy = {"policy_rate": options.policy_rate, "entropy_weight": options.entropy_weight}
     return {
+        **(policy if mode is Mode.ADVERSARIAL else {}),
         "mode": str(mode),
         "seed": seed,
         "steps": options.steps,
@@ -187,6 +195,9 @@ def main() -> None:
     )
     parser.add_argument("--share", type=float, default=Augmentation().share)
     parser.add_argument("--severity", type=float, default=Augmentation().severity)
+    parser.add_argument("--policy-rate", type=float, default=Augmentation().learning_rate)
+    parser.add_argument("--entropy-weight", type=float, default=Augmentation().entropy_weight)
+    parser.add_argument("--modes", type=Mode, nargs="+", default=list(Mode), choices=list(Mode))
     parser.add_argument("--frames", type=int, default=3, help="judged, of each clip")
     parser.add_argument("--work", type=Path, default=Path("augmentation.jsonl"), help="finished trainings")
     parser.add_argument("--overhead-steps", type=int, default=200, help="0: don't measure the overhead")
@@ -199,7 +210,7 @@ def main() -> None:
     )
     rows = []
     for seed in range(options.seeds):
-        for mode in Mode:
+        for mode in options.modes:
             key = _key(options, mode, seed)
             row = next((old for old in done if old | key == old), None)
             if row is None:
