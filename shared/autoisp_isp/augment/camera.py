@@ -81,6 +81,8 @@ def with_defects(raw: Tensor, noise: Tensor, conditions: Conditions) -> Tensor:
         noise: (N, 2) shot and read variance.
         conditions: of the N patches.
     """
+    if not (conditions.rows.any() or conditions.hot.any()):
+        return raw
     source = _source(conditions, _DEFECTS)
     for patch in np.flatnonzero(conditions.rows > 0):
         frames, _, height, _ = raw.shape[1:]
