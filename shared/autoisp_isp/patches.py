@@ -7,12 +7,9 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from autoisp_core.errors import InvalidArgumentError
 
 from autoisp_isp.raw import Frames
-
-Shifts = npt.NDArray[np.int64]
 
 _WIDER = 257  # 255 in 8 bits becomes 65535 in 16
 
@@ -59,24 +56,15 @@ class PatchSampler:
         weights = np.sqrt([frames.size for frames in self._clips])
         self._shares = weights / weights.sum()
 
-    def draw(
-        self, choices: np.random.Generator, size: int, edge: int, frames: int, shifts: Shifts | None = None
-    ) -> Frames:
-        """Patches (size, frames, 3, edge, edge) of ``dtype``, oldest frame first.
-
-        Args:
-            choices: what is drawn from it does not depend on `shifts`.
-            size, edge, frames: how many patches, how wide, of how many frames.
-            shifts: (size, frames, 2) pixels of the patch, down and right, by which its window moves on top of
-                all other motion, as far as the frame has room.
-        """
+    def draw(self, choices: np.random.Generator, size: int, edge: int, frames: int) -> Frames:
+        """Patches (size, frames, 3, edge, edge) of ``dtype``, oldest frame first."""
         batch = np.empty((size, frames, 3, edge, edge), self.dtype)
-        for index, patch in enumerate(batch):
+        for patch in batch:
             clip = self._clips[choices.choice(len(self._clips), p=self._shares)]
-            self._fill(patch, clip, choices, None if shifts is None else shifts[index])
+            self._fill(patch, clip, choices)
         return batch
 
-    def _fill(self, patch: Frames, clip: Frames, choices: np.random.Generator, shifts: Shifts | None) -> None:
+    def _fill(self, patch: Frames, clip: Frames, choices: np.random.Generator) -> None:
         frames, edge = patch.shape[0], patch.shape[-1]
         length, height, width = clip.shape[:3]
         scale = int(choices.choice(_SCALES, p=_SCALE_SHARES))
@@ -92,9 +80,6 @@ class PatchSampler:
                 strict=True,
             )
         )
-        if shifts is not None and shifts.any():
-            tops = np.clip(tops + scale * shifts[:, 0], 0, height - box_height).tolist()
-            lefts = np.clip(lefts + scale * shifts[:, 1], 0, width - box_width).tolist()
         flip_rows, flip_columns, transpose = choices.random(3) < 0.5
         for frame, (time, top, left) in enumerate(zip(times, tops, lefts, strict=True)):
             box = clip[time, top : top + box_height, left : left + box_width]

@@ -25,7 +25,7 @@ class DrawnSensors:
 
     Attributes:
         gains: (N, 3); ccm and its inverse: (N, 3, 3); noise: (N, 2).
-        identity: whether every matrix is the identity.
+        identity: whether every matrix is the identity and no gain is below 1, so that nothing is clipped.
     """
 
     gains: Tensor
@@ -53,9 +53,6 @@ class DrawnSensors:
 
     def reachable(self, linear: Tensor) -> Tensor:
         """Linear sRGB (N, 3, H, W) after the way into camera colours, clipped there, and back; in [0, 1]."""
-        if self.identity:
-            lifted = float(self.gains.min()) < 1.0
-            return torch.minimum(linear, self.gains[:, :, None, None]) if lifted else linear
         flat = linear.flatten(2)
         camera = torch.bmm(self.inverse, flat).clamp_(0.0, 1.0)
         # Gains below 1 lift camera values over white, where the sensor clips them.
@@ -89,7 +86,7 @@ class SensorDraws:
             ccm=matrices,
             inverse=torch.linalg.inv(matrices),
             noise=torch.from_numpy(noise),
-            identity=self._sensor.has_identity_ccm,
+            identity=self._sensor.has_identity_ccm and float(gains.min()) >= 1.0,
         )
 
     def _noise(self, choices: np.random.Generator) -> tuple[float, float]:

@@ -102,28 +102,32 @@ class TrainingSet:
         digest = hashlib.blake2b(f"{seed}/{step}".encode(), digest_size=8).digest()
         word = int.from_bytes(digest, "big") >> 1
         source = np.random.default_rng(word)
-        conditions = (
-            Conditions.neutral(size) if choices is None else Conditions.of(choices, self.operations(frames))
-        )
-        shifts = camera.shifts_of(conditions, frames)
-        srgb = self._sampler.draw(source, size, 2 * patch, frames, shifts)
+        srgb = self._sampler.draw(source, size, 2 * patch, frames)
         draws = self._draws.draw(source, size)
         linear = in_other_light(torch.from_numpy(self._linear[srgb]), draw_scenes(source, size))
-        content = None if choices is None else content_of(linear[:, -1], draws.noise)
-        linear = camera.flipped(linear, conditions)
-        draws = camera.seen_by(draws, conditions)
-        raw = camera.flickered(draws.planes(linear), conditions)
-        generator = torch.Generator().manual_seed(word)
-        shot, read = (draws.noise[:, kind, None, None, None, None] for kind in (0, 1))
-        unit = torch.empty_like(raw).normal_(generator=generator)
-        noisy = unit.mul_((raw * shot).add_(read).sqrt_()).add_(raw)
-        noisy = camera.with_defects(noisy, draws.noise, conditions).clamp_max_(1.0)
         truth = self._truth(linear[:, -1], draws)
-        return Batch(noisy, draws.gains, draws.ccm, draws.noise, truth, choices, content)
+        clean = camera.Clean(draws.planes(linear), draws.gains, draws.ccm, draws.noise, truth)
+        if choices is None:
+            noisy, content = _noisy(clean, word), None
+        else:
+            conditions = Conditions.of(choices, self.operations(frames))
+            content = content_of(clean.truth, clean.noise)
+            clean = camera.filmed(clean, conditions)
+            noisy = camera.with_defects(_noisy(clean, word), clean.noise, conditions)
+        return Batch(
+            noisy.clamp_max_(1.0), clean.gains, clean.ccm, clean.noise, clean.truth, choices, content
+        )
 
     def _truth(self, linear: Tensor, draws: DrawnSensors) -> Tensor:
-        reachable = draws.reachable(linear)
+        reachable = linear if draws.identity else draws.reachable(linear)
         return torch.from_numpy(self._curve[(reachable * _CURVE_STEPS).round_().to(torch.int32).numpy()])
+
+
+def _noisy(clean: camera.Clean, word: int) -> Tensor:
+    """Raw with noise of variance shot · x + read, not clipped."""
+    shot, read = (clean.noise[:, kind, None, None, None, None] for kind in (0, 1))
+    unit = torch.empty_like(clean.raw).normal_(generator=torch.Generator().manual_seed(word))
+    return unit.mul_((clean.raw * shot).add_(read).sqrt_()).add_(clean.raw)
 
 
 def _linear_table(white: int) -> npt.NDArray[np.float32]:

@@ -1,14 +1,13 @@
-"""Conditions of filming applied to the patches of a batch, each at its place in the camera.
+"""Conditions of filming applied to clean patches, and defects to noisy ones.
 
-Scene, motion and flips come before the mosaic, on full-colour frames; gains, colour matrix and noise are the
-sensor's own; defects come after its noise. So nothing can move a pixel to another colour of the filter, and
-the truth stays what the picture should be: that of the newest frame, through the gains and the matrix that
-the network is told.
+Everything works on what a noiseless camera delivered and on its truth, wherever those come from. Nothing
+moves a pixel to another colour of the filter, and the truth stays what the picture should be: that of the
+newest frame, through the gains and the matrix that the network is told.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,61 +15,42 @@ import torch
 from torch import Tensor
 
 from autoisp_isp.augment.conditions import Conditions
-from autoisp_isp.sensor_draws import DrawnSensors
+from autoisp_isp.colour import apply_ccm, linear_from_srgb, srgb_from_linear
+from autoisp_isp.raw import bayer_flip, pack, unpack
 
 _HOT_LEVELS = (0.2, 1.0)
 """What a stuck pixel adds, between these."""
 _SHIFTS, _FLICKER, _DEFECTS = range(3)
+_PLANE_TO_COLOUR = (0, 1, 1, 2)
 
 
-def shifts_of(conditions: Conditions, frames: int) -> npt.NDArray[np.int64] | None:
-    """Where the window on the scene is in each frame, (N, frames, 2) pixels down and right; 0 in the newest.
+@dataclass(frozen=True)
+class Clean:
+    """N patches without noise, all on one device.
 
-    None: it moves in no patch.
+    Attributes:
+        raw: (N, T, 4, h, w) packed RGGB, oldest first.
+        gains: (N, 3); ccm: (N, 3, 3).
+        noise: (N, 2), shot and read variance of the noise that is to come.
+        truth: (N, 3, 2h, 2w) sRGB in [0, 1] of the newest frame.
     """
-    if not (conditions.pan.any() or conditions.shake.any()):
-        return None
-    source = _source(conditions, _SHIFTS)
-    ages = np.arange(frames - 1, -1, -1, dtype=np.float32)
-    shaken = source.uniform(-1.0, 1.0, (len(conditions.shake), frames, 2)) * conditions.shake[:, None, None]
-    moved = -ages[:, None] * conditions.pan[:, None] + shaken * (ages[:, None] > 0)
-    return np.rint(moved).astype(np.int64)
+
+    raw: Tensor
+    gains: Tensor
+    ccm: Tensor
+    noise: Tensor
+    truth: Tensor
 
 
-def flipped(linear: Tensor, conditions: Conditions) -> Tensor:
-    """Full-colour frames (N, T, 3, H, W) with the patches flipped that are to be."""
-    for axis, chosen in zip((-2, -1), conditions.flips.T, strict=True):
-        for patch in np.flatnonzero(chosen):
-            linear[patch] = linear[patch].flip(axis)
-    return linear
-
-
-def seen_by(sensors: DrawnSensors, conditions: Conditions) -> DrawnSensors:
-    """The sensors under these conditions; what they say of themselves is true."""
-    gain, balance = np.exp2(conditions.gain), np.exp(conditions.balance)
-    factors = np.stack([gain * balance, gain, gain / balance], 1)
-    noise = np.exp2(np.stack([conditions.shot, conditions.read], 1))
-    changed = replace(
-        sensors,
-        gains=sensors.gains * torch.from_numpy(factors),
-        noise=(sensors.noise * torch.from_numpy(noise)).clamp_max_(1.0),
-    )
-    if not conditions.matrix.any():
-        return changed
-    share = torch.from_numpy(conditions.matrix)[:, None, None]
-    ccm = torch.lerp(sensors.ccm, torch.eye(3).expand_as(sensors.ccm), share)
-    return replace(changed, ccm=ccm, inverse=torch.linalg.inv(ccm))
-
-
-def flickered(raw: Tensor, conditions: Conditions) -> Tensor:
-    """Clean raw (N, T, 4, h, w) whose older frames are brighter or darker than the newest."""
-    if not conditions.flicker.any():
-        return raw
-    count, frames = raw.shape[:2]
-    stops = _source(conditions, _FLICKER).uniform(-1.0, 1.0, (count, frames)) * conditions.flicker[:, None]
-    stops[:, -1] = 0.0
-    factors = torch.from_numpy(np.exp2(stops).astype(np.float32))
-    return raw.mul_(factors[:, :, None, None, None]).clamp_max_(1.0)
+def filmed(clean: Clean, conditions: Conditions) -> Clean:
+    """The patches as filmed under these conditions, still without noise; what is given stays as it is."""
+    clean = replace(clean, raw=clean.raw.clone(), truth=clean.truth.clone())
+    _flip(clean, conditions)
+    _move(clean.raw, conditions)
+    clean = _through_other_sensors(clean, conditions)
+    _flicker(clean.raw, conditions)
+    stops = np.stack([conditions.shot, conditions.read], 1)
+    return replace(clean, noise=(clean.noise * _on(clean.noise, np.exp2(stops))).clamp_max_(1.0))
 
 
 def with_defects(raw: Tensor, noise: Tensor, conditions: Conditions) -> Tensor:
@@ -84,19 +64,81 @@ def with_defects(raw: Tensor, noise: Tensor, conditions: Conditions) -> Tensor:
     if not (conditions.rows.any() or conditions.hot.any()):
         return raw
     source = _source(conditions, _DEFECTS)
-    for patch in np.flatnonzero(conditions.rows > 0):
+    for patch in np.flatnonzero(conditions.rows):
         frames, _, height, _ = raw.shape[1:]
-        deviation = float(conditions.rows[patch]) * float(noise[patch, 1]) ** 0.5
         # Planes 0 and 1 lie in the even rows of the mosaic, 2 and 3 in the odd ones.
-        offsets = source.normal(0.0, deviation, (frames, 2, height)).repeat(2, axis=1)
-        raw[patch] += torch.from_numpy(offsets.astype(np.float32))[..., None]
-    for patch in np.flatnonzero(conditions.hot > 0):
-        pixels = raw[patch].flatten(1)
-        count = source.binomial(pixels.shape[1], float(conditions.hot[patch]))
-        sites = source.integers(pixels.shape[1], size=count)
-        levels = source.uniform(*_HOT_LEVELS, count).astype(np.float32)
-        pixels[:, torch.from_numpy(sites)] += torch.from_numpy(levels)
+        offsets = conditions.rows[patch] * source.normal(size=(frames, 2, height, 1)).repeat(2, axis=1)
+        raw[patch] += _on(raw, offsets) * noise[patch, 1].sqrt()
+    for patch in np.flatnonzero(conditions.hot):
+        planes, height, width = raw.shape[2:]
+        sites = source.random((planes, height, width)) < conditions.hot[patch]
+        raw[patch] += _on(raw, sites * source.uniform(*_HOT_LEVELS, sites.shape))
     return raw
+
+
+def _flip(clean: Clean, conditions: Conditions) -> None:
+    for patch in np.flatnonzero(conditions.flips.any(1)):
+        rows, columns = conditions.flips[patch].tolist()
+        mosaic = bayer_flip(unpack(clean.raw[patch]), vertical=rows, horizontal=columns)
+        clean.raw[patch] = pack(mosaic)
+        # The way a mosaic is flipped moves it on by a pixel: the truth follows.
+        clean.truth[patch] = bayer_flip(clean.truth[patch], vertical=rows, horizontal=columns)
+
+
+def _move(raw: Tensor, conditions: Conditions) -> None:
+    """Moves older frames by whole tiles of the filter; what is not known beyond the border is mirrored."""
+    if not (conditions.pan.any() or conditions.shake.any()):
+        return
+    height, width = raw.shape[-2:]
+    for patch, shifts in enumerate(_shifts(conditions, raw.shape[1])):
+        for frame, (down, right) in enumerate(shifts):
+            if down or right:
+                rows, columns = _mirrored(height, down), _mirrored(width, right)
+                raw[patch, frame] = raw[patch, frame][:, rows[:, None], columns]
+
+
+def _shifts(conditions: Conditions, frames: int) -> npt.NDArray[np.int64]:
+    """Where the scene is in each frame, (N, frames, 2) tiles down and right; 0 in the newest."""
+    ages = np.arange(frames - 1, -1, -1)[:, None]
+    drawn = _source(conditions, _SHIFTS).uniform(-1.0, 1.0, (len(conditions.shake), frames, 2))
+    pixels = ages * conditions.pan[:, None] + (ages > 0) * drawn * conditions.shake[:, None, None]
+    return np.rint(pixels / 2.0).astype(np.int64)
+
+
+def _mirrored(size: int, shift: int) -> Tensor:
+    """Where each of `size` places is read from when all are moved by `shift`, at most by half of the size."""
+    places = np.arange(size) + max(-size // 2, min(size // 2, shift))
+    return torch.from_numpy(size - 1 - np.abs(size - 1 - np.abs(places)))
+
+
+def _through_other_sensors(clean: Clean, conditions: Conditions) -> Clean:
+    gain, balance = np.exp2(conditions.gain), np.exp(conditions.balance)
+    factors = _on(clean.gains, np.stack([gain * balance, gain, gain / balance], 1))
+    gains = clean.gains * factors
+    raw = clean.raw.div_(factors[:, _PLANE_TO_COLOUR][:, None, :, None, None]).clamp_max_(1.0)
+    share = _on(clean.ccm, conditions.matrix)[:, None, None]
+    ccm = torch.lerp(clean.ccm, torch.eye(3).to(clean.ccm).expand_as(clean.ccm), share)
+    # The picture changes with the matrix, and where gains below 1 lift the scene over what clips raw.
+    changed = np.flatnonzero((conditions.matrix != 0) | ((gains < 1.0).any(1).cpu().numpy()))
+    if len(changed):
+        linear = linear_from_srgb(clean.truth[changed])
+        camera = apply_ccm(linear, torch.linalg.inv(clean.ccm[changed])).clamp_(0.0, 1.0)
+        seen = torch.minimum(camera, gains[changed][:, :, None, None])
+        clean.truth[changed] = srgb_from_linear(apply_ccm(seen, ccm[changed]))
+    return replace(clean, raw=raw, gains=gains, ccm=ccm)
+
+
+def _flicker(raw: Tensor, conditions: Conditions) -> None:
+    if conditions.flicker.any():
+        drawn = _source(conditions, _FLICKER).uniform(-1.0, 1.0, raw.shape[:2])
+        stops = drawn * conditions.flicker[:, None]
+        stops[:, -1] = 0.0
+        raw.mul_(_on(raw, np.exp2(stops))[:, :, None, None, None]).clamp_max_(1.0)
+
+
+def _on(like: Tensor, values: npt.NDArray[np.floating]) -> Tensor:
+    """Values as a tensor of the other's type and device."""
+    return torch.from_numpy(values).to(like)
 
 
 def _source(conditions: Conditions, use: int) -> np.random.Generator:

@@ -8,16 +8,19 @@ from torch import Tensor
 _FLOOR = 1e-3
 
 
-def content_of(linear: Tensor, noise: Tensor) -> Tensor:
+def content_of(truth: Tensor, noise: Tensor) -> Tensor:
     """Features (N, 4) of clean patches: detail, unevenness, brightness, noise.
 
     Args:
-        linear: (N, 3, H, W) linear sRGB of the newest frame, in [0, 1].
+        truth: (N, 3, H, W) sRGB, before any operation.
         noise: (N, 2) shot and read variance as drawn for the patch, before any operation.
+
+    Returns:
+        On the CPU.
     """
-    grey = linear[:, 1].sqrt()  # about as bright as it looks; green is most of it
+    grey = truth[:, 1]  # green is most of what is seen
     down, across = (grey.diff(dim=axis).abs().mean((1, 2)) for axis in (1, 2))
     detail = (down + across + _FLOOR).log()
     spread = (grey.std((1, 2)) + _FLOOR).log()
     strength = (noise[:, 0] + noise[:, 1].sqrt() + _FLOOR).log()
-    return torch.stack([detail, spread, grey.mean((1, 2)), strength], 1)
+    return torch.stack([detail, spread, grey.mean((1, 2)), strength], 1).cpu()
