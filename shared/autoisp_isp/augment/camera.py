@@ -114,10 +114,12 @@ def _mirrored(size: int, shift: int) -> Tensor:
 def _through_other_sensors(clean: Clean, conditions: Conditions) -> Clean:
     gain, balance = np.exp2(conditions.gain), np.exp(conditions.balance)
     factors = _on(clean.gains, np.stack([gain * balance, gain, gain / balance], 1))
-    gains = clean.gains * factors
-    raw = clean.raw.div_(factors[:, _PLANE_TO_COLOUR][:, None, :, None, None]).clamp_max_(1.0)
-    share = _on(clean.ccm, conditions.matrix)[:, None, None]
-    ccm = torch.lerp(clean.ccm, torch.eye(3).to(clean.ccm).expand_as(clean.ccm), share)
+    gains, ccm = clean.gains * factors, clean.ccm
+    for patch in np.flatnonzero((conditions.gain != 0) | (conditions.balance != 0)):
+        clean.raw[patch].div_(factors[patch, _PLANE_TO_COLOUR][:, None, None]).clamp_max_(1.0)
+    if conditions.matrix.any():
+        share = _on(ccm, conditions.matrix)[:, None, None]
+        ccm = torch.lerp(ccm, torch.eye(3).to(ccm).expand_as(ccm), share)
     # The picture changes with the matrix, and where gains below 1 lift the scene over what clips raw.
     changed = np.flatnonzero((conditions.matrix != 0) | ((gains < 1.0).any(1).cpu().numpy()))
     if len(changed):
@@ -125,15 +127,17 @@ def _through_other_sensors(clean: Clean, conditions: Conditions) -> Clean:
         camera = apply_ccm(linear, torch.linalg.inv(clean.ccm[changed])).clamp_(0.0, 1.0)
         seen = torch.minimum(camera, gains[changed][:, :, None, None])
         clean.truth[changed] = srgb_from_linear(apply_ccm(seen, ccm[changed]))
-    return replace(clean, raw=raw, gains=gains, ccm=ccm)
+    return replace(clean, gains=gains, ccm=ccm)
 
 
 def _flicker(raw: Tensor, conditions: Conditions) -> None:
-    if conditions.flicker.any():
-        drawn = _source(conditions, _FLICKER).uniform(-1.0, 1.0, raw.shape[:2])
-        stops = drawn * conditions.flicker[:, None]
-        stops[:, -1] = 0.0
-        raw.mul_(_on(raw, np.exp2(stops))[:, :, None, None, None]).clamp_max_(1.0)
+    if not conditions.flicker.any():
+        return
+    source = _source(conditions, _FLICKER)
+    for patch in np.flatnonzero(conditions.flicker):
+        stops = conditions.flicker[patch] * source.uniform(-1.0, 1.0, raw.shape[1])
+        stops[-1] = 0.0
+        raw[patch].mul_(_on(raw, np.exp2(stops))[:, None, None, None]).clamp_max_(1.0)
 
 
 def _on(like: Tensor, values: npt.NDArray[np.floating]) -> Tensor:

@@ -18,7 +18,7 @@ def content_of(truth: Tensor, noise: Tensor) -> Tensor:
     Returns:
         On the CPU.
     """
-    grey = truth[:, 1]  # green is most of what is seen
+    grey = truth[:, 1, ::2, ::2]  # green is most of what is seen, and every other pixel says as much
     down, across = (grey.diff(dim=axis).abs().mean((1, 2)) for axis in (1, 2))
     detail = (down + across + _FLOOR).log()
     spread = (grey.std((1, 2)) + _FLOOR).log()
