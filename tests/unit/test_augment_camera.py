@@ -30,7 +30,7 @@ def _choices(first: str, second: str = "flip", severity: float = 1.0, seed: int 
         severities=np.full((_SIZE, 2), severity, np.float32),
         signs=np.where(np.arange(_SIZE)[:, None] % 2, 1.0, -1.0).repeat(2, 1).astype(np.float32),
         places=source.random((_SIZE, 2, 2), np.float32),
-        seed=seed,
+        seeds=np.arange(_SIZE) + seed,
     )
 
 
@@ -211,11 +211,27 @@ def test_severity_is_clamped_when_operations_add_up(operation: str) -> None:
     twice = Conditions.of(_choices(operation, operation), _ALL)
     for name, values in vars(once).items():
         # Two pans go two ways, so their sum is only bounded.
-        if name not in ("pan", "flips", "seed"):
+        if name not in ("pan", "flips", "seeds"):
             assert np.array_equal(getattr(twice, name), values), name
     assert np.abs(twice.pan).max() <= 8.0
     both = Conditions.of(_choices("gain", "shot_noise"), _ALL)
     assert (both.shot + np.maximum(both.gain, 0.0)).max() == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize("operation", _ALL)
+def test_what_is_done_to_a_patch_does_not_depend_on_the_others(operation: str) -> None:
+    clip = _batch(moving_scene(6, 64, 64), _PHONE, None)
+    whole = camera.Clean(clip.raw, clip.gains, clip.ccm, clip.noise + 1e-4, clip.truth)
+    some = slice(3, 9, 2)
+    part = camera.Clean(*(values[some] for values in vars(whole).values()))
+    choices = _choices(operation, "shake")
+    shown = []
+    for clean, chosen in ((whole, choices), (part, choices.part(some))):
+        conditions = Conditions.of(chosen, _ALL)
+        filmed = camera.filmed(clean, conditions)
+        shown.append((camera.with_defects(filmed.raw, filmed.noise, conditions), filmed.truth))
+    for of_whole, of_part in zip(*shown, strict=True):
+        torch.testing.assert_close(of_whole[some], of_part)
 
 
 def test_content_does_not_depend_on_what_is_done() -> None:

@@ -26,7 +26,7 @@ def _done(operation: str, severity: float, sign: float = 1.0, pictures: Tensor |
         severities=np.full((_SIZE, 2), severity, np.float32),
         signs=np.full((_SIZE, 2), sign, np.float32),
         places=np.full((_SIZE, 2, 2), 0.5, np.float32),
-        seed=0,
+        seeds=np.zeros(_SIZE, np.int64),
     )
     return augmented(_pictures() if pictures is None else pictures, choices)
 
@@ -73,7 +73,7 @@ def test_patches_nobody_chose_for_stay_and_slots_follow_each_other() -> None:
         severities=np.ones((_SIZE, 2), np.float32),
         signs=-np.ones((_SIZE, 2), np.float32),
         places=np.zeros((_SIZE, 2, 2), np.float32),
-        seed=0,
+        seeds=np.zeros(_SIZE, np.int64),
     )
     done = augmented(pictures, choices)
     assert torch.equal(done[0], pictures[0])

@@ -20,7 +20,7 @@ from autoisp_isp.raw import bayer_flip, pack, unpack
 
 _HOT_LEVELS = (0.2, 1.0)
 """What a stuck pixel adds, between these."""
-_SHIFTS, _FLICKER, _DEFECTS = range(3)
+_SHAKEN, _FLICKER, _ROWS, _STUCK = range(4)
 _PLANE_TO_COLOUR = (0, 1, 1, 2)
 
 
@@ -61,15 +61,14 @@ def with_defects(raw: Tensor, noise: Tensor, conditions: Conditions) -> Tensor:
         noise: (N, 2) shot and read variance.
         conditions: of the N patches.
     """
-    if not (conditions.rows.any() or conditions.hot.any()):
-        return raw
-    source = _source(conditions, _DEFECTS)
     for patch in np.flatnonzero(conditions.rows):
+        source = _source(conditions, patch, _ROWS)
         frames, _, height, _ = raw.shape[1:]
         # Planes 0 and 1 lie in the even rows of the mosaic, 2 and 3 in the odd ones.
         offsets = conditions.rows[patch] * source.normal(size=(frames, 2, height, 1)).repeat(2, axis=1)
         raw[patch] += _on(raw, offsets) * noise[patch, 1].sqrt()
     for patch in np.flatnonzero(conditions.hot):
+        source = _source(conditions, patch, _STUCK)
         planes, height, width = raw.shape[2:]
         sites = source.random((planes, height, width)) < conditions.hot[patch]
         raw[patch] += _on(raw, sites * source.uniform(*_HOT_LEVELS, sites.shape))
@@ -87,22 +86,21 @@ def _flip(clean: Clean, conditions: Conditions) -> None:
 
 def _move(raw: Tensor, conditions: Conditions) -> None:
     """Moves older frames by whole tiles of the filter; what is not known beyond the border is mirrored."""
-    if not (conditions.pan.any() or conditions.shake.any()):
-        return
     height, width = raw.shape[-2:]
-    for patch, shifts in enumerate(_shifts(conditions, raw.shape[1])):
-        for frame, (down, right) in enumerate(shifts):
+    for patch in np.flatnonzero(conditions.pan.any(1) | (conditions.shake != 0)):
+        for frame, (down, right) in enumerate(_shifts(conditions, patch, raw.shape[1])):
             if down or right:
                 rows, columns = _mirrored(height, down), _mirrored(width, right)
                 raw[patch, frame] = raw[patch, frame][:, rows[:, None], columns]
 
 
-def _shifts(conditions: Conditions, frames: int) -> npt.NDArray[np.int64]:
-    """Where the scene is in each frame, (N, frames, 2) tiles down and right; 0 in the newest."""
+def _shifts(conditions: Conditions, patch: np.int64, frames: int) -> list[list[int]]:
+    """Where the scene is in each frame: tiles down and right; 0 in the newest."""
     ages = np.arange(frames - 1, -1, -1)[:, None]
-    drawn = _source(conditions, _SHIFTS).uniform(-1.0, 1.0, (len(conditions.shake), frames, 2))
-    pixels = ages * conditions.pan[:, None] + (ages > 0) * drawn * conditions.shake[:, None, None]
-    return np.rint(pixels / 2.0).astype(np.int64)
+    drawn = _source(conditions, patch, _SHAKEN).uniform(-1.0, 1.0, (frames, 2))
+    pixels = ages * conditions.pan[patch] + (ages > 0) * drawn * conditions.shake[patch]
+    shifts: list[list[int]] = np.rint(pixels / 2.0).astype(int).tolist()
+    return shifts
 
 
 def _mirrored(size: int, shift: int) -> Tensor:
@@ -131,11 +129,9 @@ def _through_other_sensors(clean: Clean, conditions: Conditions) -> Clean:
 
 
 def _flicker(raw: Tensor, conditions: Conditions) -> None:
-    if not conditions.flicker.any():
-        return
-    source = _source(conditions, _FLICKER)
     for patch in np.flatnonzero(conditions.flicker):
-        stops = conditions.flicker[patch] * source.uniform(-1.0, 1.0, raw.shape[1])
+        drawn = _source(conditions, patch, _FLICKER).uniform(-1.0, 1.0, raw.shape[1])
+        stops = conditions.flicker[patch] * drawn
         stops[-1] = 0.0
         raw[patch].mul_(_on(raw, np.exp2(stops))[:, None, None, None]).clamp_max_(1.0)
 
@@ -145,5 +141,5 @@ def _on(like: Tensor, values: npt.NDArray[np.floating]) -> Tensor:
     return torch.from_numpy(values).to(like)
 
 
-def _source(conditions: Conditions, use: int) -> np.random.Generator:
-    return np.random.default_rng((conditions.seed, use))
+def _source(conditions: Conditions, patch: np.int64, use: int) -> np.random.Generator:
+    return np.random.default_rng((int(conditions.seeds[patch]), use))

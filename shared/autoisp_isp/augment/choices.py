@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ class Choices:
         severities: (N, 2) how much of each, in [0, 1]; 0 for patches left alone.
         signs: (N, 2) -1 or 1: the way, for operations that have two.
         places: (N, 2, 2) where or which way, in [0, 1), for operations that need it.
-        seed: of whatever else the operations draw.
+        seeds: (N,) of whatever else the operations draw for a patch.
     """
 
     policies: npt.NDArray[np.int64]
@@ -33,7 +33,11 @@ class Choices:
     severities: npt.NDArray[np.float32]
     signs: npt.NDArray[np.float32]
     places: npt.NDArray[np.float32]
-    seed: int
+    seeds: npt.NDArray[np.int64]
+
+    def part(self, chosen: slice) -> Choices:
+        """The choices of some of the patches: what is done to each does not depend on the others."""
+        return Choices(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
 
     def __len__(self) -> int:
         return len(self.policies)
@@ -55,8 +59,7 @@ def draw_choices(decisions: Tensor, settings: Augmentation, seed: int, step: int
         step: which one.
         size: N, patches of the batch.
     """
-    word = word_of(seed, step, "choices")
-    source = np.random.default_rng(word)
+    source = np.random.default_rng(word_of(seed, step, "choices"))
     first, last = int(step * size * settings.share), int((step + 1) * size * settings.share)
     touched = source.permutation(size)[: last - first]
     policies = np.full(size, NOBODY, np.int64)
@@ -70,7 +73,7 @@ def draw_choices(decisions: Tensor, settings: Augmentation, seed: int, step: int
         severities=severities.astype(np.float32),
         signs=np.where(source.random((size, SLOTS)) < 0.5, -1.0, 1.0).astype(np.float32),
         places=source.random((size, SLOTS, 2), np.float32),
-        seed=word,
+        seeds=source.integers(2**62, size=size),
     )
 
 

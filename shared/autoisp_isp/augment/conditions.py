@@ -63,7 +63,7 @@ class Conditions:
         shake: (N,) pixels that older frames are displaced by at most. Not told.
         pan: (N, 2) pixels per frame, down and right. Not told.
         flips: (N, 2) bool, of rows and of columns.
-        seed: of what is drawn pixel by pixel or frame by frame.
+        seeds: (N,) of what is drawn pixel by pixel or frame by frame.
     """
 
     shot: Values
@@ -77,14 +77,15 @@ class Conditions:
     shake: Values
     pan: Values
     flips: npt.NDArray[np.bool_]
-    seed: int
+    seeds: npt.NDArray[np.int64]
 
     @classmethod
-    def neutral(cls, size: int, seed: int = 0) -> Conditions:
+    def neutral(cls, seeds: npt.NDArray[np.int64]) -> Conditions:
         """Those of N patches to which nothing is done."""
+        size = len(seeds)
         shot, read, gain, balance, matrix, hot, rows, flicker, shake = np.zeros((9, size), np.float32)
         pan, flips = np.zeros((size, 2), np.float32), np.zeros((size, 2), np.bool_)
-        return cls(shot, read, gain, balance, matrix, hot, rows, flicker, shake, pan, flips, seed)
+        return cls(shot, read, gain, balance, matrix, hot, rows, flicker, shake, pan, flips, seeds)
 
     @classmethod
     def of(cls, choices: Choices, operations: tuple[str, ...]) -> Conditions:
@@ -94,7 +95,7 @@ class Conditions:
             choices: of N patches.
             operations: names by number, as `camera_operations` gave them to whoever chose.
         """
-        conditions = cls.neutral(len(choices), choices.seed)
+        conditions = cls.neutral(choices.seeds)
         # One by one: for a batch's few patches this is faster than NumPy on whole columns.
         for patch in np.flatnonzero(choices.policies != NOBODY).tolist():
             for slot, number in enumerate(choices.operations[patch].tolist()):
