@@ -50,6 +50,15 @@ class Parallel:
             dist.all_reduce(values)
             values.div_(self.count)
 
+    def gathered(self, values: Tensor) -> Tensor:
+        """The values (N, …) of all processes one after the other, as the batch has them, on the CPU."""
+        own = values.cpu().contiguous()
+        if self.count == 1:
+            return own
+        parts = [torch.empty_like(own) for _ in range(self.count)]
+        dist.all_gather(parts, own, group=self.control)
+        return torch.cat(parts)
+
     def agreed(self, share: float, stop: bool) -> tuple[float, bool]:
         """The first process's share of the budget and wish to stop, for all."""
         if self.count == 1:

@@ -1,11 +1,13 @@
 """How a network is trained: every number of it in one place, with why."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from autoisp_core.errors import InvalidArgumentError
 from torch import Tensor
+
+from autoisp_isp.augment.settings import Augmentation
 
 # Mean squared error of about 37 dB.
 _GOOD_ENOUGH = 2e-4
@@ -55,6 +57,7 @@ class Recipe:
         adam_decays: decays of the gradients' mean and mean square, for all else.
         clip_norm: longest gradient.
         ema: decay of the averaged weights, which are the result.
+        augmentation: who chooses what is done to the patches beyond the draws that all have.
     """
 
     batch: int = 8
@@ -66,6 +69,7 @@ class Recipe:
     adam_decays: tuple[float, float] = (0.9, 0.99)
     clip_norm: float = 1.0
     ema: float = 0.995
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
     def learning_rate_at(self, progress: float) -> float:
         """The learning rate after `progress` of the budget."""

@@ -10,6 +10,8 @@ from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.spec import Spec
 from torch import Tensor, nn
 
+from autoisp_isp.augment.augmenter import Augmenter, PolicyReport, of_another_augmentation
+from autoisp_isp.augment.factory import augmenter_for
 from autoisp_isp.checkpoint import Checkpoint, copied
 from autoisp_isp.design import Design
 from autoisp_isp.execution import Execution
@@ -28,19 +30,24 @@ _STEPS_UNREAD = 16
 
 @dataclass(frozen=True, slots=True)
 class TrainProgress:
-    """How far a training is: steps done, seconds trained, running mean of the loss, share of the budget."""
+    """How far a training is: steps done, seconds trained, running mean of the loss, share of the budget.
+
+    `policy` is the newest report of an adversarial augmentation's policy; None of other trainings.
+    """
 
     step: int
     seconds: float
     loss: float
     share: float
+    policy: PolicyReport | None = None
 
 
 @dataclass(frozen=True)
 class TrainResult:
     """What a training gives: averaged weights by name, on the CPU, and how they came about.
 
-    `stopped` says whether `should_stop` ended it before its budget did.
+    `stopped` says whether `should_stop` ended it before its budget did; `policy` is the last report of an
+    adversarial augmentation's policy, None of other trainings.
     """
 
     state_dict: dict[str, Tensor]
@@ -48,6 +55,7 @@ class TrainResult:
     seconds: float
     loss: float
     stopped: bool
+    policy: PolicyReport | None = None
 
 
 def train(
@@ -80,7 +88,7 @@ def train(
         seed: of weights and batches.
         device: `cpu`, `cuda` or `cuda:N`.
         threads: of torch on the CPU, set for the whole process.
-        recipe: hyper-parameters; None: the tuned ones.
+        recipe: hyper-parameters and augmentation; None: the tuned ones, and none.
         execution: precision, compilation, determinism; None: the usual ones of the device.
         parallel: the processes that train this network together, each of which calls this with the same other
             arguments but the device; the callbacks and the clock of the first one count.
@@ -92,15 +100,18 @@ def train(
 
     Raises:
         TrainingDivergedError: the loss is not a number.
-        InvalidArgumentError: `resume_from` or `init_from` belongs to another spec, the device lacks what
-            `execution` asks for, or the batch can't be shared by the processes.
+        InvalidArgumentError: `resume_from` or `init_from` belongs to another spec, or `resume_from` to
+            another augmentation; the device lacks what `execution` asks for, or the batch can't be shared by
+            the processes.
     """
     torch.set_num_threads(threads)
     design = Design.of(spec) if isinstance(spec, Spec) else spec
     recipe, execution = recipe or Recipe(), execution or Execution()
     with ExitStack() as stack:
         stack.enter_context(execution.determinism())
-        run = _Run(design, seed, device, recipe, execution, parallel, init_from)
+        operations = training_set.operations(design.window(recipe.unroll))
+        augmenter = augmenter_for(recipe.augmentation, operations, seed)
+        run = _Run(design, seed, device, recipe, execution, parallel, init_from, augmenter)
         if resume_from is not None:
             run.restore(resume_from)
         batches = run.batches(training_set)
@@ -125,7 +136,7 @@ def train(
         if on_progress is not None:
             on_progress(progress)
         averages = {name: value.cpu() for name, value in copied(run.averages).items()}
-        return TrainResult(averages, run.step, run.seconds, progress.loss, stopped)
+        return TrainResult(averages, run.step, run.seconds, progress.loss, stopped, run.policy)
 
 
 class _Run:
@@ -140,8 +151,9 @@ class _Run:
         execution: Execution,
         parallel: Parallel,
         init_from: Mapping[str, Tensor] | None,
+        augmenter: Augmenter | None,
     ) -> None:
-        self._design, self._seed, self._recipe = design, seed, recipe
+        self._design, self._seed, self._recipe, self._augmenter = design, seed, recipe, augmenter
         self._execution, self._parallel = execution, parallel
         self._device = torch.device(device)
         with torch.random.fork_rng(devices=[]):
@@ -163,16 +175,23 @@ class _Run:
         self._watch = LossWatch(seed, _STEPS_UNREAD)
         self.step = 0
         self.seconds = 0.0
+        self.policy: PolicyReport | None = None
 
     def batches(self, training_set: TrainingSet) -> Callable[[int], Batch]:
         """Gives the batch of a step, or this process's part of it, on the device."""
-        recipe, parallel = self._recipe, self._parallel
+        recipe, parallel, augmenter = self._recipe, self._parallel, self._augmenter
         frames = self._design.window(recipe.unroll)
         part = {} if parallel.count == 1 else {"part": parallel.part(recipe.batch)}
 
         def batch(step: int) -> Batch:
             made = training_set.batch(
-                step, seed=self._seed, size=recipe.batch, patch=recipe.patch, frames=frames, **part
+                step,
+                seed=self._seed,
+                size=recipe.batch,
+                patch=recipe.patch,
+                frames=frames,
+                choices=None if augmenter is None else augmenter.choices(step, recipe.batch),
+                **part,
             )
             return made.to(self._device)
 
@@ -184,20 +203,33 @@ class _Run:
         raw = batch.raw[:, 0] if design.frames == 1 and not design.recurrent else batch.raw
         with self._execution.autocast(self._device):
             picture = self._forward(raw, batch.gains, batch.ccm, batch.noise)
-        loss = losses_of(picture, batch.truth).mean()
+        losses = losses_of(picture, batch.truth)
+        loss = losses.mean()
         loss.backward()  # type: ignore[no-untyped-call]  # torch's stub
         self._parallel.average(told := loss.detach())
         self._watch.add(self.step, told)
         self._optimizer.step(self.step, recipe.learning_rate_at(share), self._parallel.average)
         with torch.no_grad():
             torch._foreach_lerp_(*self._averaged, 1.0 - recipe.ema_at(self.step))
+        self._learn(losses.detach(), batch)
         self.step += 1
+
+    def _learn(self, losses: Tensor, batch: Batch) -> None:
+        """Tells whoever chose the augmentation what came of it, for the whole batch in every process."""
+        augmenter, parallel = self._augmenter, self._parallel
+        if augmenter is None or batch.choices is None or batch.content is None:
+            return
+        choices, content = batch.choices, batch.content
+        if parallel.count > 1:
+            losses, content = parallel.gathered(losses), parallel.gathered(content)
+            choices = augmenter.choices(self.step, self._recipe.batch)
+        self.policy = augmenter.learn(self.step, losses, choices, content) or self.policy
 
     def progress(self, budget: TrainBudget) -> TrainProgress:
         """For the watcher."""
         self._watch.check()
         share = min(1.0, budget.progress(self.step, self.seconds))
-        return TrainProgress(self.step, self.seconds, self._watch.mean, share)
+        return TrainProgress(self.step, self.seconds, self._watch.mean, share, self.policy)
 
     def checkpoint(self) -> Checkpoint:
         """A copy of everything that the next steps depend on."""
@@ -212,6 +244,7 @@ class _Run:
             averages=copied(self.averages),
             first_moment=copied(self._optimizer.first_moment),
             second_moment=copied(self._optimizer.second_moment),
+            augmenter={} if self._augmenter is None else self._augmenter.state(),
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -219,6 +252,10 @@ class _Run:
         if checkpoint.spec_json != self._design.name or checkpoint.seed != self._seed:
             raise InvalidArgumentError("resume_from", "the checkpoint belongs to another spec or seed")
         _load(self._network, checkpoint.weights, "resume_from")
+        if self._augmenter is not None:
+            self._augmenter.restore(checkpoint.augmenter)
+        elif checkpoint.augmenter:
+            raise of_another_augmentation("it holds a policy, and augmentation is off")
         for mine, theirs in (
             (self.averages, checkpoint.averages),
             (self._optimizer.first_moment, checkpoint.first_moment),

@@ -11,6 +11,10 @@ from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.sensor import SensorProfile
 from torch import Tensor
 
+from autoisp_isp.augment import camera
+from autoisp_isp.augment.choices import Choices
+from autoisp_isp.augment.conditions import Conditions, camera_operations
+from autoisp_isp.augment.content import content_of
 from autoisp_isp.clean_patches import CleanPatches, CleanPatchSource
 from autoisp_isp.noise_table import normal_stretch
 from autoisp_isp.raw import Frames
@@ -32,6 +36,9 @@ class Batch:
         raw: (N, T, 4, h, w) noisy packed RGGB, oldest first.
         gains: (N, 3); ccm: (N, 3, 3); noise: (N, 2).
         truth: (N, 3, 2h, 2w) sRGB in [0, 1] of the newest frame.
+        choices: how the patches were augmented; None: not at all.
+        content: (N, F) features of the patches that no augmentation had a hand in, on the CPU; only with
+            choices.
     """
 
     raw: Tensor
@@ -39,15 +46,17 @@ class Batch:
     ccm: Tensor
     noise: Tensor
     truth: Tensor
+    choices: Choices | None = None
+    content: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on another device."""
+        """The same batch, with what the network is given on another device."""
         if self.raw.device == device:
             return self
         moved = {
             field.name: value.to(device, non_blocking=True)
             for field in fields(self)
-            if isinstance(value := getattr(self, field.name), Tensor)
+            if field.name != "content" and isinstance(value := getattr(self, field.name), Tensor)
         }
         return replace(self, **moved)
 
@@ -74,11 +83,26 @@ class TrainingSet:
         if not clips:
             raise InvalidArgumentError("dataset", "there is no training clip: give at least one")
         self._source = CleanPatchSource(clips, sensor)
+        self._identity = sensor.has_identity_ccm
         self._device = torch.device(device)
         self._kept_for: Any = None
         self._kept: tuple[CleanPatches, Tensor]
 
-    def batch(self, step: int, *, seed: int, size: int, patch: int, frames: int, part: slice = _ALL) -> Batch:
+    def operations(self, frames: int) -> tuple[str, ...]:
+        """Names of the camera operations that can change patches of this many frames."""
+        return camera_operations(frames=frames, identity=self._identity)
+
+    def batch(
+        self,
+        step: int,
+        *,
+        seed: int,
+        size: int,
+        patch: int,
+        frames: int,
+        part: slice = _ALL,
+        choices: Choices | None = None,
+    ) -> Batch:
         """The batch of one step.
 
         Args:
@@ -88,6 +112,8 @@ class TrainingSet:
             patch: edge of a raw patch; the pictures are twice as wide.
             frames: raw frames per patch.
             part: makes only these of the patches: another process makes the others.
+            choices: how to augment each of the `size` patches, with the numbers of `operations(frames)`;
+                None: not at all. What is on the patches does not depend on it.
         """
         epoch, use = divmod(step, EPOCH)
         key = (epoch, seed, size, patch, frames, part.indices(size))
@@ -95,14 +121,15 @@ class TrainingSet:
             self._kept = self._epoch(epoch, seed, size, patch, frames, part)
             self._kept_for = key
         patches, order = self._kept
-        clean = patches.chosen(order[use])
-        return Batch(
-            raw=_noisy(clean, batch_seed(seed, step), size, part),
-            gains=clean.gains,
-            ccm=clean.ccm,
-            noise=clean.noise,
-            truth=clean.truth,
-        )
+        clean, word = patches.chosen(order[use]), batch_seed(seed, step)
+        if choices is None:
+            return _batch(clean, _noisy(clean, word, size, part))
+        choices = choices.part(part)
+        content = content_of(clean.truth, clean.noise)
+        conditions = Conditions.of(choices, self.operations(frames))
+        clean = camera.filmed(clean, conditions)
+        raw = camera.with_defects(_noisy(clean, word, size, part), clean.noise, conditions)
+        return _batch(clean, raw, choices, content)
 
     def _epoch(
         self, epoch: int, seed: int, size: int, patch: int, frames: int, part: slice
@@ -125,14 +152,20 @@ def batch_seed(seed: int, step: int) -> int:
     return _word(f"{seed}/{step}")
 
 
+def _batch(
+    clean: CleanPatches, raw: Tensor, choices: Choices | None = None, content: Tensor | None = None
+) -> Batch:
+    return Batch(raw.clamp_max_(1.0), clean.gains, clean.ccm, clean.noise, clean.truth, choices, content)
+
+
 def _noisy(clean: CleanPatches, word: int, size: int, part: slice) -> Tensor:
-    """Raw as the sensor's noise leaves it, variance shot · x + read; below black it stays, as in a sensor."""
+    """Raw with the sensor's noise, of variance shot · x + read, not clipped."""
     start, end, stride = part.indices(size)
     shot, read = (clean.noise[:, kind, None, None, None, None] for kind in (0, 1))
     unit = normal_stretch(size * clean.raw[0].numel(), word, clean.raw.device)
     unit = unit.view(size, *clean.raw.shape[1:])[start:end:stride]
     deviation = torch.addcmul(read, clean.raw, shot).sqrt_()
-    return deviation.mul_(unit).add_(clean.raw).clamp_max_(1.0)
+    return deviation.mul_(unit).add_(clean.raw)
 
 
 def _word(text: str) -> int:

@@ -206,8 +206,8 @@ def test_a_recurrent_network_is_trained_over_as_many_frames_as_the_recipe_says(
     shapes = []
 
     class Watched(TrainingSet):
-        def batch(self, step: int, *, seed: int, size: int, patch: int, frames: int) -> Batch:
-            batch = training_set.batch(step, seed=seed, size=size, patch=patch, frames=frames)
+        def batch(self, step: int, *, seed: int, size: int, patch: int, frames: int, **options: Any) -> Batch:
+            batch = training_set.batch(step, seed=seed, size=size, patch=patch, frames=frames, **options)
             shapes.append(tuple(batch.raw.shape))
             return batch
 

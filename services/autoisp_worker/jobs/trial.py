@@ -88,6 +88,15 @@ class _Trial:
         trained = self._train(spec)
         if trained.stopped:
             check_stop(self.stop)
+        if trained.policy is not None:
+            policy = trained.policy
+            _log.info(
+                "augmentation policy",
+                trial=self.job.trial,
+                entropy=round(policy.entropy, 3),
+                ratio=round(policy.ratio, 2),
+                rollbacks=policy.rollbacks,
+            )
         network = build(spec)
         network.load_state_dict(trained.state_dict)
         onnx = export_onnx(network, self._metadata())
