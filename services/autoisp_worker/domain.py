@@ -109,6 +109,7 @@ class ProfileJob:
     Attributes:
         training: says on which footage lessons are wanted.
         lesson_frames: raw frames that the longest window of the search's networks holds.
+        lesson_unroll: whether some of them is recurrent, and so trained on more.
         lesson_seconds: about how long lessons may take; 0: none are wanted.
     """
 
@@ -121,6 +122,7 @@ class ProfileJob:
     training: Training = field(default_factory=Training)
     lesson_frames: int = 1
     lesson_seconds: float = 0.0
+    lesson_unroll: bool = False
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ def profile_job(message: commands_pb2.ProfilePrototype) -> domain.ProfileJob:
         training=training(message.training),
         lesson_frames=max(1, message.lesson_frames),
         lesson_seconds=message.lesson_seconds,
+        lesson_unroll=message.lesson_unroll,
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import safetensors.torch
 import torch
@@ -12,6 +12,8 @@ from torch import Tensor
 
 _FORMAT = "autoisp-checkpoint-1"
 _WEIGHTS, _AVERAGES, _FIRST, _SECOND = "weights", "averages", "first_moment", "second_moment"
+_ADAPTER = "adapter"
+_GROUPS = (_WEIGHTS, _AVERAGES, _FIRST, _SECOND, _ADAPTER)
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Checkpoint:
         loss: running mean of the loss.
         weights, averages: parameters by name, and their moving averages.
         first_moment, second_moment: the optimiser's, by name; not every parameter has a second one.
+        adapter: what learns a prototype's features beside the network; empty if nothing does.
     """
 
     spec_json: str
@@ -39,12 +42,13 @@ class Checkpoint:
     averages: Mapping[str, Tensor]
     first_moment: Mapping[str, Tensor]
     second_moment: Mapping[str, Tensor]
+    adapter: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def save_checkpoint(checkpoint: Checkpoint) -> bytes:
     """The checkpoint as bytes of one safetensors file."""
     tensors: dict[str, Tensor] = {}
-    for group in (_WEIGHTS, _AVERAGES, _FIRST, _SECOND):
+    for group in _GROUPS:
         for name, value in getattr(checkpoint, group).items():
             tensors[f"{group}.{name}"] = value.detach().cpu().contiguous()
     scalars = {
@@ -65,7 +69,7 @@ def load_checkpoint(data: bytes) -> Checkpoint:
     """
     try:
         scalars = json.loads(_metadata(data)["training"])
-        groups: dict[str, dict[str, Tensor]] = {group: {} for group in (_WEIGHTS, _AVERAGES, _FIRST, _SECOND)}
+        groups: dict[str, dict[str, Tensor]] = {group: {} for group in _GROUPS}
         for key, value in safetensors.torch.load(data).items():
             group, _, name = key.partition(".")
             groups[group][name] = value
@@ -79,6 +83,7 @@ def load_checkpoint(data: bytes) -> Checkpoint:
             averages=groups[_AVERAGES],
             first_moment=groups[_FIRST],
             second_moment=groups[_SECOND],
+            adapter=groups[_ADAPTER],
         )
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise DataLossError(f"these {len(data)} bytes are no training checkpoint: {error}") from error

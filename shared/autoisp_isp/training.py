@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from autoisp_isp.checkpoint import Checkpoint, copied
 from autoisp_isp.design import Design
+from autoisp_isp.distillation import FeatureLearner, FeatureTask, taught_losses
 from autoisp_isp.optimizer import Optimizer
 from autoisp_isp.recipe import Recipe, TrainBudget, losses_of
-from autoisp_isp.training_set import TrainingSet
+from autoisp_isp.taught_set import Batches
 
 _PROGRESS_SECONDS = 1.0
 # Weight of the newest step in the loss that is reported.
@@ -60,7 +61,7 @@ class TrainResult:
 
 def train(
     spec: Spec | Design,
-    training_set: TrainingSet,
+    training_set: Batches,
     budget: TrainBudget,
     seed: int,
     device: str = "cpu",
@@ -69,6 +70,7 @@ def train(
     recipe: Recipe | None = None,
     resume_from: Checkpoint | None = None,
     init_from: Mapping[str, Tensor] | None = None,
+    features: FeatureTask | None = None,
     on_progress: Callable[[TrainProgress], None] | None = None,
     on_checkpoint: Callable[[Checkpoint], None] | None = None,
     checkpoint_seconds: float = 20.0,
@@ -81,14 +83,16 @@ def train(
 
     Args:
         spec: a valid spec, or another design.
-        training_set: gives the batches.
+        training_set: gives the batches, perhaps with a prototype's lessons among them.
         budget: when to end, counted from the training's first start.
         seed: of weights and batches.
         device: `cpu`, `cuda` or `cuda:N`.
         threads: of torch on the CPU, set for the whole process.
         recipe: hyper-parameters; None: the tuned ones.
         resume_from: an interrupted training of the same spec and seed.
-        init_from: weights to start from, of a shorter training of the same spec; ignored when resuming.
+        init_from: weights to start from, of a shorter training of the same spec, or those that
+            :func:`autoisp_isp.inherit.inherited_weights` gives; ignored when resuming.
+        features: learn a prototype's features too, which the batches must have then.
         on_progress: called about every second and at the end.
         on_checkpoint: called about every `checkpoint_seconds` with copies that stay as they are.
         should_stop: asked after every step.
@@ -99,7 +103,7 @@ def train(
     """
     torch.set_num_threads(threads)
     design = Design.of(spec) if isinstance(spec, Spec) else spec
-    run = _Run(design, seed, device, recipe or Recipe(), init_from)
+    run = _Run(design, seed, device, recipe or Recipe(), init_from, features)
     if resume_from is not None:
         run.restore(resume_from)
     begun = time.monotonic() - run.seconds
@@ -128,26 +132,34 @@ class _Run:
     """The state of a training."""
 
     def __init__(
-        self, design: Design, seed: int, device: str, recipe: Recipe, init_from: Mapping[str, Tensor] | None
+        self,
+        design: Design,
+        seed: int,
+        device: str,
+        recipe: Recipe,
+        init_from: Mapping[str, Tensor] | None,
+        features: FeatureTask | None,
     ) -> None:
         self._design, self._seed, self._recipe = design, seed, recipe
         self._device = torch.device(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = design.build()
+            learner = FeatureLearner(network, design.width, features, recipe) if features else None
         if init_from is not None:
             _load(network, init_from, "init_from")
         # Channels last saves the convolutions a tenth to a fifth of their time.
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         self._network = network.to(self._device).train()
         self._parameters = dict(self._network.named_parameters())
+        self._learner = learner.to(self._device) if learner else None
         self.averages = copied(self._parameters)
         self._optimizer = Optimizer(self._parameters, recipe)
         self.step = 0
         self.seconds = 0.0
         self.loss = math.nan
 
-    def advance(self, training_set: TrainingSet, share: float) -> None:
+    def advance(self, training_set: Batches, share: float) -> None:
         """One step."""
         recipe, design = self._recipe, self._design
         batch = training_set.batch(
@@ -158,7 +170,10 @@ class _Run:
             frames=design.window(recipe.unroll),
         ).to(self._device)
         raw = batch.raw[:, 0] if design.frames == 1 and not design.recurrent else batch.raw
-        losses = losses_of(self._network(raw, batch.gains, batch.ccm, batch.noise), batch.truth)
+        picture = self._network(raw, batch.gains, batch.ccm, batch.noise)
+        losses = taught_losses(losses_of(picture, batch.truth), picture, batch.teaching)
+        if self._learner is not None and batch.teaching is not None:
+            losses = losses + self._learner.losses(batch.teaching)
         loss = losses.mean()
         value = loss.item()
         if not math.isfinite(value):
@@ -167,6 +182,8 @@ class _Run:
         loss.backward()  # type: ignore[no-untyped-call]  # torch's stub
         nn.utils.clip_grad_norm_(self._parameters.values(), recipe.clip_norm)
         self._optimizer.step(self.step, recipe.learning_rate_at(share))
+        if self._learner is not None:
+            self._learner.step(self.step, recipe.learning_rate_at(share))
         keep = recipe.ema_at(self.step)
         for name, parameter in self._parameters.items():
             self.averages[name].lerp_(parameter.detach(), 1.0 - keep)
@@ -191,6 +208,7 @@ class _Run:
             averages=copied(self.averages),
             first_moment=copied(self._optimizer.first_moment),
             second_moment=copied(self._optimizer.second_moment),
+            adapter=copied(self._learner.state()) if self._learner else {},
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -205,6 +223,8 @@ class _Run:
         ):
             for name, value in mine.items():
                 value.copy_(theirs[name])
+        if self._learner is not None:
+            self._learner.restore(checkpoint.adapter)
         self.step, self.seconds, self.loss = checkpoint.step, checkpoint.seconds, checkpoint.loss
 
 

@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,26 +23,56 @@ _CURVE_STEPS = 65535
 
 
 @dataclass(frozen=True)
+class Teaching:
+    """What a prototype made of the patches of a batch.
+
+    Attributes:
+        picture: (N, 3, 2h, 2w) sRGB in [0, 1]; zeros in patches that are no lesson.
+        weight: (N,) of this picture's loss, 0 to 1; the truth's has the rest.
+        features: (N, C, f, f) of the prototype over the patch, C is 0 without any.
+        lesson: (N,) bool: whether the prototype was asked.
+    """
+
+    picture: Tensor
+    weight: Tensor
+    features: Tensor
+    lesson: Tensor
+
+    def to(self, device: torch.device) -> "Teaching":
+        """The same on another device."""
+        return Teaching(*(getattr(self, each.name).to(device) for each in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: Sequence["Teaching"]) -> "Teaching":
+        """Of several batches, one after the other."""
+        return cls(*(torch.cat([getattr(part, each.name) for part in parts]) for each in fields(cls)))
+
+
+@dataclass(frozen=True)
 class Batch:
     """One training batch.
 
     Attributes:
         raw: (N, T, 4, h, w) noisy packed RGGB, oldest first.
         gains: (N, 3); ccm: (N, 3, 3); noise: (N, 2).
-        truth: (N, 3, 2h, 2w) sRGB in [0, 1] of the newest frame.
+        truth: (N, 3, 2h, 2w) sRGB in [0, 1] of the newest frame; zeros where the teaching's weight is 1.
+        teaching: None: no prototype teaches.
     """
+
+    PLAIN: ClassVar[tuple[str, ...]] = ("raw", "gains", "ccm", "noise", "truth")
+    """Names of the tensors that every batch has."""
 
     raw: Tensor
     gains: Tensor
     ccm: Tensor
     noise: Tensor
     truth: Tensor
+    teaching: Teaching | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
-        return Batch(
-            *(value.to(device) for value in (self.raw, self.gains, self.ccm, self.noise, self.truth))
-        )
+        plain = {name: getattr(self, name).to(device) for name in self.PLAIN}
+        return Batch(**plain, teaching=self.teaching.to(device) if self.teaching else None)
 
 
 class TrainingSet:

@@ -64,6 +64,7 @@ def _profile(search: Search) -> commands_pb2.ProfilePrototype:
         training=training_to(settings.training),
         lesson_frames=max(settings.space.frames),
         lesson_seconds=lesson_seconds(settings),
+        lesson_unroll=any(settings.space.recurrent),
     )
 
 

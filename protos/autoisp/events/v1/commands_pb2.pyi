@@ -38,6 +38,7 @@ class ProfilePrototype(_message.Message):
     TRAINING_FIELD_NUMBER: _builtins.int
     LESSON_FRAMES_FIELD_NUMBER: _builtins.int
     LESSON_SECONDS_FIELD_NUMBER: _builtins.int
+    LESSON_UNROLL_FIELD_NUMBER: _builtins.int
     search: _builtins.str
     """searches/{s}"""
     seed: _builtins.int
@@ -46,6 +47,8 @@ class ProfilePrototype(_message.Message):
     """Raw frames that the longest window of the search's space holds."""
     lesson_seconds: _builtins.float
     """About how long lessons may take; 0: none are wanted."""
+    lesson_unroll: _builtins.bool
+    """Whether some network of the space is recurrent, and so trained on more frames than its window holds."""
     @_builtins.property
     def prototype(self) -> _prototype_pb2.Prototype: ...
     @_builtins.property
@@ -70,10 +73,11 @@ class ProfilePrototype(_message.Message):
         training: _search_pb2.Training | None = ...,
         lesson_frames: _builtins.int = ...,
         lesson_seconds: _builtins.float = ...,
+        lesson_unroll: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["manifest", b"manifest", "prototype", b"prototype", "sensor", b"sensor", "training", b"training"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lesson_frames", b"lesson_frames", "lesson_seconds", b"lesson_seconds", "manifest", b"manifest", "prototype", b"prototype", "search", b"search", "seed", b"seed", "sensor", b"sensor", "training", b"training", "validation_frames_per_clip", b"validation_frames_per_clip"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lesson_frames", b"lesson_frames", "lesson_seconds", b"lesson_seconds", "lesson_unroll", b"lesson_unroll", "manifest", b"manifest", "prototype", b"prototype", "search", b"search", "seed", b"seed", "sensor", b"sensor", "training", b"training", "validation_frames_per_clip", b"validation_frames_per_clip"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
