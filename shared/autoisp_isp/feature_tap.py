@@ -16,6 +16,7 @@ from autoisp_isp.runtime_session import OnnxNetwork, open_session
 Array = npt.NDArray[np.float32]
 
 FIELD = "search.training.feature_distillation.tensor"
+REASON = "NO_FEATURES"
 _FEATURE_DIMENSIONS = 4
 
 
@@ -55,6 +56,7 @@ class TappedNetwork(OnnxNetwork):
                 FIELD,
                 f"{self._tensor!r} is {features.dtype} of {features.ndim} dimensions; name a float32 tensor "
                 "(N, C, h, w)",
+                reason=REASON,
             )
         self.features = features[0]
         return srgb, self._next(carried)
@@ -70,7 +72,9 @@ def _tapped(model: onnx.ModelProto, tensor: str) -> bytes:
     if tensor not in names:
         near = difflib.get_close_matches(tensor, names, n=3, cutoff=0.3) or names[-3:]
         raise InvalidArgumentError(
-            FIELD, f"the prototype has no tensor {tensor!r} inside; it has {', '.join(near)} and others"
+            FIELD,
+            f"the prototype has no tensor {tensor!r} inside; it has {', '.join(near)} and others",
+            reason=REASON,
         )
     part = onnx.ModelProto()
     part.CopyFrom(model)

@@ -15,7 +15,7 @@ from autoisp_core.errors import InvalidArgumentError
 from torch import Tensor
 
 from autoisp_isp.evaluation import Developer
-from autoisp_isp.feature_tap import FIELD, TappedNetwork
+from autoisp_isp.feature_tap import FIELD, REASON, TappedNetwork
 from autoisp_isp.lessons import Lesson, Lessons
 
 Array = npt.NDArray[np.float32]
@@ -137,6 +137,7 @@ def _inner_features(tap: TappedNetwork, edge: int, margin: int) -> Array:
             FIELD,
             f"the tensor is {height} × {width} for {edge} × {edge} raw: features must lie over the raw, at "
             "twice its size or at a half, a quarter or an eighth of it; name another tensor",
+            reason=REASON,
         )
     inner = slice(int(cut), height - int(cut))
     return np.ascontiguousarray(features[:, inner, inner])

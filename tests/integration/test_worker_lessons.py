@@ -153,7 +153,7 @@ def test_features_that_are_not_there_fail_the_search_with_those_that_are(footage
     features = search_pb2.FeatureDistillation(tensor="nothing", weight=0.1)
     failure = profile(footage, search_pb2.Training(feature_distillation=features), network(footage))
     assert isinstance(failure, Failure)
-    assert failure.reason == "INVALID_ARGUMENT"
+    assert failure.reason == "NO_FEATURES"
     assert "no tensor 'nothing'" in failure.message
 
 

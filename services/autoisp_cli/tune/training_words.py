@@ -29,11 +29,24 @@ def choices(options: TuneOptions, search: search_pb2.Search) -> Iterator[Choice]
     yield Choice("First weights", start, _why(options.inherit), "--inherit")
 
 
+def summary(training: search_pb2.Training) -> str:
+    """``augmentation off; the prototype teaches on real raw, which has no truth``."""
+    parts = [
+        f"augmentation {_AUGMENTATIONS.get(training.augmentation, 'by default')}",
+        _distillation(training),
+    ]
+    if training.HasField("feature_distillation"):
+        parts.append(f"features of {training.feature_distillation.tensor}")
+    if training.inherit_weights:
+        parts.append("weights inherited")
+    return "; ".join(parts)
+
+
 def _distillation(training: search_pb2.Training) -> str:
     if not training.HasField("distillation"):
         return "the prototype teaches on real raw, which has no truth"
     if not training.distillation:
-        return "none"
+        return "no distillation"
     return f"the prototype's pictures, weight {training.distillation:g} where there is truth"
 
 
