@@ -87,4 +87,4 @@ class Training:
     @property
     def taught_on_real_raw(self) -> bool:
         """Whether it teaches on clips of real raw, if there are any."""
-        return self.distillation != 0.0 or self.feature_distillation is not None
+        return self.distillation != 0.0

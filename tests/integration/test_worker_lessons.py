@@ -1,5 +1,6 @@
 """Lessons and inherited weights as the worker handles them: real clips, real training, no bus."""
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,24 +43,26 @@ def footage(tmp_path: Path) -> Footage:
     return Footage.make(tmp_path, height=SIDE, width=SIDE)
 
 
-def with_raw(footage: Footage, cfa: str = "RGGB", sensor: SensorProfile = NOISY, side: int = SIDE) -> Footage:
+def with_raw(
+    footage: Footage, cfa: str = "RGGB", sensor: SensorProfile = NOISY, noise: float = 0.0
+) -> Footage:
     """The same, and a training clip of real raw beside it: a mosaic with that tile, as a sensor codes it."""
-    uri = f"clips/raw-{cfa}-{side}/frames"
-    offset = divmod(cfa.index("R"), 2)
-    scene = torch.from_numpy(moving_scene(6, side + 2, side + 2, seed=9)).movedim(-1, 1).float() / 255.0
+    uri = f"clips/raw-{cfa}/frames"
+    scene = torch.from_numpy(moving_scene(6, SIDE + 2, SIDE + 2, seed=9)).movedim(-1, 1).float() / 255.0
     rggb = unpack(mosaic_of(scene)).numpy()
     # Beginning elsewhere in an RGGB mosaic gives each of the other tiles.
-    top, left = (2 - each if each else 0 for each in offset)
-    mosaic = rggb[:, top : top + side, left : left + side]
-    codes = np.rint(64 + mosaic * (1023 - 64)).astype(np.uint16)
-    frame_format = FrameFormat(FrameKind.BAYER, 10, side, side, cfa=cfa)
+    top, left = divmod(cfa.index("R"), 2)
+    mosaic = rggb[:, top : top + SIDE, left : left + SIDE]
+    grain = noise * np.random.default_rng(0).standard_normal(mosaic.shape)
+    codes = np.rint(64 + (mosaic + grain).clip(0, 1) * (1023 - 64)).astype(np.uint16)
+    frame_format = FrameFormat(FrameKind.BAYER, 10, SIDE, SIDE, cfa=cfa)
     with ClipWriter(footage.store, uri, frame_format, sensor) as writer:
         for frame in codes:
             writer.append((frame,), 0)
     clip = ingest_pb2.Clip(
-        name=f"clips/raw{side}",
-        width=side,
-        height=side,
+        name="clips/raw",
+        width=SIDE,
+        height=SIDE,
         frame_count=6,
         source_sha256="f" * 64,
         frames_uri=uri,
@@ -181,6 +184,20 @@ def test_raw_of_any_tile_comes_as_rggb_with_the_clips_own_facts(footage: Footage
     )
     assert torch.equal(real(5).raw, question.raw)
     assert not torch.equal(real(6).raw, question.raw)
+
+
+@pytest.mark.parametrize("frames", [2, 5, 9])
+def test_no_frame_comes_twice_in_a_row(footage: Footage, frames: int) -> None:
+    stored = with_raw(footage, noise=0.05)
+    job = wire.profile_job(stored.profile())
+    clips = list(wire.manifest(stored.store.get_bytes(job.manifest)))
+    real = RealRaw(stored.store, clips, job.sensor, edge=16, frames=frames, seed=1)
+    for number in range(12):
+        raw = real(number).raw
+        assert len(raw) == frames
+        assert all(not torch.equal(*pair) for pair in itertools.pairwise(raw))
+        if frames <= 5:  # as many as the clip has
+            assert len({frame.sum().item() for frame in raw}) == frames
 
 
 def test_unknown_noise_is_what_the_search_expects_and_small_clips_are_left_out(footage: Footage) -> None:

@@ -96,6 +96,17 @@ async def test_a_wrong_choice_is_named(changes: dict[str, Any], field: str, fix:
     assert fix in caught.value.message
 
 
+def test_no_distillation_means_none_on_real_raw_whatever_else_is_taught() -> None:
+    for training, truth, real in (
+        (Training(), False, True),
+        (Training(distillation=0.0), False, False),
+        (Training(distillation=0.5), True, True),
+        (Training(feature_distillation=FEATURES), True, True),
+        (Training(distillation=0.0, feature_distillation=FEATURES), True, False),
+    ):
+        assert (training.taught_on_truth, training.taught_on_real_raw) == (truth, real)
+
+
 async def test_a_builtin_prototype_has_no_features() -> None:
     wanted = draft(training=TrainingDraft(feature_distillation=("t", 1.0)))
     with pytest.raises(InvalidArgumentError) as caught:

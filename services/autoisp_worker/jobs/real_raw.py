@@ -7,7 +7,6 @@ import torch
 from autoisp_core.frames import Box, FrameKind
 from autoisp_core.sensor import Noise, SensorProfile
 from autoisp_isp.raw import normalise, pack, red_offset
-from autoisp_isp.synthesis import window_indices
 from autoisp_isp.teacher import Question
 from autoisp_runtime.artifacts import ArtifactStore
 from autoisp_runtime.clip_frames import ClipFrames
@@ -62,7 +61,8 @@ class RealRaw:
         """
         random = np.random.default_rng((self._seed, number))
         clip, source = self._clips[number % len(self._clips)]
-        newest = int(random.integers(clip.first_frame, clip.end_frame))
+        wanted = [clip.first_frame + index for index in _times(random, clip.frame_count, self._frames)]
+        first, end = min(wanted), max(wanted) + 1
         height, width = self._stored_size(source)
         top, left = (
             _TILE * int(random.integers((size - part) // _TILE + 1))
@@ -72,10 +72,7 @@ class RealRaw:
             )
         )
         box = Box(left, top, width, height)
-        within = window_indices(newest - clip.first_frame, self._frames)
-        wanted = [clip.first_frame + index for index in within]
-        first = wanted[0]
-        codes = source.stored(first, newest + 1, box)["frames"]
+        codes = source.stored(first, end, box)["frames"]
         assert source.sensor is not None
         raw = normalise(codes, source.sensor.black_level, source.sensor.white_level)
         planes = pack(torch.from_numpy(raw), source.format.cfa)[..., : self._edge, : self._edge]
@@ -106,3 +103,15 @@ class RealRaw:
             return sensor.test_noise
         expected = self._sensor.evaluation_noises()
         return expected[len(expected) // 2]
+
+
+def _times(random: np.random.Generator, length: int, frames: int) -> list[int]:
+    """Consecutive frames, oldest first; a clip that is too short is walked to its end and back.
+
+    Never one frame twice in a row: its noise would be the same both times, which no camera delivers.
+    """
+    if length == 1:
+        return [0] * frames
+    way = 2 * (length - 1)
+    begin = int(random.integers(max(length - frames + 1, 1)) if length >= frames else random.integers(way))
+    return [length - 1 - abs((begin + step) % way - (length - 1)) for step in range(frames)]
