@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ class Batches(Protocol):
 
 
 class TaughtSet:
-    """Batches of footage with lessons among them, last in the batch.
+    """Batches of footage in which lessons take the last places.
 
     Like those it is made from, a batch is a pure function of the seed and the step.
 
@@ -54,89 +55,92 @@ class TaughtSet:
         self._footage, self._lessons, self._share = footage, lessons, share
         self._weights = torch.where(lessons.real, 1.0, weight)
 
-    def batch(self, step: int, *, seed: int, size: int, patch: int, frames: int) -> Batch:
+    def batch(self, step: int, *, seed: int, size: int, patch: int, frames: int, **options: Any) -> Batch:
         """The batch of one step; arguments as of :meth:`autoisp_isp.training_set.TrainingSet.batch`.
+
+        Args:
+            options: for the footage, which is asked for a whole batch. `part`: which places of it are wanted.
 
         Raises:
             InvalidArgumentError: the lessons have fewer frames or are smaller.
         """
         require_frames(self._lessons, frames, patch)
+        plain = self._footage.batch(step, seed=seed, size=size, patch=patch, frames=frames, **options)
         digest = hashlib.blake2b(f"{seed}/{step}/lessons".encode(), digest_size=8).digest()
         choices = np.random.default_rng(int.from_bytes(digest, "big") >> 1)
         # Rounded up or down by chance: so the share holds for any size of a batch.
-        count = int(self._share * size + choices.random())
-        parts = []
-        if count < size:
-            plain = self._footage.batch(step, seed=seed, size=size - count, patch=patch, frames=frames)
-            parts.append(replace(plain, teaching=self._nothing(plain.truth, patch)))
-        if count:
-            parts.append(self._drawn(choices, count, patch, frames))
-        return _joined(parts)
+        first = size - int(self._share * size + choices.random())
+        cuts = [self._cut(choices, patch) for _ in range(first, size)]
+        places = range(size)[options.get("part", slice(None))]
+        wanted = [cuts[place - first] for place in places if place >= first]
+        return self._mixed(plain, wanted, patch, frames)
 
-    def _drawn(self, choices: np.random.Generator, count: int, patch: int, frames: int) -> Batch:
+    def _cut(self, choices: np.random.Generator, patch: int) -> _Cut:
         lessons = self._lessons
-        raws, truths, pictures, features = [], [], [], []
-        chosen = choices.integers(len(lessons), size=count)
-        for index in chosen:
-            top, left = (self._offset(choices, patch) for _ in range(2))
-            rows, columns = slice(top, top + patch), slice(left, left + patch)
-            pixel_rows = slice(2 * top, 2 * (top + patch))
-            pixel_columns = slice(2 * left, 2 * (left + patch))
-            # Transposed, a mosaic of RGGB is one again, with G1 and G2 exchanged. Features are not those of
-            # the transposed raw, so with features it stays as it is.
-            turn = not lessons.channels and choices.random() < 0.5
-            raws.append(_turned_raw(lessons.raw[index, -frames:, :, rows, columns], turn))
-            truths.append(_turned(lessons.truth[index, :, pixel_rows, pixel_columns], turn))
-            pictures.append(_turned(lessons.picture[index, :, pixel_rows, pixel_columns], turn))
-            features.append(self._features(int(index), top, left, patch))
-        which = torch.from_numpy(chosen)
-        return Batch(
-            raw=torch.stack(raws).float(),
-            gains=lessons.gains[which],
-            ccm=lessons.ccm[which],
-            noise=lessons.noise[which],
-            truth=torch.stack(truths).float(),
+        step = _FEATURE_STEP if lessons.channels else 1
+        places = (lessons.edge - patch) // step + 1
+        return _Cut(
+            index=int(choices.integers(len(lessons))),
+            top=step * int(choices.integers(places)),
+            left=step * int(choices.integers(places)),
+            # Features are not those of the transposed raw, so with features it stays as it is.
+            turned=bool(choices.random() < 0.5) and not lessons.channels,
+        )
+
+    def _mixed(self, plain: Batch, cuts: Sequence[_Cut], patch: int, frames: int) -> Batch:
+        """The batch with lessons in its last places."""
+        lessons, kept, device = self._lessons, len(plain.raw) - len(cuts), plain.raw.device
+        rows = [cut.index for cut in cuts]
+
+        def last(value: Tensor, new: Sequence[Tensor] | Tensor) -> Tensor:
+            stacked = torch.stack(list(new)) if len(new) else value[:0]
+            return torch.cat((value[:kept], stacked.to(device, value.dtype)))
+
+        pictures = torch.zeros_like(plain.truth)
+        features = torch.zeros(len(plain.raw), *self._features(None, patch).shape, device=device)
+        nothing = torch.zeros(len(plain.raw), device=device)
+        return replace(
+            plain,
+            raw=last(plain.raw, [cut.raw(lessons.raw, patch, frames) for cut in cuts]),
+            gains=last(plain.gains, lessons.gains[rows]),
+            ccm=last(plain.ccm, lessons.ccm[rows]),
+            noise=last(plain.noise, lessons.noise[rows]),
+            truth=last(plain.truth, [cut.picture(lessons.truth, patch) for cut in cuts]),
             teaching=Teaching(
-                picture=torch.stack(pictures).float(),
-                weight=self._weights[which],
-                features=torch.stack(features).float(),
-                lesson=torch.ones(count, dtype=torch.bool),
+                picture=last(pictures, [cut.picture(lessons.picture, patch) for cut in cuts]),
+                weight=last(nothing, self._weights[rows]),
+                features=last(features, [self._features(cut, patch) for cut in cuts]),
+                lesson=torch.arange(len(plain.raw), device=device) >= kept,
             ),
         )
 
-    def _offset(self, choices: np.random.Generator, patch: int) -> int:
-        step = _FEATURE_STEP if self._lessons.channels else 1
-        return step * int(choices.integers((self._lessons.edge - patch) // step + 1))
-
-    def _features(self, index: int, top: int, left: int, patch: int) -> Tensor:
+    def _features(self, cut: _Cut | None, patch: int) -> Tensor:
+        """(C, f, f) over a patch; of no lesson, only the shape counts."""
         features = self._lessons.features
         scale = features.shape[-1] / self._lessons.edge
         size = max(1, round(scale * patch))
+        index, top, left = (cut.index, cut.top, cut.left) if cut else (0, 0, 0)
         row, column = round(scale * top), round(scale * left)
         return features[index, :, row : row + size, column : column + size]
 
-    def _nothing(self, truth: Tensor, patch: int) -> Teaching:
-        count, features = len(truth), self._features(0, 0, 0, patch)
-        return Teaching(
-            picture=torch.zeros_like(truth),
-            weight=torch.zeros(count),
-            features=torch.zeros(count, *features.shape),
-            lesson=torch.zeros(count, dtype=torch.bool),
-        )
 
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A patch of a lesson: from which raw row and column on, and whether rows and columns change places."""
 
-def _turned_raw(raw: Tensor, turn: bool) -> Tensor:
-    return raw[:, [0, 2, 1, 3]].transpose(-2, -1) if turn else raw
+    index: int
+    top: int
+    left: int
+    turned: bool
 
+    def raw(self, raw: Tensor, patch: int, frames: int) -> Tensor:
+        """Of (L, T, 4, e, e) the newest frames (frames, 4, patch, patch)."""
+        window = raw[self.index, -frames:, :, self.top : self.top + patch, self.left : self.left + patch]
+        # Transposed, a mosaic of RGGB is one again, with G1 and G2 exchanged.
+        return window[:, [0, 2, 1, 3]].transpose(-2, -1) if self.turned else window
 
-def _turned(picture: Tensor, turn: bool) -> Tensor:
-    return picture.transpose(-2, -1) if turn else picture
-
-
-def _joined(parts: list[Batch]) -> Batch:
-    if len(parts) == 1:
-        return parts[0]
-    return Batch(
-        **{name: torch.cat([getattr(part, name) for part in parts]) for name in Batch.PLAIN},
-        teaching=Teaching.joined([part.teaching for part in parts if part.teaching is not None]),
-    )
+    def picture(self, pictures: Tensor, patch: int) -> Tensor:
+        """Of (L, 3, 2e, 2e) the same pixels (3, 2 patch, 2 patch)."""
+        top, left, edge = 2 * self.top, 2 * self.left, 2 * patch
+        window = pictures[self.index, :, top : top + edge, left : left + edge]
+        return window.transpose(-2, -1) if self.turned else window

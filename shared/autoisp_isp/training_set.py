@@ -2,8 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import ClassVar
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -42,11 +41,6 @@ class Teaching:
         """The same on another device."""
         return Teaching(*(getattr(self, each.name).to(device) for each in fields(self)))
 
-    @classmethod
-    def joined(cls, parts: Sequence["Teaching"]) -> "Teaching":
-        """Of several batches, one after the other."""
-        return cls(*(torch.cat([getattr(part, each.name) for part in parts]) for each in fields(cls)))
-
 
 @dataclass(frozen=True)
 class Batch:
@@ -59,9 +53,6 @@ class Batch:
         teaching: None: no prototype teaches.
     """
 
-    PLAIN: ClassVar[tuple[str, ...]] = ("raw", "gains", "ccm", "noise", "truth")
-    """Names of the tensors that every batch has."""
-
     raw: Tensor
     gains: Tensor
     ccm: Tensor
@@ -71,8 +62,9 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
-        plain = {name: getattr(self, name).to(device) for name in self.PLAIN}
-        return Batch(**plain, teaching=self.teaching.to(device) if self.teaching else None)
+        names = ("raw", "gains", "ccm", "noise", "truth")
+        plain = {name: getattr(self, name).to(device) for name in names}
+        return replace(self, **plain, teaching=self.teaching.to(device) if self.teaching else None)
 
 
 class TrainingSet:

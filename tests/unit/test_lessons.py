@@ -26,6 +26,7 @@ from autoisp_testing.scenes import moving_scene
 
 SPEC = Spec(Spec.code((1, 1, 3, 0, 0), (2, 7, 0, 0, 0)), width=8)
 PHONE = builtin("phone").with_test_noise(Noise(0.01, 0.0005))
+PLAIN = ("raw", "gains", "ccm", "noise", "truth")
 RECIPE = Recipe(batch=4, patch=16)
 EDGE, MARGIN = 24, 8
 
@@ -160,13 +161,46 @@ def test_a_batch_is_a_pure_function_of_its_arguments(footage: TrainingSet, proto
     taught = TaughtSet(footage, lessons_of(footage, prototype), 0.5)
     for step in range(6):
         one, two = (taught.batch(step, seed=4, size=8, patch=16, frames=3) for _ in range(2))
-        assert all(torch.equal(getattr(one, name), getattr(two, name)) for name in Batch.PLAIN)
+        assert all(torch.equal(getattr(one, name), getattr(two, name)) for name in PLAIN)
         assert one.teaching is not None
         assert two.teaching is not None
         assert one.teaching.lesson.tolist() == [False] * 6 + [True] * 2
         assert torch.equal(one.teaching.weight, two.teaching.weight)
     other = taught.batch(7, seed=4, size=8, patch=16, frames=3)
     assert not torch.equal(one.raw, other.raw)
+
+
+def test_lessons_take_the_last_places_and_leave_the_others_alone(
+    footage: TrainingSet, prototype: bytes
+) -> None:
+    batch = TaughtSet(footage, lessons_of(footage, prototype)).batch(3, seed=4, size=8, patch=16, frames=3)
+    plain = footage.batch(3, seed=4, size=8, patch=16, frames=3)
+    for name in PLAIN:
+        mixed, unmixed = getattr(batch, name), getattr(plain, name)
+        assert torch.equal(mixed[:6], unmixed[:6])
+        assert mixed.shape == unmixed.shape
+    assert batch.teaching is not None
+    assert not batch.teaching.weight[:6].any()
+    assert not torch.equal(batch.raw[6:], plain.raw[6:])
+
+
+def test_processes_that_share_a_batch_make_the_whole_of_it(footage: TrainingSet, prototype: bytes) -> None:
+    class InParts:
+        def batch(self, step: int, *, part: slice = slice(None), **options: Any) -> Batch:
+            whole = footage.batch(step, **options)
+            return Batch(**{name: getattr(whole, name)[part] for name in PLAIN})
+
+    taught = TaughtSet(InParts(), lessons_of(footage, prototype), 0.5, share=0.6)
+    options = {"seed": 4, "size": 8, "patch": 16, "frames": 3}
+    whole = taught.batch(1, **options)
+    for parts in ((slice(0, 4), slice(4, 8)), (slice(0, 2), slice(2, 8))):
+        halves = [taught.batch(1, **options, part=part) for part in parts]
+        for name in PLAIN:
+            joined = torch.cat([getattr(half, name) for half in halves])
+            assert torch.equal(joined, getattr(whole, name))
+        assert whole.teaching is not None
+        lesson = torch.cat([half.teaching.lesson for half in halves if half.teaching])
+        assert torch.equal(lesson, whole.teaching.lesson)
 
 
 def test_the_share_holds_for_any_size_of_a_batch(footage: TrainingSet, prototype: bytes) -> None:
