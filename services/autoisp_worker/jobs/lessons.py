@@ -105,7 +105,9 @@ class _Footage:
 
     def __call__(self, number: int) -> Question:
         edge = EDGE + 2 * MARGIN
-        batch = self._set.batch(number, seed=self._seed, size=1, patch=edge, frames=self._frames)
+        # Another training's first patch each time: steps of one training may share what they show.
+        seed = self._seed + number
+        batch = self._set.batch(0, seed=seed, size=1, patch=edge, frames=self._frames)
         return Question(batch.raw[0], batch.gains[0], batch.ccm[0], batch.noise[0], batch.truth[0])
 
 
