@@ -71,9 +71,17 @@ def lesson_seconds(settings: SearchSettings) -> float:
     if not (training.taught_on_truth or training.taught_on_real_raw):
         return 0.0
     least, usual, most = _LESSON_SECONDS
-    if settings.max_duration_seconds is None:
-        return usual
-    return min(most, max(least, LESSON_SHARE * settings.max_duration_seconds))
+    duration = _training_seconds(settings)
+    return usual if duration is None else min(most, max(least, LESSON_SHARE * duration))
+
+
+def _training_seconds(settings: SearchSettings) -> float | None:
+    """How long the whole of the training takes; None if only its steps are known."""
+    if not settings.rungs:
+        return settings.max_duration_seconds
+    if any(rung.seconds is None for rung in settings.rungs):
+        return None
+    return sum(rung.trials * (rung.seconds or 0.0) for rung in settings.rungs) / settings.max_parallel_trials
 
 
 def finalists(plan: tuple[Rung, ...], worktime: WorkTime, max_duration: float, workers: int) -> int:

@@ -4,8 +4,9 @@
     python tests/bench/teacher.py distill --footage DIR --steps 400 --seeds 2 --prototype FILE.onnx
 
 `inherit`: a known design is trained, then a mutation of it, from random weights and from inherited ones.
-`distill`: a network trained on a clip with truth and one of real raw, binned to pictures, with and
-without what the prototype makes of the raw. The raw is a clean clip seen through a noisy sensor.
+`distill`: a network trained on a clip with truth and one of real raw, which is a clean clip seen through a
+noisy sensor: without the raw, with its binned pictures, with what the prototype makes of it, with both, and
+with the prototype's pictures mixed with the truth everywhere.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ from record import record
 
 _LEVELS = 64, 1023
 _LESSON_FRAMES = 8
+_WAYS = ("without", "binned", "taught", "binned and taught", "mixed")
 
 
 def main() -> None:
@@ -63,6 +65,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--prototype", type=Path, help="ONNX; the classical one if not given")
     parser.add_argument("--lesson-seconds", type=float, default=20.0)
+    parser.add_argument("--ways", nargs="*", default=_WAYS, choices=_WAYS)
     options = parser.parse_args()
     unseen = [(name, load_clip(options.footage / name, FRAMES["unseen"])) for name in UNSEEN]
     rows = []
@@ -105,6 +108,7 @@ def _distillations(options: Any, unseen: Sequence[tuple[str, Frames]]) -> Iterat
         clip = _recorded(store, raw_clip)
         binned = ClipFrames.open(store, clip.frames_uri).rgb(0, clip.end_frame)
         footage = TrainingSet([(TRAIN[0], true_clip), (TRAIN[1], binned)], SENSOR)
+        alone = TrainingSet([(TRAIN[0], true_clip)], SENSOR)
         edge = EDGE + 2 * MARGIN
         real = RealRaw(store, [clip], SENSOR, edge=edge, frames=_LESSON_FRAMES, seed=0)
 
@@ -113,10 +117,18 @@ def _distillations(options: Any, unseen: Sequence[tuple[str, Frames]]) -> Iterat
             return Question(batch.raw[0], batch.gains[0], batch.ccm[0], batch.noise[0], batch.truth[0])
 
         spec = budget_for(SearchSpace(), macs=LIMIT, seconds=None).anchors()[0]
+        # Batches of footage, what is asked, the weight on truth.
+        made: dict[str, tuple[Batches, list[Asker], float]] = {
+            "without": (alone, [], 0.0),
+            "binned": (footage, [], 0.0),
+            "taught": (alone, [real], 0.0),
+            "binned and taught": (footage, [real], 0.0),
+            "mixed": (footage, [real, with_truth], 0.5),
+        }
         taught = {
-            "untaught": footage,
-            "real raw": _taught(footage, prototype, [real], 0.0, options.lesson_seconds),
-            "mixed, 0.5": _taught(footage, prototype, [real, with_truth], 0.5, options.lesson_seconds),
+            way: _taught(batches, prototype, askers, weight, options.lesson_seconds) if askers else batches
+            for way, (batches, askers, weight) in made.items()
+            if way in options.ways
         }
         for seed in range(options.seeds):
             for way, batches in taught.items():

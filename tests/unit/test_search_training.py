@@ -162,6 +162,12 @@ def test_lessons_take_a_small_part_of_the_time(
     assert command.lesson_unroll == (1 in search.settings.space.recurrent)
 
 
+def test_a_users_own_rungs_say_how_long_lessons_may_take() -> None:
+    timed = (Rung(20, seconds=15.0), Rung(4, seconds=75.0))
+    for rungs, seconds in ((timed, 30.0), (RUNGS, 20.0), ((Rung(4, seconds=1.0),), 5.0)):
+        assert lesson_seconds(running_search(rungs=rungs).settings) == seconds
+
+
 def test_every_trial_is_told_how_to_train_and_where_the_lessons_are() -> None:
     lessons = Lessons(artifact("lessons"), 40, 12, 9.5)
     profile = replace(OPAQUE, lessons=lessons)
