@@ -158,6 +158,7 @@ class _Turn:
             spec.to_json(),
             canonical_hash(spec),
             create_time=self._now,
+            inherits_from=self._board.donors.nearest(spec),
             told_before=self.search.told,
             predicted_seconds_per_megapixel=self._board.latency.predict(spec),
             revision=self.search.revision,

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from autoisp_core.spec import Spec
 
 from autoisp_search.domain import Objective, Search, Trial, TrialState
+from autoisp_search.donors import Donors
 from autoisp_search.pareto import ParetoFront, best_of, standing, succeeded
 from autoisp_search.ranking import FrontRanking, OrderRanking, Ranking
 from autoisp_search.strategies.latency import LatencyModel
@@ -41,6 +42,7 @@ class Board:
         self.pruned = 0
         self.worktime = WorkTime()
         self.latency = LatencyModel()
+        self.donors = Donors()
         self.front = ParetoFront(search.settings.objectives)
         # As it went: what depends on the order of results is then as it would be if nothing had stopped.
         for trial in sorted(trials, key=_as_it_went):
@@ -122,6 +124,8 @@ class Board:
             seconds = self._seconds.get(trial.spec_hash, float("inf"))
             self._rankings[trial.rung].add(standing(self._search, trial, seconds))
             self.front.add(trial)
+            if self._search.settings.training.inherit_weights:
+                self.donors.add(trial)
 
     def _measure(self, trial: Trial) -> None:
         measured = trial.cost.seconds_per_megapixel if trial.cost else 0.0

@@ -11,6 +11,11 @@ FIRST_SHARE = 0.4
 """Share of the time that the first rung gets; the last one gets as much."""
 MIDDLE_SHARE = 0.2
 
+LESSON_SHARE = 0.1
+"""How long the prototype may make lessons, as a share of the training time that comes after."""
+
+_LESSON_SECONDS = (5.0, 20.0, 120.0)
+"""The least, those of a search without a clock, and the most."""
 _SHORTEST, _USUAL, _LONGEST, _LEAST = 6.0, 20.0, 60.0, 2.0
 _FEWEST_TRIALS, _WANTED_TRIALS, _MANY_TRIALS, _MOST_TRIALS = 4, 12, 48, 10_000
 _MIDDLE_TRIALS, _MIDDLE_PART = 4, 8
@@ -58,6 +63,25 @@ def plan_for_trials(max_trials: int, workers: int) -> tuple[Rung, ...]:
     workers = min(workers, max_trials)  # more have nothing to do, so they shorten nothing
     first = Rung(max_trials, seconds=_USUAL)
     return _with_later_rungs(first, max_trials * (_USUAL + OVERHEAD_SECONDS) / FIRST_SHARE, workers)
+
+
+def lesson_seconds(settings: SearchSettings) -> float:
+    """About how long the prototype may make lessons; 0 if nobody wants any."""
+    training = settings.training
+    if not (training.taught_on_truth or training.taught_on_real_raw):
+        return 0.0
+    least, usual, most = _LESSON_SECONDS
+    duration = _training_seconds(settings)
+    return usual if duration is None else min(most, max(least, LESSON_SHARE * duration))
+
+
+def _training_seconds(settings: SearchSettings) -> float | None:
+    """How long the whole of the training takes; None if only its steps are known."""
+    if not settings.rungs:
+        return settings.max_duration_seconds
+    if any(rung.seconds is None for rung in settings.rungs):
+        return None
+    return sum(rung.trials * (rung.seconds or 0.0) for rung in settings.rungs) / settings.max_parallel_trials
 
 
 def finalists(plan: tuple[Rung, ...], worktime: WorkTime, max_duration: float, workers: int) -> int:

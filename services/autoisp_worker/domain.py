@@ -9,6 +9,7 @@ from enum import Enum
 from autoisp_core.artifact import Artifact
 from autoisp_core.errors import AutoISPError
 from autoisp_core.sensor import SensorProfile
+from autoisp_core.training import Training
 
 
 class Split(Enum):
@@ -103,7 +104,14 @@ class Failure:
 
 @dataclass(frozen=True)
 class ProfileJob:
-    """Measure a prototype."""
+    """Measure a prototype, and have it make lessons.
+
+    Attributes:
+        training: says on which footage lessons are wanted.
+        lesson_frames: raw frames that the longest window of the search's networks holds.
+        lesson_unroll: whether some of them is recurrent, and so trained on more.
+        lesson_seconds: about how long lessons may take; 0: none are wanted.
+    """
 
     search: str
     prototype: PrototypeSource
@@ -111,6 +119,20 @@ class ProfileJob:
     sensor: SensorProfile
     seed: int
     validation_frames_per_clip: int
+    training: Training = field(default_factory=Training)
+    lesson_frames: int = 1
+    lesson_seconds: float = 0.0
+    lesson_unroll: bool = False
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What a prototype made of training raw: the file, how many patches, how many real, how long it took."""
+
+    file: Artifact
+    count: int
+    real: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -121,6 +143,15 @@ class PrototypeProfile:
     quality: Quality
     frames: int
     inputs: tuple[str, ...]
+    lessons: Lessons | None = None
+
+
+@dataclass(frozen=True)
+class Inheritance:
+    """A trained network of another spec (JSON), to take weights from."""
+
+    spec: str
+    checkpoint: Artifact
 
 
 @dataclass(frozen=True)
@@ -138,6 +169,9 @@ class TrialJob:
     macs_per_pixel_limit: float | None = None
     seconds_per_megapixel_limit: float | None = None
     initial_checkpoint: Artifact | None = None
+    training: Training = field(default_factory=Training)
+    lessons: Artifact | None = None
+    inheritance: Inheritance | None = None
 
 
 @dataclass(frozen=True)

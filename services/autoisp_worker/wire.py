@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from autoisp_worker import domain
+from autoisp_worker.wire_training import training
 
 _SPLITS = {
     ingest_pb2.SPLIT_TRAIN: domain.Split.TRAIN,
@@ -40,6 +41,10 @@ def profile_job(message: commands_pb2.ProfilePrototype) -> domain.ProfileJob:
         sensor=_sensor(message.sensor),
         seed=message.seed,
         validation_frames_per_clip=message.validation_frames_per_clip,
+        training=training(message.training),
+        lesson_frames=max(1, message.lesson_frames),
+        lesson_seconds=message.lesson_seconds,
+        lesson_unroll=message.lesson_unroll,
     )
 
 
@@ -72,6 +77,15 @@ def trial_job(message: commands_pb2.RunTrial) -> domain.TrialJob:
         initial_checkpoint=(
             _artifact(message.initial_checkpoint, "initial_checkpoint")
             if message.HasField("initial_checkpoint")
+            else None
+        ),
+        training=training(message.training),
+        lessons=_artifact(message.lessons, "lessons") if message.HasField("lessons") else None,
+        inheritance=(
+            domain.Inheritance(
+                message.inheritance.spec, _artifact(message.inheritance.checkpoint, "inheritance.checkpoint")
+            )
+            if message.HasField("inheritance")
             else None
         ),
     )
@@ -117,6 +131,7 @@ def profiled(search: str, outcome: domain.PrototypeProfile | domain.Failure) -> 
                 quality=_quality_out(outcome.quality),
                 frames=outcome.frames,
                 inputs=outcome.inputs,
+                lessons=_lessons_out(outcome.lessons) if outcome.lessons else None,
             )
         )
     return event.SerializeToString(deterministic=True)
@@ -234,6 +249,12 @@ def _cost_out(cost: domain.Cost) -> common_pb2.Cost:
 
 def _quality_out(quality: domain.Quality) -> common_pb2.Quality:
     return common_pb2.Quality(psnr_db=quality.psnr_db, ssim=quality.ssim)
+
+
+def _lessons_out(lessons: domain.Lessons) -> prototype_pb2.Lessons:
+    return prototype_pb2.Lessons(
+        file=_artifact_out(lessons.file), count=lessons.count, real=lessons.real, seconds=lessons.seconds
+    )
 
 
 def _failure_out(failure: domain.Failure) -> common_pb2.Failure:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 _FORMAT = "autoisp-checkpoint-1"
 _WEIGHTS, _AVERAGES, _FIRST, _SECOND = "weights", "averages", "first_moment", "second_moment"
-_AUGMENTER = "augmenter"
-_GROUPS = (_WEIGHTS, _AVERAGES, _FIRST, _SECOND, _AUGMENTER)
+_AUGMENTER, _ADAPTER = "augmenter", "adapter"
+_GROUPS = (_WEIGHTS, _AVERAGES, _FIRST, _SECOND, _AUGMENTER, _ADAPTER)
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Checkpoint:
         weights, averages: parameters by name, and their moving averages.
         first_moment, second_moment: the optimiser's, by name; not every parameter has a second one.
         augmenter: what chooses the patches' augmentation, by name; empty if that learns nothing.
+        adapter: what learns a prototype's features beside the network; empty if nothing does.
     """
 
     spec_json: str
@@ -43,6 +44,7 @@ class Checkpoint:
     first_moment: Mapping[str, Tensor]
     second_moment: Mapping[str, Tensor]
     augmenter: Mapping[str, Tensor] = field(default_factory=dict)
+    adapter: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def save_checkpoint(checkpoint: Checkpoint) -> bytes:
@@ -84,6 +86,7 @@ def load_checkpoint(data: bytes) -> Checkpoint:
             first_moment=groups[_FIRST],
             second_moment=groups[_SECOND],
             augmenter=groups[_AUGMENTER],
+            adapter=groups[_ADAPTER],
         )
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise DataLossError(f"these {len(data)} bytes are no training checkpoint: {error}") from error

@@ -22,6 +22,7 @@ class Design:
             (N, T, 4, h, w), gains (N, 3), ccm (N, 3, 3), noise (N, 2) to sRGB (N, 3, 2h, 2w) of the newest
             frame.
         frames: T; where that is 1 and it isn't recurrent, raw is (N, 4, h, w).
+        width: channels of the features behind its last block; 0: it doesn't show them.
         recurrent: whether T may be larger: windows of `frames` then go through one after the other.
     """
 
@@ -29,11 +30,12 @@ class Design:
     build: Callable[[], nn.Module]
     frames: int
     recurrent: bool = False
+    width: int = 0
 
     @classmethod
     def of(cls, spec: Spec) -> Design:
         """The network of a spec; its name is the spec's JSON."""
-        return cls(spec.to_json(), partial(build, spec), spec.frames, bool(spec.recurrent))
+        return cls(spec.to_json(), partial(build, spec), spec.frames, bool(spec.recurrent), spec.width)
 
     def window(self, unroll: int) -> int:
         """Raw frames of a patch in which a recurrent network makes `unroll` steps."""

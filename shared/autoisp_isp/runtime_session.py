@@ -176,14 +176,19 @@ def load_session(model: bytes, threads: int = 1, *, field: str = "model") -> Onn
         it.
     """
     contract = check_contract(model, field=field)
-    session = _session(model, threads, field)
+    session = open_session(model, threads, field)
     if not contract.recurrent:
         return OnnxNetwork(contract, session, threads)
     states = only_states(parse_onnx(model, field=field)).SerializeToString()
-    return OnnxNetwork(contract, session, threads, _session(states, threads, field))
+    return OnnxNetwork(contract, session, threads, open_session(states, threads, field))
 
 
-def _session(model: bytes, threads: int, field: str) -> onnxruntime.InferenceSession:
+def open_session(model: bytes, threads: int, field: str = "model") -> onnxruntime.InferenceSession:
+    """Any ONNX graph in ONNX Runtime, on the CPU.
+
+    Raises:
+        InvalidArgumentError: ONNX Runtime refuses it.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

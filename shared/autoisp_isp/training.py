@@ -14,6 +14,7 @@ from autoisp_isp.augment.augmenter import Augmenter, PolicyReport, of_another_au
 from autoisp_isp.augment.factory import augmenter_for
 from autoisp_isp.checkpoint import Checkpoint, copied
 from autoisp_isp.design import Design
+from autoisp_isp.distillation import FeatureLearner, FeatureTask, taught_losses
 from autoisp_isp.execution import Execution
 from autoisp_isp.loss_watch import LossWatch
 from autoisp_isp.loss_watch import TrainingDivergedError as TrainingDivergedError
@@ -21,7 +22,8 @@ from autoisp_isp.optimizer import Optimizer
 from autoisp_isp.parallel import ALONE, Parallel
 from autoisp_isp.prefetch import Prefetcher
 from autoisp_isp.recipe import Recipe, TrainBudget, losses_of
-from autoisp_isp.training_set import Batch, TrainingSet
+from autoisp_isp.taught_set import Batches
+from autoisp_isp.training_set import Batch
 
 _PROGRESS_SECONDS = 1.0
 # To read a loss is to wait for the device, and takes its time on a CPU too.
@@ -60,7 +62,7 @@ class TrainResult:
 
 def train(
     spec: Spec | Design,
-    training_set: TrainingSet,
+    training_set: Batches,
     budget: TrainBudget,
     seed: int,
     device: str = "cpu",
@@ -71,6 +73,7 @@ def train(
     parallel: Parallel = ALONE,
     resume_from: Checkpoint | None = None,
     init_from: Mapping[str, Tensor] | None = None,
+    features: FeatureTask | None = None,
     on_progress: Callable[[TrainProgress], None] | None = None,
     on_checkpoint: Callable[[Checkpoint], None] | None = None,
     checkpoint_seconds: float = 20.0,
@@ -93,7 +96,9 @@ def train(
         parallel: the processes that train this network together, each of which calls this with the same other
             arguments but the device; the callbacks and the clock of the first one count.
         resume_from: an interrupted training of the same spec and seed.
-        init_from: weights to start from, of a shorter training of the same spec; ignored when resuming.
+        init_from: weights to start from, of a shorter training of the same spec, or those that
+            :func:`autoisp_isp.inherit.inherited_weights` gives; ignored when resuming.
+        features: learn a prototype's features too, which the batches must have then.
         on_progress: called about every second and at the end.
         on_checkpoint: called about every `checkpoint_seconds` with copies that stay as they are.
         should_stop: asked after every step.
@@ -111,7 +116,7 @@ def train(
         stack.enter_context(execution.determinism())
         operations = training_set.operations(design.window(recipe.unroll))
         augmenter = augmenter_for(recipe.augmentation, operations, seed)
-        run = _Run(design, seed, device, recipe, execution, parallel, init_from, augmenter)
+        run = _Run(design, seed, device, recipe, execution, parallel, init_from, augmenter, features)
         if resume_from is not None:
             run.restore(resume_from)
         batches = run.batches(training_set)
@@ -152,6 +157,7 @@ class _Run:
         parallel: Parallel,
         init_from: Mapping[str, Tensor] | None,
         augmenter: Augmenter | None,
+        features: FeatureTask | None,
     ) -> None:
         self._design, self._seed, self._recipe, self._augmenter = design, seed, recipe, augmenter
         self._execution, self._parallel = execution, parallel
@@ -159,6 +165,7 @@ class _Run:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = design.build()
+            learner = FeatureLearner(network, design.width, features, recipe) if features else None
         if init_from is not None:
             _load(network, init_from, "init_from")
         # Channels last saves the convolutions a tenth to a fifth of their time.
@@ -166,6 +173,7 @@ class _Run:
         self._network = network.to(self._device).train()
         self._forward = torch.compile(self._network) if execution.compile else self._network
         self._parameters = dict(self._network.named_parameters())
+        self._learner = learner.to(self._device) if learner else None
         self.averages = copied(self._parameters)
         self._averaged: tuple[list[Tensor], list[Tensor]] = (
             list(self.averages.values()),
@@ -177,7 +185,7 @@ class _Run:
         self.seconds = 0.0
         self.policy: PolicyReport | None = None
 
-    def batches(self, training_set: TrainingSet) -> Callable[[int], Batch]:
+    def batches(self, training_set: Batches) -> Callable[[int], Batch]:
         """Gives the batch of a step, or this process's part of it, on the device."""
         recipe, parallel, augmenter = self._recipe, self._parallel, self._augmenter
         frames = self._design.window(recipe.unroll)
@@ -203,12 +211,17 @@ class _Run:
         raw = batch.raw[:, 0] if design.frames == 1 and not design.recurrent else batch.raw
         with self._execution.autocast(self._device):
             picture = self._forward(raw, batch.gains, batch.ccm, batch.noise)
-        losses = losses_of(picture, batch.truth)
+        losses = taught_losses(losses_of(picture, batch.truth), picture, batch.teaching)
+        if self._learner is not None and batch.teaching is not None:
+            losses = losses + self._learner.losses(batch.teaching)
         loss = losses.mean()
         loss.backward()  # type: ignore[no-untyped-call]  # torch's stub
         self._parallel.average(told := loss.detach())
         self._watch.add(self.step, told)
-        self._optimizer.step(self.step, recipe.learning_rate_at(share), self._parallel.average)
+        rate = recipe.learning_rate_at(share)
+        self._optimizer.step(self.step, rate, self._parallel.average)
+        if self._learner is not None:
+            self._learner.step(self.step, rate, self._parallel.average)
         with torch.no_grad():
             torch._foreach_lerp_(*self._averaged, 1.0 - recipe.ema_at(self.step))
         self._learn(losses.detach(), batch)
@@ -219,10 +232,15 @@ class _Run:
         augmenter, parallel = self._augmenter, self._parallel
         if augmenter is None or batch.choices is None or batch.content is None:
             return
-        choices, content = batch.choices, batch.content
+        choices, content, teaching = batch.choices, batch.content, batch.teaching
+        lesson = torch.zeros(len(losses)) if teaching is None else teaching.lesson.float()
         if parallel.count > 1:
-            losses, content = parallel.gathered(losses), parallel.gathered(content)
+            losses, content, lesson = map(parallel.gathered, (losses, content, lesson))
             choices = augmenter.choices(self.step, self._recipe.batch)
+        if teaching is not None:
+            # Nothing was done to lessons, and how hard they are says nothing of what was done to others.
+            chosen = lesson.cpu() == 0
+            losses, content, choices = losses.cpu()[chosen], content[chosen], choices.part(chosen.numpy())
         self.policy = augmenter.learn(self.step, losses, choices, content) or self.policy
 
     def progress(self, budget: TrainBudget) -> TrainProgress:
@@ -245,6 +263,7 @@ class _Run:
             first_moment=copied(self._optimizer.first_moment),
             second_moment=copied(self._optimizer.second_moment),
             augmenter={} if self._augmenter is None else self._augmenter.state(),
+            adapter=copied(self._learner.state()) if self._learner else {},
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -263,6 +282,8 @@ class _Run:
         ):
             for name, value in mine.items():
                 value.copy_(theirs[name])
+        if self._learner is not None:
+            self._learner.restore(checkpoint.adapter)
         self.step, self.seconds = checkpoint.step, checkpoint.seconds
         self._watch.mean = checkpoint.loss
 

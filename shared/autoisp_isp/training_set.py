@@ -29,13 +29,35 @@ _ALL = slice(None)
 
 
 @dataclass(frozen=True)
+class Teaching:
+    """What a prototype made of the patches of a batch.
+
+    Attributes:
+        picture: (N, 3, 2h, 2w) sRGB in [0, 1]; zeros in patches that are no lesson.
+        weight: (N,) of this picture's loss, 0 to 1; the truth's has the rest.
+        features: (N, C, f, f) of the prototype over the patch, C is 0 without any.
+        lesson: (N,) bool: whether the prototype was asked.
+    """
+
+    picture: Tensor
+    weight: Tensor
+    features: Tensor
+    lesson: Tensor
+
+    def to(self, device: torch.device) -> "Teaching":
+        """The same on another device."""
+        return Teaching(*(getattr(self, each.name).to(device) for each in fields(self)))
+
+
+@dataclass(frozen=True)
 class Batch:
     """One training batch.
 
     Attributes:
         raw: (N, T, 4, h, w) noisy packed RGGB, oldest first.
         gains: (N, 3); ccm: (N, 3, 3); noise: (N, 2).
-        truth: (N, 3, 2h, 2w) sRGB in [0, 1] of the newest frame.
+        truth: (N, 3, 2h, 2w) sRGB in [0, 1] of the newest frame; zeros where the teaching's weight is 1.
+        teaching: None: no prototype teaches.
         choices: how the patches were augmented; None: not at all.
         content: (N, F) features of the patches that no augmentation had a hand in, on the CPU; only with
             choices.
@@ -46,6 +68,7 @@ class Batch:
     ccm: Tensor
     noise: Tensor
     truth: Tensor
+    teaching: Teaching | None = None
     choices: Choices | None = None
     content: Tensor | None = None
 
@@ -53,12 +76,12 @@ class Batch:
         """The same batch, with what the network is given on another device."""
         if self.raw.device == device:
             return self
-        moved = {
+        moved: dict[str, Any] = {
             field.name: value.to(device, non_blocking=True)
             for field in fields(self)
             if field.name != "content" and isinstance(value := getattr(self, field.name), Tensor)
         }
-        return replace(self, **moved)
+        return replace(self, **moved, teaching=self.teaching.to(device) if self.teaching else None)
 
 
 class TrainingSet:
@@ -155,7 +178,15 @@ def batch_seed(seed: int, step: int) -> int:
 def _batch(
     clean: CleanPatches, raw: Tensor, choices: Choices | None = None, content: Tensor | None = None
 ) -> Batch:
-    return Batch(raw.clamp_max_(1.0), clean.gains, clean.ccm, clean.noise, clean.truth, choices, content)
+    return Batch(
+        raw.clamp_max_(1.0),
+        clean.gains,
+        clean.ccm,
+        clean.noise,
+        clean.truth,
+        choices=choices,
+        content=content,
+    )
 
 
 def _noisy(clean: CleanPatches, word: int, size: int, part: slice) -> Tensor:

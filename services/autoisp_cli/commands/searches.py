@@ -24,11 +24,13 @@ from autoisp_cli.commands.common import (
     time_text,
 )
 from autoisp_cli.report.figures import number
+from autoisp_cli.tune import training_words
 from autoisp_cli.tune.plan_words import rungs_text
 from autoisp_cli.views.words import (
     budget_text,
     cost_text,
     figures_text,
+    lessons_text,
     objectives_text,
     space_text,
     spec_text,
@@ -85,10 +87,12 @@ def show_command(
                 "prototype",
                 f"{profile.quality.psnr_db:.2f} dB, {cost_text(profile.cost)}" if profiled else "",
             ),
+            ("lessons", lessons_text(profile)),
             ("budget", budget_text(search) if profiled else ""),
             ("strategy", f"{search.strategy}, seed {search.seed}"),
             ("objectives", objectives_text(search)),
             ("space", space_text(search.space)),
+            ("training", training_words.summary(search.training)),
             ("warm start", ", ".join(search.warm_start)),
             ("rungs", rungs_text(search)),
             ("trials", f"{counts.succeeded} done, {counts.running} running, {counts.pruned} pruned"),

@@ -87,6 +87,31 @@ def tune_command(
         Path | None,
         typer.Option("--space", metavar="FILE", help="Networks to choose from, as JSON; see space.md."),
     ] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option("--augment", metavar="KIND", help="off, random or adversarial camera operations."),
+    ] = None,
+    distill: Annotated[
+        float | None,
+        typer.Option(
+            "--distill",
+            metavar="W",
+            help="Weight of the prototype's pictures against the truth, 0 to 1; by default they teach where "
+            "there is no truth.",
+        ),
+    ] = None,
+    distill_features: Annotated[
+        str | None,
+        typer.Option(
+            "--distill-features", metavar="NAME:W", help="Learn a tensor of the ONNX prototype too."
+        ),
+    ] = None,
+    inherit: Annotated[
+        bool | None,
+        typer.Option(
+            "--inherit/--no-inherit", help="Start each network from the nearest trained one's weights."
+        ),
+    ] = None,
     workers: WorkersOption = None,
     state: StateOption = DEFAULT_STATE,
     server: ServerOption = None,
@@ -122,6 +147,10 @@ def tune_command(
         objectives=objectives,
         warm_start=warm_start,
         space=space,
+        augment=augment,
+        distill=distill,
+        distill_features=distill_features,
+        inherit=inherit,
         model=model,
         test_frames=test_frames,
         max_parallel_trials=count,

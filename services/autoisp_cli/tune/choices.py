@@ -10,7 +10,7 @@ from autoisp.search.v1 import search_pb2
 from autoisp_cli.choice import Choice
 from autoisp_cli.local import default_workers
 from autoisp_cli.report.figures import number
-from autoisp_cli.tune import plan_words, splits
+from autoisp_cli.tune import plan_words, splits, training_words
 from autoisp_cli.tune.options import TuneOptions
 from autoisp_cli.tune.prepare import Prepared
 from autoisp_cli.views.words import objectives_text, space_text
@@ -67,6 +67,7 @@ def _search(options: TuneOptions, search: search_pb2.Search, *, local: bool) -> 
         yield Choice("Trials at once", at_once, "a server's workers can't be counted from here", "--workers")
     why = f"from {options.space}" if options.space else "the default"
     yield Choice("Space", space_text(search.space), why, "--space")
+    yield from training_words.choices(options, search)
     earlier = ", ".join(search.warm_start)
     yield Choice("Warm start", earlier or "none", "" if earlier else "the default", "--warm-start")
     yield Choice("Seed", str(search.seed), option="--seed")

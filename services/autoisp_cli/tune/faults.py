@@ -29,6 +29,10 @@ _OPTIONS = (
     ("search.max_duration", "--minutes"),
     ("search.max_trials", "--trials"),
     ("search.warm_start", "--warm-start"),
+    ("search.training.augmentation", "--augment"),
+    ("search.training.distillation", "--distill"),
+    ("search.training.feature_distillation", "--distill-features"),
+    ("search.training.inherit_weights", "--inherit"),
     ("search.space", "--space"),
     ("search.max_parallel_trials", "--workers"),
     ("search.rungs", "--rung"),
@@ -41,6 +45,7 @@ _OUR_FAULT = frozenset(
     {"INTERNAL", "UNKNOWN", "WORKER_CRASHED", "OUT_OF_MEMORY", "ALL_TRIALS_FAILED", "DELIVERIES_EXHAUSTED"}
 )
 _FOOTAGE = frozenset({"CLIP_MISSING", "CLIP_UNREADABLE", "EMPTY_SPLIT"})
+_FEATURES = frozenset({"NO_FEATURES"})
 _INPUT = frozenset({"BUDGET_UNREACHABLE", "SPACE_EXHAUSTED"})
 
 
@@ -75,6 +80,7 @@ def search_failure(name: str, failure: common_pb2.Failure, *, before_trials: boo
     if before_trials and failure.reason not in _OUR_FAULT:
         # Nothing but the prototype and the footage was touched so far.
         option = "--footage" if failure.reason in _FOOTAGE else "--prototype"
+        option = "--distill-features" if failure.reason in _FEATURES else option
         return InvalidArgumentError(option, f"{option}: {failure.message}", reason=failure.reason)
     return InternalError(f"{name} failed with {failure.reason}: {failure.message}", reason=failure.reason)
 

@@ -18,6 +18,7 @@ from autoisp_core.sensor import Noise, SensorProfile
 from autoisp_core.sensor import builtin as builtin_sensor
 
 from autoisp_cli.tune.space_file import read_space
+from autoisp_cli.tune.training_options import training_message
 
 SHORTEST_MINUTES = 5 / 60
 LONGEST_MINUTES = 30 * 24 * 60.0
@@ -58,6 +59,10 @@ class TuneOptions:
     objectives: str | None = None
     warm_start: Sequence[str] = ()
     space: Path | None = None
+    augment: str | None = None
+    distill: float | None = None
+    distill_features: str | None = None
+    inherit: bool | None = None
     model: str | None = None
     test_frames: str | None = None
     max_parallel_trials: int = 2
@@ -115,6 +120,7 @@ class TuneOptions:
         self.objective_names()
         self.warm_start_names()
         self.space_message()
+        self.training_message()
 
     def prototype_source(self) -> str | Path:
         """The name of a built-in prototype, or the path of an ONNX file."""
@@ -218,6 +224,10 @@ class TuneOptions:
     def space_message(self) -> search_pb2.SearchSpace | None:
         """What the file says of the space; None if there is none."""
         return None if self.space is None else read_space(_expanded("--space", self.space))
+
+    def training_message(self) -> search_pb2.Training | None:
+        """How to train; None if the service is to choose."""
+        return training_message(self.augment, self.distill, self.distill_features, self.inherit)
 
     def _sensor_text(self) -> str:
         path = _expanded("--sensor", Path(self.sensor))

@@ -116,6 +116,7 @@ def search_message(
         max_trials=options.trials or 0,
         warm_start=options.warm_start_names(),
         space=options.space_message(),
+        training=options.training_message(),
         max_parallel_trials=options.max_parallel_trials,
         model=f"models/{options.model}" if options.model else "",
     )

@@ -24,6 +24,7 @@ from autoisp_cli.views.words import (
     cost_text,
     figures_text,
     front_text,
+    lessons_text,
     result_lines,
     rungs_text,
     trial_line,
@@ -68,6 +69,8 @@ class LineView:
     def profiled(self, search: search_pb2.Search) -> None:
         profile = search.prototype_profile
         self._say(f"prototype: {profile.quality.psnr_db:.2f} dB, {cost_text(profile.cost)}")
+        if lessons := lessons_text(profile):
+            self._say(f"the prototype teaches: {lessons}")
         self._say(f"budget: {budget_text(search)}")
 
     def search(self, progress: SearchProgress, ended: search_pb2.Trial | None) -> None:

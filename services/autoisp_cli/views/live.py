@@ -30,6 +30,7 @@ from autoisp_cli.views.words import (
     cost_text,
     figures_text,
     front_text,
+    lessons_text,
     objectives_text,
     result_lines,
     rungs_text,
@@ -97,7 +98,8 @@ class LiveView:
 
     def profiled(self, search: search_pb2.Search) -> None:
         profile = search.prototype_profile
-        self._details["profile"] = f"{profile.quality.psnr_db:.2f} dB, {cost_text(profile.cost)}"
+        parts = (f"{profile.quality.psnr_db:.2f} dB", cost_text(profile.cost), lessons_text(profile))
+        self._details["profile"] = ", ".join(filter(None, parts))
         self._details["search"] = f"budget {budget_text(search)}"
 
     def search(self, progress: SearchProgress, ended: search_pb2.Trial | None) -> None:

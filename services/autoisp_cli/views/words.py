@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from autoisp.common.v1 import common_pb2
+from autoisp.prototype.v1 import prototype_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_core.spec import Spec, SpecError
 
@@ -22,6 +23,15 @@ def cost_text(cost: common_pb2.Cost) -> str:
     if cost.seconds_per_megapixel:
         parts.append(f"{number(cost.seconds_per_megapixel * 1e3)} ms/MP")
     return ", ".join(parts)
+
+
+def lessons_text(profile: prototype_pb2.PrototypeProfile) -> str:
+    """``120 lessons, 40 of real raw, in 29 s``; empty if the prototype teaches nothing."""
+    if not profile.HasField("lessons"):
+        return ""
+    lessons = profile.lessons
+    real = f", {lessons.real} of real raw" if lessons.real else ""
+    return f"{lessons.count} lessons{real}, in {figure(lessons.seconds)} s"
 
 
 def budget_text(search: search_pb2.Search) -> str:

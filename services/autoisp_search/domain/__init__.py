@@ -1,6 +1,7 @@
 """What a search and its trials are, and which states they may go through. Plain data, no I/O."""
 
 from autoisp_search.domain.messages import (
+    Inheritance,
     Outgoing,
     ProfilePrototype,
     RunTrial,
@@ -14,12 +15,21 @@ from autoisp_search.domain.seeds import trial_seed, validation_seed
 from autoisp_search.domain.settings import BUILTIN_PROTOTYPES, Budget, Prototype, Rung, SearchSettings, Sensor
 from autoisp_search.domain.states import SearchState, TrialState
 from autoisp_search.domain.trial import Trial, TrialResult
-from autoisp_search.domain.values import Failure, MeasuredCost, PrototypeProfile, Quality, TrialCounts
+from autoisp_search.domain.values import (
+    Failure,
+    Lessons,
+    MeasuredCost,
+    PrototypeProfile,
+    Quality,
+    TrialCounts,
+)
 
 __all__ = [
     "BUILTIN_PROTOTYPES",
     "Budget",
     "Failure",
+    "Inheritance",
+    "Lessons",
     "MeasuredCost",
     "Objective",
     "Outgoing",

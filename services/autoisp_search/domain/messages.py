@@ -28,13 +28,22 @@ class ProfilePrototype:
 
 
 @dataclass(frozen=True, slots=True)
+class Inheritance:
+    """The trained network of another spec that a trial takes weights from."""
+
+    spec: str
+    checkpoint: Artifact
+
+
+@dataclass(frozen=True, slots=True)
 class RunTrial:
-    """Command: train this trial so much, from these weights if there are any."""
+    """Command: train this trial so much, from its own or from another one's weights if there are any."""
 
     search: Search
     trial: Trial
     fidelity: Rung
     initial_checkpoint: Artifact | None = None
+    inheritance: Inheritance | None = None
 
 
 @dataclass(frozen=True, slots=True)

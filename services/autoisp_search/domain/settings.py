@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from autoisp_core.artifact import Artifact
 from autoisp_core.sensor import Noise
 from autoisp_core.spec import SearchSpace
+from autoisp_core.training import Training
 
 from autoisp_search.domain.objectives import Objective
 
@@ -84,5 +85,6 @@ class SearchSettings:
     max_trials: int | None = None
     warm_start: tuple[str, ...] = ()
     space: SearchSpace = field(default_factory=SearchSpace)
+    training: Training = field(default_factory=Training)
     validation_frames_per_clip: int = 8
     test_frames_per_clip: int = 24

@@ -37,6 +37,7 @@ class Trial:
         trial_id: ``r<rung>-<ordinal:04d>``: asking again for the same trial gives the same name.
         ordinal: position in its rung, from 1.
         parent: trial id at the rung below that this one continues; empty at the first rung.
+        inherits_from: full name of the trial of another spec whose weights this one starts from; empty: none.
         told: position among the finished trials of the search, from 1; None until then. A strategy is rebuilt
             by telling it the results in this order.
         told_before: how many trials of the search had ended when this one was asked for. With ``told`` it
@@ -55,6 +56,7 @@ class Trial:
     spec_hash: str
     create_time: datetime
     parent: str = ""
+    inherits_from: str = ""
     state: TrialState = TrialState.QUEUED
     cost: MeasuredCost | None = None
     quality: Quality | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from autoisp_core.artifact import Artifact
+
 from autoisp_search.domain.states import TrialState
 
 
@@ -44,13 +46,37 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
+class Lessons:
+    """What the prototype made of patches of training raw.
+
+    Attributes:
+        file: the patches and the pictures.
+        count: how many.
+        real: how many of them are of real raw, which has no truth.
+        seconds: that it took.
+    """
+
+    file: Artifact
+    count: int
+    real: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class PrototypeProfile:
-    """What was measured of the prototype: cost, quality on the validation frames, and what it reads."""
+    """What was measured of the prototype, and what it teaches, if that was asked for.
+
+    Attributes:
+        cost, quality: the latter on the validation frames.
+        frames, inputs: what it reads.
+        lessons: for every trial of the search.
+    """
 
     cost: MeasuredCost
     quality: Quality | None = None
     frames: int = 1
     inputs: tuple[str, ...] = ()
+    lessons: Lessons | None = None
 
 
 @dataclass(frozen=True, slots=True)

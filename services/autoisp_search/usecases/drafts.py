@@ -41,6 +41,16 @@ class SensorDraft:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainingDraft:
+    """How to train, as sent; ``feature_distillation`` is (tensor, weight)."""
+
+    augmentation: str = ""
+    distillation: float | None = None
+    feature_distillation: tuple[str, float] | None = None
+    inherit_weights: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SearchDraft:
     """A search as sent."""
 
@@ -58,10 +68,15 @@ class SearchDraft:
     objectives: tuple[str, ...] = ()
     warm_start: tuple[str, ...] = ()
     space: SpaceDraft = SpaceDraft()
+    training: TrainingDraft = TrainingDraft()
     model: str = ""
     validation_frames_per_clip: int = 0
     test_frames_per_clip: int | None = None
 
     def fingerprint(self) -> str:
         """Equal for equal drafts."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        document = asdict(self)
+        if self.training == TrainingDraft():
+            # So drafts from before there was a choice keep the fingerprint that is in the database.
+            del document["training"]
+        return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

@@ -10,7 +10,7 @@ from autoisp_core.spec import Spec
 
 from autoisp_search.board import Board
 from autoisp_search.domain import Search, Trial
-from autoisp_search.strategies import Strategy, TrialOutcome, outcome, rebuild
+from autoisp_search.strategies import Strategy, outcome, rebuild
 from autoisp_search.usecases.ports import Transaction
 
 
@@ -20,16 +20,18 @@ class LiveSearch:
     Args:
         search: running.
         trials: all of it, in any order.
-        prior: trials of other searches that its strategy learns from.
+        prior: trials of other searches, that its strategy learns from and its trials may inherit from.
     """
 
-    def __init__(
-        self, search: Search, trials: Iterable[Trial], prior: Iterable[tuple[Spec, TrialOutcome]]
-    ) -> None:
-        trials = list(trials)
+    def __init__(self, search: Search, trials: Iterable[Trial], prior: Iterable[Trial]) -> None:
+        trials, prior = list(trials), list(prior)
         self.revision = search.revision
         self.board = Board(search, trials)
-        self.strategy: Strategy = rebuild(search, trials, prior)
+        if search.settings.training.inherit_weights:
+            for trial in prior:
+                self.board.donors.add(trial)
+        told = [(Spec.from_json(trial.spec), outcome(trial)) for trial in prior]
+        self.strategy: Strategy = rebuild(search, trials, told)
 
     def ended(self, trial: Trial) -> None:
         """A trial has ended: the strategy learns of it, whichever rung it was of."""
@@ -78,14 +80,13 @@ class LiveSearches:
         return len(self._kept)
 
 
-async def _prior(transaction: Transaction, search: Search) -> list[tuple[Spec, TrialOutcome]]:
-    """What came of the trials of earlier searches, in the order of their names and of their results.
+async def _prior(transaction: Transaction, search: Search) -> list[Trial]:
+    """The ended trials of earlier searches, in the order of their names and of their results.
 
     Those searches have ended, so it is the same whenever it is asked for.
     """
-    found: list[tuple[Spec, TrialOutcome]] = []
+    found: list[Trial] = []
     for search_id in search.settings.warm_start:
         trials = [trial for trial in await transaction.trials(search_id) if trial.told is not None]
-        trials.sort(key=lambda trial: trial.told or 0)
-        found += [(Spec.from_json(trial.spec), outcome(trial)) for trial in trials]
+        found += sorted(trials, key=lambda trial: trial.told or 0)
     return found

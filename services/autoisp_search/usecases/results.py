@@ -9,9 +9,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
+from autoisp_core import names
+
 from autoisp_search.asha import advance
 from autoisp_search.domain import (
     Failure,
+    Inheritance,
     MeasuredCost,
     ProfilePrototype,
     PrototypeProfile,
@@ -156,7 +159,17 @@ class ResultHandlers:
         if trial.seconds is not None:
             fidelity = replace(fidelity, steps=None, seconds=trial.seconds)
         checkpoint = parent.checkpoint if parent else None
-        await transaction.emit(RunTrial(search, trial, fidelity, checkpoint))
+        inheritance = await _inheritance(transaction, trial)
+        await transaction.emit(RunTrial(search, trial, fidelity, checkpoint, inheritance))
+
+
+async def _inheritance(transaction: Transaction, trial: Trial) -> Inheritance | None:
+    if not trial.inherits_from:
+        return None
+    donor = await transaction.trial(*names.TRIAL.parse(trial.inherits_from, "trial.inherits_from"))
+    if donor is None or donor.checkpoint is None:
+        return None
+    return Inheritance(donor.spec, donor.checkpoint)
 
 
 def _checked(result: TrialResult) -> TrialResult:

@@ -28,6 +28,7 @@ from autoisp_search.strategies import check_strategy
 from autoisp_search.usecases.drafts import SearchDraft, SensorDraft
 from autoisp_search.usecases.ports import Datasets
 from autoisp_search.usecases.validation_space import checked_space, fitting_frames, prefixed
+from autoisp_search.usecases.validation_training import checked_training
 
 MAX_REDUCTION = 1e6
 MAX_PARALLEL_TRIALS = 1024
@@ -87,9 +88,10 @@ def _settings(draft: SearchDraft, search_id: str) -> SearchSettings:
     check_strategy(strategy)
     if draft.seed < 0:
         raise _Invalid("search.seed", f"search.seed is {draft.seed}; give 0 or more")
+    prototype = _prototype(draft.prototype)
     return SearchSettings(
         dataset=draft.dataset,
-        prototype=_prototype(draft.prototype),
+        prototype=prototype,
         budget=_budget(draft.budget, space),
         model=draft.model or model_name(search_id),
         display_name=draft.display_name,
@@ -105,6 +107,7 @@ def _settings(draft: SearchDraft, search_id: str) -> SearchSettings:
         objectives=_objectives(draft.objectives),
         warm_start=_warm_start(draft.warm_start),
         space=space,
+        training=checked_training(draft.training, prototype),
         validation_frames_per_clip=_count(
             "search.validation_frames_per_clip",
             draft.validation_frames_per_clip or 8,

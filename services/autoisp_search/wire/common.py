@@ -10,7 +10,15 @@ from autoisp_core.artifact import Artifact
 from autoisp_core.errors import InvalidArgumentError
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from autoisp_search.domain import Failure, MeasuredCost, Prototype, PrototypeProfile, Quality, Sensor
+from autoisp_search.domain import (
+    Failure,
+    Lessons,
+    MeasuredCost,
+    Prototype,
+    PrototypeProfile,
+    Quality,
+    Sensor,
+)
 
 
 def artifact_to(artifact: Artifact) -> common_pb2.Artifact:
@@ -117,6 +125,7 @@ def profile_to(profile: PrototypeProfile) -> prototype_pb2.PrototypeProfile:
         quality=quality_to(profile.quality) if profile.quality else None,
         frames=profile.frames,
         inputs=profile.inputs,
+        lessons=_lessons_to(profile.lessons) if profile.lessons else None,
     )
 
 
@@ -127,7 +136,19 @@ def profile_from(message: prototype_pb2.PrototypeProfile) -> PrototypeProfile:
         quality=quality_from(message.quality) if message.HasField("quality") else None,
         frames=message.frames,
         inputs=tuple(message.inputs),
+        lessons=_lessons_from(message.lessons) if message.HasField("lessons") else None,
     )
+
+
+def _lessons_to(lessons: Lessons) -> prototype_pb2.Lessons:
+    return prototype_pb2.Lessons(
+        file=artifact_to(lessons.file), count=lessons.count, real=lessons.real, seconds=lessons.seconds
+    )
+
+
+def _lessons_from(message: prototype_pb2.Lessons) -> Lessons:
+    file = artifact_from(message.file, "profile.lessons.file")
+    return Lessons(file, message.count, message.real, message.seconds)
 
 
 def time_to(time: datetime | None) -> Timestamp | None:

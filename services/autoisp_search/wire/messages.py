@@ -9,6 +9,7 @@ from autoisp_runtime.jetstream import Command, Event, command_subject, event_sub
 from google.protobuf.message import Message
 
 from autoisp_search.domain import (
+    Inheritance,
     Outgoing,
     ProfilePrototype,
     RunTrial,
@@ -18,8 +19,10 @@ from autoisp_search.domain import (
     trial_seed,
     validation_seed,
 )
+from autoisp_search.plan import lesson_seconds
 from autoisp_search.wire import common
 from autoisp_search.wire.searches import rung_to, trial_to, view_to
+from autoisp_search.wire.training import training_to
 
 
 class Sendable(NamedTuple):
@@ -58,12 +61,17 @@ def _profile(search: Search) -> commands_pb2.ProfilePrototype:
         sensor=common.sensor_to(settings.sensor),
         seed=validation_seed(search),
         validation_frames_per_clip=settings.validation_frames_per_clip,
+        training=training_to(settings.training),
+        lesson_frames=max(settings.space.frames),
+        lesson_seconds=lesson_seconds(settings),
+        lesson_unroll=any(settings.space.recurrent),
     )
 
 
 def _run(message: RunTrial) -> commands_pb2.RunTrial:
     search, trial = message.search, message.trial
     checkpoint = message.initial_checkpoint
+    lessons = search.profile.lessons if search.profile else None
     return commands_pb2.RunTrial(
         trial=trial.name,
         spec=trial.spec,
@@ -77,6 +85,15 @@ def _run(message: RunTrial) -> commands_pb2.RunTrial:
         # A promoted spec has passed this gate; timing it again could only refuse it by chance.
         seconds_per_megapixel_limit=None if trial.parent else search.seconds_limit,
         initial_checkpoint=common.artifact_to(checkpoint) if checkpoint else None,
+        training=training_to(search.settings.training),
+        lessons=common.artifact_to(lessons.file) if lessons else None,
+        inheritance=_inheritance(message.inheritance) if message.inheritance else None,
+    )
+
+
+def _inheritance(inheritance: Inheritance) -> commands_pb2.Inheritance:
+    return commands_pb2.Inheritance(
+        spec=inheritance.spec, checkpoint=common.artifact_to(inheritance.checkpoint)
     )
 
 

@@ -9,6 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 from autoisp_search.domain import Budget, Rung, Search, SearchView, Trial, TrialResult, TrialState
 from autoisp_search.usecases.drafts import SearchDraft, SensorDraft, SpaceDraft
 from autoisp_search.wire import common
+from autoisp_search.wire.training import training_draft_from, training_to
 
 _LISTS = (
     "types",
@@ -68,6 +69,7 @@ def search_to(search: Search) -> search_pb2.Search:
         objectives=[objective.value for objective in settings.objectives],
         max_trials=settings.max_trials or 0,
         warm_start=[search_name(earlier) for earlier in settings.warm_start],
+        training=training_to(settings.training),
         state=search_pb2.SearchState.Value(f"SEARCH_STATE_{search.state.value}"),
         failure=common.failure_to(search.failure) if search.failure else None,
         prototype_profile=common.profile_to(search.profile) if search.profile else None,
@@ -101,6 +103,7 @@ def trial_to(trial: Trial) -> search_pb2.Trial:
         spec_hash=trial.spec_hash,
         rung=trial.rung,
         parent=trial_name(trial.search_id, trial.parent) if trial.parent else "",
+        inherits_from=trial.inherits_from,
         cost=common.cost_to(trial.cost) if trial.cost else None,
         quality=common.quality_to(trial.quality) if trial.quality else None,
         failure=common.failure_to(trial.failure) if trial.failure else None,
@@ -180,6 +183,7 @@ def draft_from(message: search_pb2.Search) -> SearchDraft:
         space=SpaceDraft(
             max_layers=space.max_layers, **{name: tuple(getattr(space, name)) for name in _LISTS}
         ),
+        training=training_draft_from(message.training),
         model=message.model,
         validation_frames_per_clip=message.validation_frames_per_clip,
         test_frames_per_clip=(

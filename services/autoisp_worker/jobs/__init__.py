@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from autoisp_worker.compute import StopRequest
 from autoisp_worker.domain import (
     ClipResult,
@@ -15,6 +17,9 @@ from autoisp_worker.domain import (
 from autoisp_worker.tools import Tools
 from autoisp_worker.usecases import OnProgress
 
+if TYPE_CHECKING:
+    from autoisp_worker.jobs.lessons import LessonCache
+
 
 class LocalJobs:
     """Does jobs in this process; see :class:`autoisp_worker.usecases.Jobs`. For one thread.
@@ -24,6 +29,7 @@ class LocalJobs:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
+        self._lessons: LessonCache | None = None
 
     def warm_up(self) -> None:
         """Import what the jobs need, for the thread that calls this."""
@@ -40,9 +46,11 @@ class LocalJobs:
 
     def trial(self, job: TrialJob, stop: StopRequest, on_progress: OnProgress) -> TrialResult:
         """Train, export, validate and measure one spec."""
+        from autoisp_worker.jobs.lessons import LessonCache
         from autoisp_worker.jobs.trial import run_trial
 
-        return run_trial(job, self._tools, stop, on_progress)
+        self._lessons = self._lessons or LessonCache(self._tools.store)
+        return run_trial(job, self._tools, stop, on_progress, self._lessons)
 
     def judge(self, job: EvaluationJob, stop: StopRequest) -> ClipResult:
         """Judge subjects on one clip."""

@@ -6,7 +6,8 @@ from autoisp_isp.prototype import sensor_for
 
 from autoisp_worker.compute import StopRequest
 from autoisp_worker.domain import Failure, ProfileJob, PrototypeProfile, Split
-from autoisp_worker.jobs.faults import failure_of
+from autoisp_worker.jobs.faults import StoppedError, failure_of
+from autoisp_worker.jobs.lessons import make_lessons
 from autoisp_worker.jobs.subjects import open_prototype
 from autoisp_worker.jobs.timing import seconds_per_megapixel
 from autoisp_worker.jobs.validation import clips_of, validate
@@ -19,11 +20,15 @@ _TIMING_SHARE = 0.25
 def profile(job: ProfileJob, tools: Tools, stop: StopRequest) -> PrototypeProfile | Failure:
     """Measure a prototype within about ``tools.profile_seconds``; slow ones on fewer frames.
 
+    If lessons are wanted, it makes them afterwards, for about as long as the job says.
+
     Raises:
-        AutoISPError: transient; another attempt may succeed.
+        AutoISPError: transient, or this worker stops; another attempt may succeed.
     """
     try:
         return _profile(job, tools, stop)
+    except StoppedError:
+        raise
     except Exception as error:
         return failure_of(error)
 
@@ -54,4 +59,5 @@ def _profile(job: ProfileJob, tools: Tools, stop: StopRequest) -> PrototypeProfi
         quality=quality,
         frames=developer.frames,
         inputs=tuple(developer.inputs),
+        lessons=make_lessons(job, developer, sensor, tools, stop),
     )

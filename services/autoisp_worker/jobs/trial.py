@@ -10,13 +10,16 @@ from autoisp_core.errors import AutoISPError, DataLossError
 from autoisp_core.spec import Spec
 from autoisp_core.spec import cost as analytic_cost
 from autoisp_core.spec import validate as validate_spec
+from autoisp_isp.augment.settings import Augmentation, Mode
 from autoisp_isp.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, save_weights
 from autoisp_isp.execution import Execution
 from autoisp_isp.export import export_onnx
+from autoisp_isp.inherit import inherited_weights
 from autoisp_isp.network import build
-from autoisp_isp.recipe import TrainBudget
+from autoisp_isp.recipe import Recipe, TrainBudget
 from autoisp_isp.training import TrainProgress, TrainResult, train
 from autoisp_isp.training_set import TrainingSet
+from torch import Tensor
 
 from autoisp_worker.compute import StopReason, StopRequest
 from autoisp_worker.domain import (
@@ -30,6 +33,7 @@ from autoisp_worker.domain import (
     TrialState,
 )
 from autoisp_worker.jobs.faults import StoppedError, check_stop, failure_of
+from autoisp_worker.jobs.lessons import LessonCache, taught
 from autoisp_worker.jobs.subjects import OpenSubject, open_network
 from autoisp_worker.jobs.timing import seconds_per_megapixel, within_limit
 from autoisp_worker.jobs.validation import clips_of, validate
@@ -42,7 +46,9 @@ _ONNX, _SAFETENSORS = "application/onnx", "application/vnd.safetensors"
 _log = structlog.get_logger(__name__)
 
 
-def run_trial(job: TrialJob, tools: Tools, stop: StopRequest, on_progress: OnProgress) -> TrialResult:
+def run_trial(
+    job: TrialJob, tools: Tools, stop: StopRequest, on_progress: OnProgress, lessons: LessonCache
+) -> TrialResult:
     """Run a trial to its end, from its newest checkpoint if there is one.
 
     Raises:
@@ -51,7 +57,7 @@ def run_trial(job: TrialJob, tools: Tools, stop: StopRequest, on_progress: OnPro
     now = datetime.now(UTC)
     empty = TrialResult(job.trial, TrialState.FAILED, tools.worker_id, start_time=now, end_time=now)
     try:
-        result = _Trial(job, tools, stop, on_progress, empty).run()
+        result = _Trial(job, tools, stop, on_progress, lessons, empty).run()
     except StoppedError as error:
         result = _stopped(empty, error)
     except Exception as error:
@@ -76,6 +82,7 @@ class _Trial:
     tools: Tools
     stop: StopRequest
     on_progress: OnProgress
+    lessons: LessonCache
     empty: TrialResult
 
     def run(self) -> TrialResult:
@@ -155,23 +162,38 @@ class _Trial:
         job, tools = self.job, self.tools
         footage = tools.frames.training(self._clips(Split.TRAIN))
         resume_from = self._checkpoint(spec)
-        initial = None
-        if job.initial_checkpoint is not None and resume_from is None:
-            initial = load_weights(tools.store.get_bytes(job.initial_checkpoint))
+        batches, features = taught(
+            job, TrainingSet(footage, job.sensor, tools.device), self.lessons.get(job.lessons)
+        )
         return train(
             spec,
-            TrainingSet(footage, job.sensor, tools.device),
+            batches,
             TrainBudget(steps=job.fidelity.steps, seconds=job.fidelity.seconds),
             job.seed,
             tools.device,
             tools.threads,
+            recipe=Recipe(augmentation=Augmentation(Mode(job.training.augmentation))),
             execution=Execution(tools.precision, tools.compile, tools.deterministic),
             resume_from=resume_from,
-            init_from=initial,
+            init_from=self._first_weights(spec) if resume_from is None else None,
+            features=features,
             on_progress=self._report,
             on_checkpoint=self._keep,
             checkpoint_seconds=tools.checkpoint_seconds,
             should_stop=lambda: bool(self.stop),
+        )
+
+    def _first_weights(self, spec: Spec) -> dict[str, Tensor] | None:
+        """Of the same spec at the rung below, of its nearest relative, or None: random ones."""
+        job, store = self.job, self.tools.store
+        if job.initial_checkpoint is not None:
+            return load_weights(store.get_bytes(job.initial_checkpoint))
+        if job.inheritance is None:
+            return None
+        donor = Spec.from_json(job.inheritance.spec)
+        validate_spec(donor)
+        return inherited_weights(
+            spec, donor, load_weights(store.get_bytes(job.inheritance.checkpoint)), job.seed
         )
 
     def _checkpoint(self, spec: Spec) -> Checkpoint | None:

@@ -16,6 +16,7 @@ from autoisp_core.spec.anchors import (
 from autoisp_core.spec.canonical import canonical_hash
 from autoisp_core.spec.cost import FRAME_PIXELS, Cost, cost
 from autoisp_core.spec.device import DEVICES, Bound, DeviceProfile, Roofline, device_named, roofline
+from autoisp_core.spec.kinship import Kinship, kinship
 from autoisp_core.spec.layers import BANK, Layer, LayerType, groups_of
 from autoisp_core.spec.model import Spec, SpecError
 from autoisp_core.spec.rules import MAX_INDEX, has_coarse, has_dynamic, is_valid, loose_ends, validate
@@ -32,6 +33,7 @@ __all__ = [
     "Bound",
     "Cost",
     "DeviceProfile",
+    "Kinship",
     "Layer",
     "LayerType",
     "Roofline",
@@ -49,6 +51,7 @@ __all__ = [
     "has_dynamic",
     "is_anchor",
     "is_valid",
+    "kinship",
     "loose_ends",
     "roofline",
     "validate",

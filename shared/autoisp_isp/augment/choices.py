@@ -35,7 +35,7 @@ class Choices:
     places: npt.NDArray[np.float32]
     seeds: npt.NDArray[np.int64]
 
-    def part(self, chosen: slice) -> Choices:
+    def part(self, chosen: slice | npt.NDArray[np.bool_]) -> Choices:
         """The choices of some of the patches: what is done to each does not depend on the others."""
         return Choices(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
 

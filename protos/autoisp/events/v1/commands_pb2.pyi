@@ -35,10 +35,20 @@ class ProfilePrototype(_message.Message):
     SENSOR_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     VALIDATION_FRAMES_PER_CLIP_FIELD_NUMBER: _builtins.int
+    TRAINING_FIELD_NUMBER: _builtins.int
+    LESSON_FRAMES_FIELD_NUMBER: _builtins.int
+    LESSON_SECONDS_FIELD_NUMBER: _builtins.int
+    LESSON_UNROLL_FIELD_NUMBER: _builtins.int
     search: _builtins.str
     """searches/{s}"""
     seed: _builtins.int
     validation_frames_per_clip: _builtins.int
+    lesson_frames: _builtins.int
+    """Raw frames that the longest window of the search's space holds."""
+    lesson_seconds: _builtins.float
+    """About how long lessons may take; 0: none are wanted."""
+    lesson_unroll: _builtins.bool
+    """Whether some network of the space is recurrent, and so trained on more frames than its window holds."""
     @_builtins.property
     def prototype(self) -> _prototype_pb2.Prototype: ...
     @_builtins.property
@@ -47,6 +57,10 @@ class ProfilePrototype(_message.Message):
 
     @_builtins.property
     def sensor(self) -> _common_pb2.Sensor: ...
+    @_builtins.property
+    def training(self) -> _search_pb2.Training:
+        """Says whether lessons are wanted of the prototype, beside its profile."""
+
     def __init__(
         self,
         *,
@@ -56,10 +70,14 @@ class ProfilePrototype(_message.Message):
         sensor: _common_pb2.Sensor | None = ...,
         seed: _builtins.int = ...,
         validation_frames_per_clip: _builtins.int = ...,
+        training: _search_pb2.Training | None = ...,
+        lesson_frames: _builtins.int = ...,
+        lesson_seconds: _builtins.float = ...,
+        lesson_unroll: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["manifest", b"manifest", "prototype", b"prototype", "sensor", b"sensor"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["manifest", b"manifest", "prototype", b"prototype", "sensor", b"sensor", "training", b"training"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["manifest", b"manifest", "prototype", b"prototype", "search", b"search", "seed", b"seed", "sensor", b"sensor", "validation_frames_per_clip", b"validation_frames_per_clip"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lesson_frames", b"lesson_frames", "lesson_seconds", b"lesson_seconds", "lesson_unroll", b"lesson_unroll", "manifest", b"manifest", "prototype", b"prototype", "search", b"search", "seed", b"seed", "sensor", b"sensor", "training", b"training", "validation_frames_per_clip", b"validation_frames_per_clip"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -82,6 +100,9 @@ class RunTrial(_message.Message):
     MACS_PER_PIXEL_LIMIT_FIELD_NUMBER: _builtins.int
     SECONDS_PER_MEGAPIXEL_LIMIT_FIELD_NUMBER: _builtins.int
     INITIAL_CHECKPOINT_FIELD_NUMBER: _builtins.int
+    TRAINING_FIELD_NUMBER: _builtins.int
+    LESSONS_FIELD_NUMBER: _builtins.int
+    INHERITANCE_FIELD_NUMBER: _builtins.int
     trial: _builtins.str
     """searches/{s}/trials/{t}"""
     spec: _builtins.str
@@ -107,6 +128,16 @@ class RunTrial(_message.Message):
     def initial_checkpoint(self) -> _common_pb2.Artifact:
         """Weights to start from: the same spec's at the rung below."""
 
+    @_builtins.property
+    def training(self) -> _search_pb2.Training: ...
+    @_builtins.property
+    def lessons(self) -> _common_pb2.Artifact:
+        """The prototype's, if it teaches; see autoisp.prototype.v1.Lessons."""
+
+    @_builtins.property
+    def inheritance(self) -> Global___Inheritance:
+        """Weights of another spec, of which those that fit are taken; not with initial_checkpoint."""
+
     def __init__(
         self,
         *,
@@ -121,10 +152,13 @@ class RunTrial(_message.Message):
         macs_per_pixel_limit: _builtins.float | None = ...,
         seconds_per_megapixel_limit: _builtins.float | None = ...,
         initial_checkpoint: _common_pb2.Artifact | None = ...,
+        training: _search_pb2.Training | None = ...,
+        lessons: _common_pb2.Artifact | None = ...,
+        inheritance: Global___Inheritance | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel_limit", b"_macs_per_pixel_limit", "_seconds_per_megapixel_limit", b"_seconds_per_megapixel_limit", "fidelity", b"fidelity", "initial_checkpoint", b"initial_checkpoint", "macs_per_pixel_limit", b"macs_per_pixel_limit", "manifest", b"manifest", "seconds_per_megapixel_limit", b"seconds_per_megapixel_limit", "sensor", b"sensor"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel_limit", b"_macs_per_pixel_limit", "_seconds_per_megapixel_limit", b"_seconds_per_megapixel_limit", "fidelity", b"fidelity", "inheritance", b"inheritance", "initial_checkpoint", b"initial_checkpoint", "lessons", b"lessons", "macs_per_pixel_limit", b"macs_per_pixel_limit", "manifest", b"manifest", "seconds_per_megapixel_limit", b"seconds_per_megapixel_limit", "sensor", b"sensor", "training", b"training"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel_limit", b"_macs_per_pixel_limit", "_seconds_per_megapixel_limit", b"_seconds_per_megapixel_limit", "fidelity", b"fidelity", "initial_checkpoint", b"initial_checkpoint", "macs_per_pixel_limit", b"macs_per_pixel_limit", "manifest", b"manifest", "seconds_per_megapixel_limit", b"seconds_per_megapixel_limit", "seed", b"seed", "sensor", b"sensor", "spec", b"spec", "trial", b"trial", "validation_frames_per_clip", b"validation_frames_per_clip", "validation_seed", b"validation_seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel_limit", b"_macs_per_pixel_limit", "_seconds_per_megapixel_limit", b"_seconds_per_megapixel_limit", "fidelity", b"fidelity", "inheritance", b"inheritance", "initial_checkpoint", b"initial_checkpoint", "lessons", b"lessons", "macs_per_pixel_limit", b"macs_per_pixel_limit", "manifest", b"manifest", "seconds_per_megapixel_limit", b"seconds_per_megapixel_limit", "seed", b"seed", "sensor", b"sensor", "spec", b"spec", "training", b"training", "trial", b"trial", "validation_frames_per_clip", b"validation_frames_per_clip", "validation_seed", b"validation_seed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__macs_per_pixel_limit: _TypeAlias = _typing.Literal["macs_per_pixel_limit"]  # noqa: Y015
     _WhichOneofArgType__macs_per_pixel_limit: _TypeAlias = _typing.Literal["_macs_per_pixel_limit", b"_macs_per_pixel_limit"]  # noqa: Y015
@@ -136,6 +170,32 @@ class RunTrial(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seconds_per_megapixel_limit) -> _WhichOneofReturnType__seconds_per_megapixel_limit | None: ...
 
 Global___RunTrial: _TypeAlias = RunTrial  # noqa: Y015
+
+@_typing.final
+class Inheritance(_message.Message):
+    """The trained network that another one starts from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPEC_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    spec: _builtins.str
+    """As canonical JSON."""
+    @_builtins.property
+    def checkpoint(self) -> _common_pb2.Artifact: ...
+    def __init__(
+        self,
+        *,
+        spec: _builtins.str = ...,
+        checkpoint: _common_pb2.Artifact | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "spec", b"spec"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Inheritance: _TypeAlias = Inheritance  # noqa: Y015
 
 @_typing.final
 class RunEvaluation(_message.Message):

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from autoisp.common.v1 import common_pb2 as autoisp_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$autoisp/prototype/v1/prototype.proto\x12\x14\x61utoisp.prototype.v1\x1a\x1e\x61utoisp/common/v1/common.proto\"U\n\tPrototype\x12\x11\n\x07\x62uiltin\x18\x01 \x01(\tH\x00\x12+\n\x04onnx\x18\x02 \x01(\x0b\x32\x1b.autoisp.common.v1.ArtifactH\x00\x42\x08\n\x06source\"\x86\x01\n\x10PrototypeProfile\x12%\n\x04\x63ost\x18\x01 \x01(\x0b\x32\x17.autoisp.common.v1.Cost\x12+\n\x07quality\x18\x02 \x01(\x0b\x32\x1a.autoisp.common.v1.Quality\x12\x0e\n\x06\x66rames\x18\x03 \x01(\x05\x12\x0e\n\x06inputs\x18\x04 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$autoisp/prototype/v1/prototype.proto\x12\x14\x61utoisp.prototype.v1\x1a\x1e\x61utoisp/common/v1/common.proto\"U\n\tPrototype\x12\x11\n\x07\x62uiltin\x18\x01 \x01(\tH\x00\x12+\n\x04onnx\x18\x02 \x01(\x0b\x32\x1b.autoisp.common.v1.ArtifactH\x00\x42\x08\n\x06source\"\xb6\x01\n\x10PrototypeProfile\x12%\n\x04\x63ost\x18\x01 \x01(\x0b\x32\x17.autoisp.common.v1.Cost\x12+\n\x07quality\x18\x02 \x01(\x0b\x32\x1a.autoisp.common.v1.Quality\x12\x0e\n\x06\x66rames\x18\x03 \x01(\x05\x12\x0e\n\x06inputs\x18\x04 \x03(\t\x12.\n\x07lessons\x18\x05 \x01(\x0b\x32\x1d.autoisp.prototype.v1.Lessons\"b\n\x07Lessons\x12)\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x1b.autoisp.common.v1.Artifact\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x0c\n\x04real\x18\x03 \x01(\x05\x12\x0f\n\x07seconds\x18\x04 \x01(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,5 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROTOTYPE']._serialized_start=94
   _globals['_PROTOTYPE']._serialized_end=179
   _globals['_PROTOTYPEPROFILE']._serialized_start=182
-  _globals['_PROTOTYPEPROFILE']._serialized_end=316
+  _globals['_PROTOTYPEPROFILE']._serialized_end=364
+  _globals['_LESSONS']._serialized_start=366
+  _globals['_LESSONS']._serialized_end=464
 # @@protoc_insertion_point(module_scope)

@@ -59,6 +59,7 @@ class PrototypeProfile(_message.Message):
     QUALITY_FIELD_NUMBER: _builtins.int
     FRAMES_FIELD_NUMBER: _builtins.int
     INPUTS_FIELD_NUMBER: _builtins.int
+    LESSONS_FIELD_NUMBER: _builtins.int
     frames: _builtins.int
     """Raw frames that it reads per output frame."""
     @_builtins.property
@@ -71,6 +72,10 @@ class PrototypeProfile(_message.Message):
     def inputs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Input names that it takes, a subset of the model contract's."""
 
+    @_builtins.property
+    def lessons(self) -> Global___Lessons:
+        """What it made of training raw, for networks to learn from; unset if nothing was asked of it."""
+
     def __init__(
         self,
         *,
@@ -78,11 +83,47 @@ class PrototypeProfile(_message.Message):
         quality: _common_pb2.Quality | None = ...,
         frames: _builtins.int = ...,
         inputs: _abc.Iterable[_builtins.str] | None = ...,
+        lessons: Global___Lessons | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "quality", b"quality"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "lessons", b"lessons", "quality", b"quality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "frames", b"frames", "inputs", b"inputs", "quality", b"quality"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "frames", b"frames", "inputs", b"inputs", "lessons", b"lessons", "quality", b"quality"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PrototypeProfile: _TypeAlias = PrototypeProfile  # noqa: Y015
+
+@_typing.final
+class Lessons(_message.Message):
+    """Patches of raw with what the prototype made of them: computed once per search, shared by all of its trials."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    REAL_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    real: _builtins.int
+    """How many of them are of real raw, which has no truth."""
+    seconds: _builtins.float
+    """How long it took."""
+    @_builtins.property
+    def file(self) -> _common_pb2.Artifact:
+        """A safetensors file."""
+
+    def __init__(
+        self,
+        *,
+        file: _common_pb2.Artifact | None = ...,
+        count: _builtins.int = ...,
+        real: _builtins.int = ...,
+        seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["file", b"file"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "file", b"file", "real", b"real", "seconds", b"seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Lessons: _TypeAlias = Lessons  # noqa: Y015

@@ -23,6 +23,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Augmentation:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AugmentationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Augmentation.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AUGMENTATION_UNSPECIFIED: _Augmentation.ValueType  # 0
+    """The service's default."""
+    AUGMENTATION_OFF: _Augmentation.ValueType  # 1
+    """Nothing but the sensor's own ranges, other light and motion."""
+    AUGMENTATION_RANDOM: _Augmentation.ValueType  # 2
+    """Camera operations, drawn evenly."""
+    AUGMENTATION_ADVERSARIAL: _Augmentation.ValueType  # 3
+    """Camera operations, chosen by a policy that learns what is hard."""
+
+class Augmentation(_Augmentation, metaclass=_AugmentationEnumTypeWrapper):
+    """What training adds to the footage's own variety."""
+
+AUGMENTATION_UNSPECIFIED: Augmentation.ValueType  # 0
+"""The service's default."""
+AUGMENTATION_OFF: Augmentation.ValueType  # 1
+"""Nothing but the sensor's own ranges, other light and motion."""
+AUGMENTATION_RANDOM: Augmentation.ValueType  # 2
+"""Camera operations, drawn evenly."""
+AUGMENTATION_ADVERSARIAL: Augmentation.ValueType  # 3
+"""Camera operations, chosen by a policy that learns what is hard."""
+Global___Augmentation: _TypeAlias = Augmentation  # noqa: Y015
+
 class _SearchState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -210,6 +238,77 @@ class SearchSpace(_message.Message):
 Global___SearchSpace: _TypeAlias = SearchSpace  # noqa: Y015
 
 @_typing.final
+class Training(_message.Message):
+    """How every network is trained. What is left out takes its default."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUGMENTATION_FIELD_NUMBER: _builtins.int
+    DISTILLATION_FIELD_NUMBER: _builtins.int
+    FEATURE_DISTILLATION_FIELD_NUMBER: _builtins.int
+    INHERIT_WEIGHTS_FIELD_NUMBER: _builtins.int
+    augmentation: Global___Augmentation.ValueType
+    distillation: _builtins.float
+    """How much the prototype teaches, 0 to 1. In a patch of a clip with truth its picture counts so much and the truth
+    the rest; in one of real raw, which has no truth, its picture is all there is to learn. Default: it teaches where
+    there is no truth, and nothing elsewhere. 0: it teaches nowhere.
+    """
+    inherit_weights: _builtins.bool
+    """Whether a trial of the first rung starts from the weights of the nearest trained spec. Default: no."""
+    @_builtins.property
+    def feature_distillation(self) -> Global___FeatureDistillation:
+        """Unset: none."""
+
+    def __init__(
+        self,
+        *,
+        augmentation: Global___Augmentation.ValueType = ...,
+        distillation: _builtins.float | None = ...,
+        feature_distillation: Global___FeatureDistillation | None = ...,
+        inherit_weights: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_distillation", b"_distillation", "_inherit_weights", b"_inherit_weights", "distillation", b"distillation", "feature_distillation", b"feature_distillation", "inherit_weights", b"inherit_weights"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distillation", b"_distillation", "_inherit_weights", b"_inherit_weights", "augmentation", b"augmentation", "distillation", b"distillation", "feature_distillation", b"feature_distillation", "inherit_weights", b"inherit_weights"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__distillation: _TypeAlias = _typing.Literal["distillation"]  # noqa: Y015
+    _WhichOneofArgType__distillation: _TypeAlias = _typing.Literal["_distillation", b"_distillation"]  # noqa: Y015
+    _WhichOneofReturnType__inherit_weights: _TypeAlias = _typing.Literal["inherit_weights"]  # noqa: Y015
+    _WhichOneofArgType__inherit_weights: _TypeAlias = _typing.Literal["_inherit_weights", b"_inherit_weights"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__distillation) -> _WhichOneofReturnType__distillation | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__inherit_weights) -> _WhichOneofReturnType__inherit_weights | None: ...
+
+Global___Training: _TypeAlias = Training  # noqa: Y015
+
+@_typing.final
+class FeatureDistillation(_message.Message):
+    """Makes a network's features predict those of an ONNX prototype, beside its picture."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENSOR_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    tensor: _builtins.str
+    """Name of a float tensor (N, C, h, w) inside of the prototype's graph."""
+    weight: _builtins.float
+    """Of this part of the loss, above 0."""
+    def __init__(
+        self,
+        *,
+        tensor: _builtins.str = ...,
+        weight: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tensor", b"tensor", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FeatureDistillation: _TypeAlias = FeatureDistillation  # noqa: Y015
+
+@_typing.final
 class Search(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -251,6 +350,7 @@ class Search(_message.Message):
     OBJECTIVES_FIELD_NUMBER: _builtins.int
     MAX_TRIALS_FIELD_NUMBER: _builtins.int
     WARM_START_FIELD_NUMBER: _builtins.int
+    TRAINING_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     PROTOTYPE_PROFILE_FIELD_NUMBER: _builtins.int
@@ -320,9 +420,11 @@ class Search(_message.Message):
     @_builtins.property
     def warm_start(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """searches/{s}: ended searches over the same footage and sensor; the strategy learns from their trials before it
-        chooses its first. Weights are not reused.
+        chooses its first. Their weights are reused only with training.inherit_weights.
         """
 
+    @_builtins.property
+    def training(self) -> Global___Training: ...
     @_builtins.property
     def failure(self) -> _common_pb2.Failure: ...
     @_builtins.property
@@ -368,6 +470,7 @@ class Search(_message.Message):
         objectives: _abc.Iterable[_builtins.str] | None = ...,
         max_trials: _builtins.int = ...,
         warm_start: _abc.Iterable[_builtins.str] | None = ...,
+        training: Global___Training | None = ...,
         state: Global___SearchState.ValueType = ...,
         failure: _common_pb2.Failure | None = ...,
         prototype_profile: _prototype_pb2.PrototypeProfile | None = ...,
@@ -383,9 +486,9 @@ class Search(_message.Message):
         etag: _builtins.str = ...,
         strategy_figures: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel_limit", b"_macs_per_pixel_limit", "_seconds_per_megapixel_limit", b"_seconds_per_megapixel_limit", "_test_frames_per_clip", b"_test_frames_per_clip", "budget", b"budget", "create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "macs_per_pixel_limit", b"macs_per_pixel_limit", "max_duration", b"max_duration", "prototype", b"prototype", "prototype_profile", b"prototype_profile", "seconds_per_megapixel_limit", b"seconds_per_megapixel_limit", "sensor", b"sensor", "space", b"space", "start_time", b"start_time", "test_frames_per_clip", b"test_frames_per_clip", "trial_counts", b"trial_counts"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel_limit", b"_macs_per_pixel_limit", "_seconds_per_megapixel_limit", b"_seconds_per_megapixel_limit", "_test_frames_per_clip", b"_test_frames_per_clip", "budget", b"budget", "create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "macs_per_pixel_limit", b"macs_per_pixel_limit", "max_duration", b"max_duration", "prototype", b"prototype", "prototype_profile", b"prototype_profile", "seconds_per_megapixel_limit", b"seconds_per_megapixel_limit", "sensor", b"sensor", "space", b"space", "start_time", b"start_time", "test_frames_per_clip", b"test_frames_per_clip", "training", b"training", "trial_counts", b"trial_counts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel_limit", b"_macs_per_pixel_limit", "_seconds_per_megapixel_limit", b"_seconds_per_megapixel_limit", "_test_frames_per_clip", b"_test_frames_per_clip", "best_trial", b"best_trial", "budget", b"budget", "create_time", b"create_time", "dataset", b"dataset", "display_name", b"display_name", "end_time", b"end_time", "etag", b"etag", "failure", b"failure", "macs_per_pixel_limit", b"macs_per_pixel_limit", "max_duration", b"max_duration", "max_parallel_trials", b"max_parallel_trials", "max_trials", b"max_trials", "model", b"model", "name", b"name", "objectives", b"objectives", "pareto_trials", b"pareto_trials", "prototype", b"prototype", "prototype_profile", b"prototype_profile", "rung", b"rung", "rungs", b"rungs", "seconds_per_megapixel_limit", b"seconds_per_megapixel_limit", "seed", b"seed", "sensor", b"sensor", "space", b"space", "start_time", b"start_time", "state", b"state", "strategy", b"strategy", "strategy_figures", b"strategy_figures", "test_frames_per_clip", b"test_frames_per_clip", "trial_counts", b"trial_counts", "validation_frames_per_clip", b"validation_frames_per_clip", "warm_start", b"warm_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel_limit", b"_macs_per_pixel_limit", "_seconds_per_megapixel_limit", b"_seconds_per_megapixel_limit", "_test_frames_per_clip", b"_test_frames_per_clip", "best_trial", b"best_trial", "budget", b"budget", "create_time", b"create_time", "dataset", b"dataset", "display_name", b"display_name", "end_time", b"end_time", "etag", b"etag", "failure", b"failure", "macs_per_pixel_limit", b"macs_per_pixel_limit", "max_duration", b"max_duration", "max_parallel_trials", b"max_parallel_trials", "max_trials", b"max_trials", "model", b"model", "name", b"name", "objectives", b"objectives", "pareto_trials", b"pareto_trials", "prototype", b"prototype", "prototype_profile", b"prototype_profile", "rung", b"rung", "rungs", b"rungs", "seconds_per_megapixel_limit", b"seconds_per_megapixel_limit", "seed", b"seed", "sensor", b"sensor", "space", b"space", "start_time", b"start_time", "state", b"state", "strategy", b"strategy", "strategy_figures", b"strategy_figures", "test_frames_per_clip", b"test_frames_per_clip", "training", b"training", "trial_counts", b"trial_counts", "validation_frames_per_clip", b"validation_frames_per_clip", "warm_start", b"warm_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__macs_per_pixel_limit: _TypeAlias = _typing.Literal["macs_per_pixel_limit"]  # noqa: Y015
     _WhichOneofArgType__macs_per_pixel_limit: _TypeAlias = _typing.Literal["_macs_per_pixel_limit", b"_macs_per_pixel_limit"]  # noqa: Y015
@@ -463,6 +566,7 @@ class Trial(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     PREDICTED_SECONDS_PER_MEGAPIXEL_FIELD_NUMBER: _builtins.int
+    INHERITS_FROM_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """searches/{s}/trials/{t}"""
     state: Global___TrialState.ValueType
@@ -480,6 +584,8 @@ class Trial(_message.Message):
     worker: _builtins.str
     predicted_seconds_per_megapixel: _builtins.float
     """What the spec was expected to take before anything was measured of it."""
+    inherits_from: _builtins.str
+    """searches/{s}/trials/{t}, perhaps of an earlier search: the trial of another spec whose weights it started from."""
     @_builtins.property
     def cost(self) -> _common_pb2.Cost: ...
     @_builtins.property
@@ -524,10 +630,11 @@ class Trial(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         predicted_seconds_per_megapixel: _builtins.float | None = ...,
+        inherits_from: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_predicted_seconds_per_megapixel", b"_predicted_seconds_per_megapixel", "checkpoint", b"checkpoint", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "onnx", b"onnx", "predicted_seconds_per_megapixel", b"predicted_seconds_per_megapixel", "quality", b"quality", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_predicted_seconds_per_megapixel", b"_predicted_seconds_per_megapixel", "checkpoint", b"checkpoint", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "name", b"name", "onnx", b"onnx", "parent", b"parent", "predicted_seconds_per_megapixel", b"predicted_seconds_per_megapixel", "progress", b"progress", "quality", b"quality", "rung", b"rung", "spec", b"spec", "spec_hash", b"spec_hash", "start_time", b"start_time", "state", b"state", "steps", b"steps", "train_seconds", b"train_seconds", "worker", b"worker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_predicted_seconds_per_megapixel", b"_predicted_seconds_per_megapixel", "checkpoint", b"checkpoint", "cost", b"cost", "create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "inherits_from", b"inherits_from", "name", b"name", "onnx", b"onnx", "parent", b"parent", "predicted_seconds_per_megapixel", b"predicted_seconds_per_megapixel", "progress", b"progress", "quality", b"quality", "rung", b"rung", "spec", b"spec", "spec_hash", b"spec_hash", "start_time", b"start_time", "state", b"state", "steps", b"steps", "train_seconds", b"train_seconds", "worker", b"worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__predicted_seconds_per_megapixel: _TypeAlias = _typing.Literal["predicted_seconds_per_megapixel"]  # noqa: Y015
     _WhichOneofArgType__predicted_seconds_per_megapixel: _TypeAlias = _typing.Literal["_predicted_seconds_per_megapixel", b"_predicted_seconds_per_megapixel"]  # noqa: Y015
