@@ -51,8 +51,7 @@ class Recipe:
         patch: edge of a raw patch.
         unroll: frames that a recurrent network develops one after the other in a patch, its loss being on the
             last.
-        young: share of steps in which they are fewer, any number from one on, as at a stream's start and after a
-            cut.
+        young: share of steps in which they are fewer, any number from one on: as after a scene cut.
         learning_rate: its peak; it rises linearly over `warm_up` of the budget and falls as a cosine to zero.
         momentum: decay of the gradients' mean, for convolutions.
         adam_decays: decays of the gradients' mean and mean square, for all else.
