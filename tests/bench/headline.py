@@ -207,8 +207,8 @@ def table(figures: Mapping[str, Any]) -> list[str]:
     lines = ["".join(["clip".ljust(24), *(name.replace("_", " ").rjust(20) for name in columns)])]
     for name, row in [*((row["clip"], row) for row in figures["clips_db"]), ("mean", figures["mean_db"])]:
         lines.append("".join([name[:23].ljust(24), *(f"{row[key]:20.2f}" for key in columns)]))
-    for key, unit in (("macs_per_pixel", "MAC/px"), ("seconds_per_megapixel", "s/MP")):
-        values = (f"{who} {value:,.4g}" for who, value in figures[key].items() if value is not None)
+    for key, unit, form in (("macs_per_pixel", "MAC/px", ",.0f"), ("seconds_per_megapixel", "s/MP", ".3f")):
+        values = (f"{who} {value:{form}}" for who, value in figures[key].items() if value is not None)
         lines.append(f"{unit}: {', '.join(values)}")
     return lines
 
