@@ -1,7 +1,6 @@
 """How a network is trained: every number of it in one place, with why."""
 
 import math
-import random
 from dataclasses import dataclass
 
 import torch
@@ -51,7 +50,6 @@ class Recipe:
         patch: edge of a raw patch.
         unroll: frames that a recurrent network develops one after the other in a patch, its loss being on the
             last.
-        young: share of steps in which they are fewer, any number from one on: as after a scene cut.
         learning_rate: its peak; it rises linearly over `warm_up` of the budget and falls as a cosine to zero.
         momentum: decay of the gradients' mean, for convolutions.
         adam_decays: decays of the gradients' mean and mean square, for all else.
@@ -62,20 +60,12 @@ class Recipe:
     batch: int = 8
     patch: int = 24
     unroll: int = 6
-    young: float = 0.0
     learning_rate: float = 1e-2
     warm_up: float = 0.03
     momentum: float = 0.9
     adam_decays: tuple[float, float] = (0.9, 0.99)
     clip_norm: float = 1.0
     ema: float = 0.995
-
-    def unroll_at(self, step: int, seed: int) -> int:
-        """Frames that a recurrent network sees at a step of the training with this seed."""
-        draws = random.Random(f"{seed}/{step}")
-        if self.unroll == 1 or draws.random() >= self.young:
-            return self.unroll
-        return draws.randint(1, self.unroll - 1)
 
     def learning_rate_at(self, progress: float) -> float:
         """The learning rate after `progress` of the budget."""

@@ -155,7 +155,7 @@ class _Run:
             seed=self._seed,
             size=recipe.batch,
             patch=recipe.patch,
-            frames=design.window(recipe.unroll_at(self.step, self._seed)),
+            frames=design.window(recipe.unroll),
         ).to(self._device)
         raw = batch.raw[:, 0] if design.frames == 1 and not design.recurrent else batch.raw
         losses = losses_of(self._network(raw, batch.gains, batch.ccm, batch.noise), batch.truth)
