@@ -3,7 +3,8 @@
 Inputs ``state`` (N, width, H, W) and ``state_valid`` (N, 1), outputs ``state_out`` and ``state_valid_out`` of
 the same shapes. Feature height H is the raw height h over half the packing, rounded up; the dimension's name
 says so ("h", "h/2" or "h/4"). A stream starts, also after a scene cut, with zeros for all of them;
-``state_valid`` 0 gives exactly what the frame alone gives.
+``state_valid`` 0 gives exactly what the frame alone gives. :mod:`autoisp_isp.scene_cut` tells where a scene
+begins.
 """
 
 from __future__ import annotations

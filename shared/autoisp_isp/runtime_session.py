@@ -14,6 +14,7 @@ from autoisp_core.errors import InvalidArgumentError
 
 from autoisp_isp.contract import Contract, check_contract, parse_onnx
 from autoisp_isp.cost import grey_inputs
+from autoisp_isp.scene_cut import SceneCuts
 from autoisp_isp.states import only_states
 
 Array = npt.NDArray[np.float32]
@@ -42,9 +43,13 @@ class OnnxNetwork:
         self._state_session = state_session
         self._outputs = ["srgb", *(state.output for state in contract.states)]
 
-    def start(self) -> OnnxStream:
-        """A stream of frames in order, that begins without any past; as many as you like at the same time."""
-        return OnnxStream(self)
+    def start(self, *, resets: bool = True) -> OnnxStream:
+        """A stream of frames in order, that begins without any past; as many as you like at the same time.
+
+        Args:
+            resets: whether a graph with state starts afresh where a new scene begins.
+        """
+        return OnnxStream(self, resets=resets)
 
     def run(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> Array:
         """Develops the newest frame; the graph gets those inputs only that it has.
@@ -102,13 +107,20 @@ class OnnxNetwork:
 class OnnxStream:
     """Frames of one clip in order; what the graph carries from frame to frame is kept here.
 
+    Where a new scene begins, a graph with state is run as at a stream's start: its state is zero, and its
+    window holds the scene's first frame in the place of earlier ones. A graph without state is run on its
+    window as it is.
+
     For one thread; streams of the same network don't disturb each other.
     """
 
-    def __init__(self, network: OnnxNetwork) -> None:
+    def __init__(self, network: OnnxNetwork, *, resets: bool = True) -> None:
         self._network = network
         self._states: dict[str, Array] = {}
         self._size: tuple[int, ...] = ()
+        self._cuts = SceneCuts() if resets and network.contract.recurrent else None
+        self._scene = 0
+        """Frames of the present scene that the stream has seen."""
 
     def run(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> Array:
         """Develops the stream's next frame: the newest of the window.
@@ -141,9 +153,22 @@ class OnnxStream:
                     "raw", f"frames of {text(*size)} after {text(*self._size)}; start another stream for them"
                 )
             self._states, self._size = contract.start(1, *size), size
-        window = raw[-contract.frames :] if contract.stacked else raw[-1]
-        values = {"raw": window, "gains": gains, "ccm": ccm, "noise": noise}
+        window = self._of_one_scene(raw[-contract.frames :], noise)
+        planes = window if contract.stacked else window[-1]
+        values = {"raw": planes, "gains": gains, "ccm": ccm, "noise": noise}
         return {name: values[name][None] for name in contract.inputs} | self._states
+
+    def _of_one_scene(self, window: Array, noise: Array) -> Array:
+        """The window (T, 4, h, w) without frames of an earlier scene; forgets the state where one begins."""
+        if self._cuts is None:
+            return window
+        for frame in window[-1:] if self._scene else window:
+            if self._cuts.begins(frame, noise):
+                self._scene = 0
+                self._states = self._network.contract.start(1, *self._size)
+            self._scene += 1
+        earlier = len(window) - self._scene
+        return window if earlier <= 0 else window[[earlier] * earlier + list(range(earlier, len(window)))]
 
 
 @dataclass(frozen=True, slots=True)
