@@ -32,6 +32,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from worker_jobs import RECURRENT, Footage
 
 ACK_WAIT_S = 2.0
+_LONG = 800
+"""Steps of a trial that is still at it when something happens to its worker."""
 COMPLETED = "autoisp.v1.evt.trial.completed."
 
 
@@ -130,7 +132,7 @@ async def until_attempted(footage: Footage, trial: str, worker: ServiceProcess) 
 
 
 def long_trial(footage: Footage) -> commands_pb2.RunTrial:
-    return footage.trial(fidelity=search_pb2.Rung(steps=60))
+    return footage.trial(fidelity=search_pb2.Rung(steps=_LONG))
 
 
 async def test_a_trial_is_done_acknowledged_and_announced(
@@ -191,14 +193,14 @@ async def test_a_killed_workers_trial_is_resumed_and_recorded_once(
         await bus.send(command)
         step = await until_checkpoint(footage, command.trial, first)
         first.kill()
-    assert 0 < step < 60
+    assert 0 < step < _LONG
     assert not await bus.events()
 
     with worker_process(nats_server, tmp_path, worker_id="second") as second:
         (trial,) = await bus.completed()
         assert "resuming" in second.log
 
-    assert (trial.state, trial.worker, trial.steps) == (search_pb2.TRIAL_STATE_SUCCEEDED, "second", 60)
+    assert (trial.state, trial.worker, trial.steps) == (search_pb2.TRIAL_STATE_SUCCEEDED, "second", _LONG)
     assert Checkpoints(footage.store).load(command.trial) is None
 
 
@@ -232,7 +234,7 @@ async def test_a_trial_outlives_its_broker(
 
     (trial,) = await bus.completed()
 
-    assert (trial.state, trial.steps) == (search_pb2.TRIAL_STATE_SUCCEEDED, 60)
+    assert (trial.state, trial.steps) == (search_pb2.TRIAL_STATE_SUCCEEDED, _LONG)
 
 
 async def test_cancelling_a_search_stops_its_running_and_its_waiting_trials(
