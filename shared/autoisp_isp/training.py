@@ -20,7 +20,7 @@ from autoisp_isp.loss_watch import LossWatch
 from autoisp_isp.loss_watch import TrainingDivergedError as TrainingDivergedError
 from autoisp_isp.optimizer import Optimizer
 from autoisp_isp.parallel import ALONE, Parallel
-from autoisp_isp.prefetch import Prefetcher
+from autoisp_isp.prefetch import AHEAD, Prefetcher
 from autoisp_isp.recipe import Recipe, TrainBudget, losses_of
 from autoisp_isp.taught_set import Batches
 from autoisp_isp.training_set import Batch
@@ -121,22 +121,36 @@ def train(
             run.restore(resume_from)
         batches = run.batches(training_set)
         if execution.prefetches(torch.device(device)):
-            batches = stack.enter_context(Prefetcher(batches, run.step))
-        begun = time.monotonic() - run.seconds
-        last_progress = last_checkpoint = time.monotonic()
-        share, stopped = parallel.agreed(budget.progress(run.step, run.seconds), False)
-        while share < 1.0 and not stopped:
+            # An augmenter that learns knows its choices for so many steps only.
+            ahead = AHEAD if augmenter is None else min(AHEAD, recipe.augmentation.every)
+            batches = stack.enter_context(Prefetcher(batches, run.step, ahead))
+        now = last_progress = last_checkpoint = time.monotonic()
+        begun, stop = now - run.seconds, False
+        while True:
+            # To tell or to keep anything is to read the losses, and one that is no number must end all
+            # processes at the same step: so they agree on that too.
+            share, (stopped, telling, keeping) = parallel.agreed(
+                budget.progress(run.step, run.seconds),
+                stop,
+                on_progress is not None and now - last_progress >= _PROGRESS_SECONDS,
+                on_checkpoint is not None and now - last_checkpoint >= checkpoint_seconds,
+            )
+            if share >= 1.0 or stopped:
+                break
             run.advance(batches(run.step), share)
             now = time.monotonic()
             run.seconds = now - begun
-            if on_progress is not None and now - last_progress >= _PROGRESS_SECONDS:
+            if telling or keeping:
+                run.check()
+            if telling:
                 last_progress = now
-                on_progress(run.progress(budget))
-            if on_checkpoint is not None and now - last_checkpoint >= checkpoint_seconds:
+                if on_progress is not None:
+                    on_progress(run.progress(budget))
+            if keeping:
                 last_checkpoint = now
-                on_checkpoint(run.checkpoint())
-            asked = should_stop is not None and should_stop()
-            share, stopped = parallel.agreed(budget.progress(run.step, run.seconds), asked)
+                if on_checkpoint is not None:
+                    on_checkpoint(run.checkpoint())
+            stop = should_stop is not None and should_stop()
         progress = run.progress(budget)
         if on_progress is not None:
             on_progress(progress)
@@ -230,18 +244,28 @@ class _Run:
     def _learn(self, losses: Tensor, batch: Batch) -> None:
         """Tells whoever chose the augmentation what came of it, for the whole batch in every process."""
         augmenter, parallel = self._augmenter, self._parallel
-        if augmenter is None or batch.choices is None or batch.content is None:
+        if augmenter is None or not augmenter.learns or batch.choices is None or batch.content is None:
             return
-        choices, content, teaching = batch.choices, batch.content, batch.teaching
-        lesson = torch.zeros(len(losses)) if teaching is None else teaching.lesson.float()
+        choices, content = batch.choices, batch.content
         if parallel.count > 1:
-            losses, content, lesson = map(parallel.gathered, (losses, content, lesson))
+            losses, content = map(parallel.gathered, (losses, content))
             choices = augmenter.choices(self.step, self._recipe.batch)
-        if teaching is not None:
+        if batch.teaching is not None:
             # Nothing was done to lessons, and how hard they are says nothing of what was done to others.
-            chosen = lesson.cpu() == 0
-            losses, content, choices = losses.cpu()[chosen], content[chosen], choices.part(chosen.numpy())
+            others = slice(len(choices) - batch.teaching.total)
+            losses, content, choices = losses[others], content[others], choices.part(others)
+        if (self.step + 1) % self._recipe.augmentation.every == 0:
+            # Losses are read at the end of a round anyway; what is no number must not get into the policy.
+            self._watch.check()
         self.policy = augmenter.learn(self.step, losses, choices, content) or self.policy
+
+    def check(self) -> None:
+        """Reads the losses so far.
+
+        Raises:
+            TrainingDivergedError: one is no number.
+        """
+        self._watch.check()
 
     def progress(self, budget: TrainBudget) -> TrainProgress:
         """For the watcher."""
@@ -284,6 +308,10 @@ class _Run:
                 value.copy_(theirs[name])
         if self._learner is not None:
             self._learner.restore(checkpoint.adapter)
+        elif checkpoint.adapter:
+            raise InvalidArgumentError(
+                "resume_from", "the checkpoint learns features, and feature distillation is off: train anew"
+            )
         self.step, self.seconds = checkpoint.step, checkpoint.seconds
         self._watch.mean = checkpoint.loss
 

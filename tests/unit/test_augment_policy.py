@@ -114,6 +114,12 @@ def test_the_share_holds_over_the_steps(share: float) -> None:
     assert np.mean(chosen) == pytest.approx(share, abs=0.01)
 
 
+def test_a_policy_leaves_some_patches_alone_to_be_compared_with() -> None:
+    with pytest.raises(InvalidArgumentError, match="left alone") as caught:
+        Augmentation(Mode.ADVERSARIAL, share=1.0)
+    assert caught.value.field == "augmentation.share"
+
+
 @pytest.mark.parametrize(
     ("field", "value"), [("mode", "cruel"), ("share", 1.5), ("severity", -0.1), ("every", 0), ("policies", 1)]
 )

@@ -11,22 +11,41 @@ import torch
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.sensor import Noise, builtin
 from autoisp_core.spec import Spec
+from autoisp_isp.augment.adversary import Adversary
+from autoisp_isp.augment.augmenter import RandomAugmenter
 from autoisp_isp.augment.settings import Augmentation, Mode
 from autoisp_isp.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from autoisp_isp.distillation import FeatureTask
+from autoisp_isp.execution import Execution
+from autoisp_isp.lessons import Lesson, Lessons
 from autoisp_isp.recipe import Recipe, TrainBudget
-from autoisp_isp.training import TrainProgress, TrainResult, train
-from autoisp_isp.training_set import TrainingSet
+from autoisp_isp.taught_set import Batches, TaughtSet
+from autoisp_isp.training import TrainingDivergedError, TrainProgress, TrainResult, train
+from autoisp_isp.training_set import Batch, TrainingSet
 from autoisp_testing.scenes import moving_scene
 
 _SPEC = Spec(Spec.code((1, 1, 3, 0, 0), (2, 7, 0, 0, 0)), width=8)
 
 
-def _train(mode: Mode, steps: int = 12, **options: Any) -> TrainResult:
-    footage = TrainingSet(
-        [("a", moving_scene(6, 64, 96))], builtin("phone").with_test_noise(Noise(0.01, 0.0005))
-    )
-    recipe = Recipe(batch=4, patch=16, augmentation=Augmentation(mode, every=4, policies=4))
-    return train(_SPEC, footage, TrainBudget(steps=steps), 3, recipe=recipe, **options)
+class _Broken(TrainingSet):
+    """Raw is no number from one step on."""
+
+    first = 10
+
+    def batch(self, step: int, **options: Any) -> Batch:
+        batch = super().batch(step, **options)
+        return replace(batch, raw=batch.raw * torch.nan) if step >= self.first else batch
+
+
+def _footage(kind: type[TrainingSet] = TrainingSet) -> TrainingSet:
+    return kind([("a", moving_scene(6, 64, 96))], builtin("phone").with_test_noise(Noise(0.01, 0.0005)))
+
+
+def _train(
+    mode: Mode, steps: int = 12, *, footage: Batches | None = None, every: int = 4, **options: Any
+) -> TrainResult:
+    recipe = Recipe(batch=4, patch=16, augmentation=Augmentation(mode, every=every, policies=4))
+    return train(_SPEC, footage or _footage(), TrainBudget(steps=steps), 3, recipe=recipe, **options)
 
 
 def _same(first: TrainResult, second: TrainResult) -> bool:
@@ -58,6 +77,77 @@ def test_the_policy_is_reported() -> None:
     assert 0.3 < result.policy.ratio < 4.0
     assert told[-1].policy == result.policy
     assert _train(Mode.RANDOM).policy is None
+
+
+def test_batches_are_made_ahead_no_further_than_the_policies_are_known() -> None:
+    ahead = Execution(prefetch=True)
+    for every in (1, 3):
+        plain = _train(Mode.ADVERSARIAL, every=every)
+        assert _same(plain, _train(Mode.ADVERSARIAL, every=every, execution=ahead))
+
+
+def test_a_loss_that_is_no_number_ends_the_training_before_the_policy_learns_of_it() -> None:
+    kept: list[Checkpoint] = []
+    _train(Mode.ADVERSARIAL, 7, on_checkpoint=kept.append, checkpoint_seconds=0.0)
+    # Begun within a round, so that rounds end before it is time to read the losses again.
+    with pytest.raises(TrainingDivergedError, match="step 10"):
+        _train(Mode.ADVERSARIAL, 40, footage=_footage(_Broken), resume_from=kept[5])
+
+
+def test_who_learns_nothing_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    for kind in (RandomAugmenter, Adversary):
+        learn = kind.learn
+
+        def note(self: Any, step: int, *rest: Any, learn: Any = learn) -> Any:
+            told.append(step)
+            return learn(self, step, *rest)
+
+        monkeypatch.setattr(kind, "learn", note)
+    _train(Mode.RANDOM, 4)
+    assert not told
+    _train(Mode.ADVERSARIAL, 4)
+    assert told == [0, 1, 2, 3]
+
+
+def _lessons(channels: int) -> Lessons:
+    """Of patches as the footage has them, with features that say where they are bright."""
+    batch = _footage().batch(0, seed=9, size=6, patch=24, frames=3)
+    return Lessons.of(
+        [
+            Lesson(
+                raw=batch.raw[patch],
+                gains=batch.gains[patch],
+                ccm=batch.ccm[patch],
+                noise=batch.noise[patch],
+                picture=batch.truth[patch],
+                truth=batch.truth[patch],
+                features=batch.raw[patch, -1, :channels],
+            )
+            for patch in range(6)
+        ]
+    )
+
+
+@pytest.mark.parametrize("prefetch", [False, True])
+def test_policy_lessons_and_features_resume_together_to_the_bit(prefetch: bool) -> None:
+    kept: list[bytes] = []
+    options: dict[str, Any] = {
+        "footage": TaughtSet(_footage(), _lessons(2), 0.5, share=0.4),
+        "features": FeatureTask(2, 0.5),
+        "execution": Execution(prefetch=prefetch),
+    }
+    whole = _train(
+        Mode.ADVERSARIAL,
+        on_checkpoint=lambda checkpoint: kept.append(save_checkpoint(checkpoint)),
+        checkpoint_seconds=0.0,
+        **options,
+    )
+    for data in (kept[3], kept[5]):
+        resumed = _train(Mode.ADVERSARIAL, resume_from=load_checkpoint(data), **options)
+        assert _same(resumed, whole)
+        assert resumed.policy == whole.policy
+        assert resumed.loss == whole.loss
 
 
 def test_checkpoints_of_another_mode_are_refused() -> None:

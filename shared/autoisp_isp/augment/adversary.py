@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import structlog
 import torch
@@ -37,6 +38,8 @@ class Adversary:
         settings: see there.
         seed: of the training.
     """
+
+    learns: ClassVar[bool] = True
 
     def __init__(self, operations: Sequence[str], settings: Augmentation, seed: int) -> None:
         self._operations, self._settings, self._seed = tuple(operations), settings, seed

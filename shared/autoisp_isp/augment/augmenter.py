@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -38,7 +38,13 @@ class PolicyReport:
 
 
 class Augmenter(Protocol):
-    """Chooses, and may learn from what came of it."""
+    """Chooses, and may learn from what came of it.
+
+    Attributes:
+        learns: whether it does; one that does not need not be told.
+    """
+
+    learns: ClassVar[bool]
 
     def choices(self, step: int, size: int) -> Choices:
         """What is done to the `size` patches of a step.
@@ -78,6 +84,8 @@ class RandomAugmenter:
         settings: share, severity, and how long policies serve.
         seed: of the training.
     """
+
+    learns: ClassVar[bool] = False
 
     def __init__(self, operations: Sequence[str], settings: Augmentation, seed: int) -> None:
         self._count, self._settings, self._seed = len(operations), settings, seed

@@ -34,6 +34,7 @@ class Augmentation:
     Attributes:
         mode: who chooses; a text will do.
         share: of the patches that get a sub-policy; the others keep the network good where it will mostly be.
+            Below 1 with a policy, which is found to have collapsed by comparison with them.
         severity: the top of every operation's range, in [0, 1] of the whole.
         policies: sampled at a time (M).
         every: steps that a set of policies serves before the next; the policy is updated as often.
@@ -79,3 +80,8 @@ class Augmentation:
             value = getattr(self, key)
             if not low <= value <= high:
                 raise InvalidArgumentError(f"augmentation.{key}", f"{key} is {value}: give {low} to {high}")
+        if self.mode is Mode.ADVERSARIAL and self.share == 1.0:
+            raise InvalidArgumentError(
+                "augmentation.share",
+                "share is 1: a policy is measured against patches that are left alone, so give less",
+            )
