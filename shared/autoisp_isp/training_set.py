@@ -155,6 +155,7 @@ class TrainingSet:
         choices = choices.part(part)
         content = content_of(clean.truth, clean.noise)
         conditions = Conditions.of(choices, self.operations(frames))
+        # Changed in place: they are copies, which leave the epoch's patches as they are.
         clean = camera.filmed(clean, conditions)
         raw = camera.with_defects(_noisy(clean, word, size, part), clean.noise, conditions)
         return _batch(clean, raw, choices, content)
