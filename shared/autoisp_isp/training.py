@@ -197,7 +197,11 @@ class _Run:
         self._watch = LossWatch(seed, _STEPS_UNREAD)
         self.step = 0
         self.seconds = 0.0
-        self.policy: PolicyReport | None = None
+
+    @property
+    def policy(self) -> PolicyReport | None:
+        """The newest report of the augmentation's policy, if it has one."""
+        return None if self._augmenter is None else self._augmenter.report
 
     def batches(self, training_set: Batches) -> Callable[[int], Batch]:
         """Gives the batch of a step, or this process's part of it, on the device."""
@@ -257,7 +261,7 @@ class _Run:
         if (self.step + 1) % self._recipe.augmentation.every == 0:
             # Losses are read at the end of a round anyway; what is no number must not get into the policy.
             self._watch.check()
-        self.policy = augmenter.learn(self.step, losses, choices, content) or self.policy
+        augmenter.learn(self.step, losses, choices, content)
 
     def check(self) -> None:
         """Reads the losses so far.

@@ -11,9 +11,10 @@ import torch
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.sensor import Noise, builtin
 from autoisp_core.spec import Spec
+from autoisp_core.training import Augmentation
 from autoisp_isp.augment.adversary import Adversary
 from autoisp_isp.augment.augmenter import RandomAugmenter
-from autoisp_isp.augment.settings import Augmentation, Mode
+from autoisp_isp.augment.settings import AugmentationSettings
 from autoisp_isp.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from autoisp_isp.distillation import FeatureTask
 from autoisp_isp.execution import Execution
@@ -42,9 +43,9 @@ def _footage(kind: type[TrainingSet] = TrainingSet) -> TrainingSet:
 
 
 def _train(
-    mode: Mode, steps: int = 12, *, footage: Batches | None = None, every: int = 4, **options: Any
+    mode: Augmentation, steps: int = 12, *, footage: Batches | None = None, every: int = 4, **options: Any
 ) -> TrainResult:
-    recipe = Recipe(batch=4, patch=16, augmentation=Augmentation(mode, every=every, policies=4))
+    recipe = Recipe(batch=4, patch=16, augmentation=AugmentationSettings(mode, every=every, policies=4))
     return train(_SPEC, footage or _footage(), TrainBudget(steps=steps), 3, recipe=recipe, **options)
 
 
@@ -52,8 +53,8 @@ def _same(first: TrainResult, second: TrainResult) -> bool:
     return all(torch.equal(value, second.state_dict[name]) for name, value in first.state_dict.items())
 
 
-@pytest.mark.parametrize("mode", [Mode.RANDOM, Mode.ADVERSARIAL])
-def test_a_training_repeats_and_resumes_to_the_bit(mode: Mode) -> None:
+@pytest.mark.parametrize("mode", [Augmentation.RANDOM, Augmentation.ADVERSARIAL])
+def test_a_training_repeats_and_resumes_to_the_bit(mode: Augmentation) -> None:
     kept: list[bytes] = []
     whole = _train(
         mode,
@@ -61,7 +62,7 @@ def test_a_training_repeats_and_resumes_to_the_bit(mode: Mode) -> None:
         checkpoint_seconds=0.0,
     )
     assert _same(whole, _train(mode))
-    assert not _same(whole, _train(Mode.OFF))
+    assert not _same(whole, _train(Augmentation.OFF))
     for data in (kept[3], kept[5]):  # at the end of a round, and within one
         resumed = _train(mode, resume_from=load_checkpoint(data))
         assert _same(resumed, whole)
@@ -70,28 +71,34 @@ def test_a_training_repeats_and_resumes_to_the_bit(mode: Mode) -> None:
 
 def test_the_policy_is_reported() -> None:
     told: list[TrainProgress] = []
-    result = _train(Mode.ADVERSARIAL, on_progress=told.append)
+    result = _train(Augmentation.ADVERSARIAL, on_progress=told.append)
     assert result.policy is not None
     assert result.policy.step == 11
     assert 0.9 < result.policy.entropy <= 1.0
     assert 0.3 < result.policy.ratio < 4.0
     assert told[-1].policy == result.policy
-    assert _train(Mode.RANDOM).policy is None
+    # A resumed training knows it before there is a newer one.
+    kept: list[Checkpoint] = []
+    _train(Augmentation.ADVERSARIAL, 9, on_checkpoint=kept.append, checkpoint_seconds=0.0)
+    resumed = _train(Augmentation.ADVERSARIAL, 10, resume_from=load_checkpoint(save_checkpoint(kept[8])))
+    assert resumed.policy is not None
+    assert resumed.policy.step == 7
+    assert _train(Augmentation.RANDOM).policy is None
 
 
 def test_batches_are_made_ahead_no_further_than_the_policies_are_known() -> None:
     ahead = Execution(prefetch=True)
     for every in (1, 3):
-        plain = _train(Mode.ADVERSARIAL, every=every)
-        assert _same(plain, _train(Mode.ADVERSARIAL, every=every, execution=ahead))
+        plain = _train(Augmentation.ADVERSARIAL, every=every)
+        assert _same(plain, _train(Augmentation.ADVERSARIAL, every=every, execution=ahead))
 
 
 def test_a_loss_that_is_no_number_ends_the_training_before_the_policy_learns_of_it() -> None:
     kept: list[Checkpoint] = []
-    _train(Mode.ADVERSARIAL, 7, on_checkpoint=kept.append, checkpoint_seconds=0.0)
+    _train(Augmentation.ADVERSARIAL, 7, on_checkpoint=kept.append, checkpoint_seconds=0.0)
     # Begun within a round, so that rounds end before it is time to read the losses again.
     with pytest.raises(TrainingDivergedError, match="step 10"):
-        _train(Mode.ADVERSARIAL, 40, footage=_footage(_Broken), resume_from=kept[5])
+        _train(Augmentation.ADVERSARIAL, 40, footage=_footage(_Broken), resume_from=kept[5])
 
 
 def test_who_learns_nothing_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,9 +111,9 @@ def test_who_learns_nothing_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> 
             return learn(self, step, *rest)
 
         monkeypatch.setattr(kind, "learn", note)
-    _train(Mode.RANDOM, 4)
+    _train(Augmentation.RANDOM, 4)
     assert not told
-    _train(Mode.ADVERSARIAL, 4)
+    _train(Augmentation.ADVERSARIAL, 4)
     assert told == [0, 1, 2, 3]
 
 
@@ -138,21 +145,21 @@ def test_policy_lessons_and_features_resume_together_to_the_bit(prefetch: bool) 
         "execution": Execution(prefetch=prefetch),
     }
     whole = _train(
-        Mode.ADVERSARIAL,
+        Augmentation.ADVERSARIAL,
         on_checkpoint=lambda checkpoint: kept.append(save_checkpoint(checkpoint)),
         checkpoint_seconds=0.0,
         **options,
     )
     for data in (kept[3], kept[5]):
-        resumed = _train(Mode.ADVERSARIAL, resume_from=load_checkpoint(data), **options)
+        resumed = _train(Augmentation.ADVERSARIAL, resume_from=load_checkpoint(data), **options)
         assert _same(resumed, whole)
         assert resumed.policy == whole.policy
         assert resumed.loss == whole.loss
 
 
 def test_checkpoints_of_another_mode_are_refused() -> None:
-    kept: dict[Mode, Checkpoint] = {}
-    for mode in Mode:
+    kept: dict[Augmentation, Checkpoint] = {}
+    for mode in Augmentation:
         _train(
             mode,
             2,
@@ -160,9 +167,9 @@ def test_checkpoints_of_another_mode_are_refused() -> None:
             checkpoint_seconds=0.0,
         )
     for mode, other in (
-        (Mode.OFF, Mode.ADVERSARIAL),
-        (Mode.RANDOM, Mode.ADVERSARIAL),
-        (Mode.ADVERSARIAL, Mode.OFF),
+        (Augmentation.OFF, Augmentation.ADVERSARIAL),
+        (Augmentation.RANDOM, Augmentation.ADVERSARIAL),
+        (Augmentation.ADVERSARIAL, Augmentation.OFF),
     ):
         with pytest.raises(InvalidArgumentError, match="another augmentation") as caught:
             _train(mode, resume_from=kept[other])
@@ -171,7 +178,7 @@ def test_checkpoints_of_another_mode_are_refused() -> None:
 
 def test_checkpoints_from_before_there_were_policies_still_load() -> None:
     kept: list[Checkpoint] = []
-    whole = _train(Mode.OFF, on_checkpoint=kept.append, checkpoint_seconds=0.0)
+    whole = _train(Augmentation.OFF, on_checkpoint=kept.append, checkpoint_seconds=0.0)
     data = save_checkpoint(kept[4])
     assert not any(name.startswith("augmenter") for name in safetensors.torch.load(data))
-    assert _same(_train(Mode.OFF, resume_from=replace(load_checkpoint(data))), whole)
+    assert _same(_train(Augmentation.OFF, resume_from=replace(load_checkpoint(data))), whole)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -12,7 +13,7 @@ from autoisp_core.errors import InvalidArgumentError
 from torch import Tensor
 
 from autoisp_isp.augment.choices import Choices, draw_choices, word_of
-from autoisp_isp.augment.settings import MAGNITUDES, SLOTS, SUBPOLICIES, Augmentation
+from autoisp_isp.augment.settings import MAGNITUDES, SLOTS, SUBPOLICIES, AugmentationSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,15 @@ class PolicyReport:
     rollbacks: int
     collapsed: str | None = None
 
+    def to_tensor(self) -> Tensor:
+        """As bytes, for a checkpoint, which has tensors only."""
+        return torch.tensor(list(json.dumps(asdict(self)).encode()), dtype=torch.uint8)
+
+    @classmethod
+    def from_tensor(cls, data: Tensor) -> PolicyReport:
+        """Reads what `to_tensor` gave."""
+        return cls(**json.loads(bytes(data.tolist())))
+
 
 class Augmenter(Protocol):
     """Chooses, and may learn from what came of it.
@@ -46,10 +56,15 @@ class Augmenter(Protocol):
 
     learns: ClassVar[bool]
 
+    @property
+    def report(self) -> PolicyReport | None:
+        """The newest one, also after `restore`; None before there is one."""
+
     def choices(self, step: int, size: int) -> Choices:
         """What is done to the `size` patches of a step.
 
-        The same however often it is asked; it may be asked `Augmentation.every` steps ahead of `learn`.
+        The same however often it is asked; it may be asked so many steps ahead of `learn` as the settings'
+        `every` says.
         """
 
     def learn(self, step: int, losses: Tensor, choices: Choices, content: Tensor) -> PolicyReport | None:
@@ -86,8 +101,9 @@ class RandomAugmenter:
     """
 
     learns: ClassVar[bool] = False
+    report: PolicyReport | None = None
 
-    def __init__(self, operations: Sequence[str], settings: Augmentation, seed: int) -> None:
+    def __init__(self, operations: Sequence[str], settings: AugmentationSettings, seed: int) -> None:
         self._count, self._settings, self._seed = len(operations), settings, seed
 
     def choices(self, step: int, size: int) -> Choices:
