@@ -106,8 +106,8 @@ def train(
     Raises:
         TrainingDivergedError: the loss is not a number.
         InvalidArgumentError: `resume_from` or `init_from` belongs to another spec, or `resume_from` to
-            another augmentation; the device lacks what `execution` asks for, or the batch can't be shared by
-            the processes.
+            another augmentation or other features; the device lacks what `execution` asks for, or the batch
+            can't be shared by the processes.
     """
     torch.set_num_threads(threads)
     design = Design.of(spec) if isinstance(spec, Spec) else spec
@@ -141,7 +141,7 @@ def train(
             now = time.monotonic()
             run.seconds = now - begun
             if telling or keeping:
-                run.check()
+                run.watch.check()
             if telling:
                 last_progress = now
                 if on_progress is not None:
@@ -194,7 +194,7 @@ class _Run:
             list(self._parameters.values()),
         )
         self._optimizer = Optimizer(self._parameters, recipe)
-        self._watch = LossWatch(seed, _STEPS_UNREAD)
+        self.watch = LossWatch(seed, _STEPS_UNREAD)
         self.step = 0
         self.seconds = 0.0
 
@@ -235,7 +235,7 @@ class _Run:
         loss = losses.mean()
         loss.backward()  # type: ignore[no-untyped-call]  # torch's stub
         self._parallel.average(told := loss.detach())
-        self._watch.add(self.step, told)
+        self.watch.add(self.step, told)
         rate = recipe.learning_rate_at(share)
         self._optimizer.step(self.step, rate, self._parallel.average)
         if self._learner is not None:
@@ -260,32 +260,24 @@ class _Run:
             losses, content, choices = losses[others], content[others], choices.part(others)
         if (self.step + 1) % self._recipe.augmentation.every == 0:
             # Losses are read at the end of a round anyway; what is no number must not get into the policy.
-            self._watch.check()
+            self.watch.check()
         augmenter.learn(self.step, losses, choices, content)
-
-    def check(self) -> None:
-        """Reads the losses so far.
-
-        Raises:
-            TrainingDivergedError: one is no number.
-        """
-        self._watch.check()
 
     def progress(self, budget: TrainBudget) -> TrainProgress:
         """For the watcher."""
-        self._watch.check()
+        self.watch.check()
         share = min(1.0, budget.progress(self.step, self.seconds))
-        return TrainProgress(self.step, self.seconds, self._watch.mean, share, self.policy)
+        return TrainProgress(self.step, self.seconds, self.watch.mean, share, self.policy)
 
     def checkpoint(self) -> Checkpoint:
         """A copy of everything that the next steps depend on."""
-        self._watch.check()
+        self.watch.check()
         return Checkpoint(
             spec_json=self._design.name,
             seed=self._seed,
             step=self.step,
             seconds=self.seconds,
-            loss=self._watch.mean,
+            loss=self.watch.mean,
             weights=copied(self._parameters),
             averages=copied(self.averages),
             first_moment=copied(self._optimizer.first_moment),
@@ -317,7 +309,7 @@ class _Run:
                 "resume_from", "the checkpoint learns features, and feature distillation is off: train anew"
             )
         self.step, self.seconds = checkpoint.step, checkpoint.seconds
-        self._watch.mean = checkpoint.loss
+        self.watch.mean = checkpoint.loss
 
 
 def _load(network: nn.Module, weights: Mapping[str, Tensor], field: str) -> None:
