@@ -84,7 +84,8 @@ class FeatureLearner:
             raise RuntimeError("the network has to run before its features can be judged")
         wanted = teaching.features
         # Whoever has the finer features is averaged to the other's size: both then speak of the same pixels.
-        predicted = self._adapter(self._features)
+        # Under autocast they come in bfloat16, which the convolution out here does not take.
+        predicted = self._adapter(self._features.float())
         size = min(predicted.shape[-1], wanted.shape[-1])
         difference = _averaged(predicted, size) - _averaged(wanted, size)
         self._features = None
@@ -127,4 +128,7 @@ class FeatureLearner:
 def _averaged(features: Tensor, size: int) -> Tensor:
     if features.shape[-1] == size:
         return features
-    return nn.functional.adaptive_avg_pool2d(features, size)
+    if features.shape[-1] % size:
+        return nn.functional.adaptive_avg_pool2d(features, size)
+    # The same, and with a gradient on CUDA that comes out the same each time.
+    return nn.functional.avg_pool2d(features, features.shape[-1] // size)

@@ -1,13 +1,14 @@
 """How a training is computed: precision, compilation, determinism, batches made ahead."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from autoisp_core.errors import InvalidArgumentError
+from torch import Tensor, nn
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -44,6 +45,16 @@ class Execution:
         if not self._halves(device):
             return nullcontext()
         return torch.autocast(device.type, dtype=torch.bfloat16)
+
+    def compiled(self, network: nn.Module) -> Callable[..., Tensor]:
+        """The network as a training calls it."""
+        if not self.compile:
+            return network
+        # Networks share their code, and torch counts the graphs of a piece of code in the whole process:
+        # after some eight networks it would compile no more.
+        torch._dynamo.reset()
+        made: Callable[..., Tensor] = torch.compile(network)
+        return made
 
     def _halves(self, device: torch.device) -> bool:
         if device.type != "cuda":

@@ -59,13 +59,13 @@ class Parallel:
         dist.all_gather(parts, own, group=self.control)
         return torch.cat(parts)
 
-    def agreed(self, share: float, stop: bool) -> tuple[float, bool]:
-        """The first process's share of the budget and wish to stop, for all."""
+    def agreed(self, share: float, *wishes: bool) -> tuple[float, tuple[bool, ...]]:
+        """The first process's share of the budget and what else it wishes, for all."""
         if self.count == 1:
-            return share, stop
-        said = torch.tensor([share, float(stop)], dtype=torch.float64)
+            return share, wishes
+        said = torch.tensor([share, *map(float, wishes)], dtype=torch.float64)
         dist.broadcast(said, 0, group=self.control)
-        return float(said[0]), bool(said[1])
+        return float(said[0]), tuple(said[1:].bool().tolist())
 
 
 ALONE = Parallel()

@@ -68,12 +68,14 @@ class PatchSampler:
         self.shares = _shares(self._clips)
         self._thresholds = np.cumsum(self.shares)[:-1]
 
-    def draw(self, choices: np.random.Generator, size: int, edge: int, frames: int) -> Frames:
-        """Patches (size, frames, 3, edge, edge) of ``dtype``, oldest frame first."""
-        return self.cut(choices.random((size, NUMBERS)), edge, frames)
-
     def cut(self, numbers: npt.NDArray[np.float64], edge: int, frames: int) -> Frames:
-        """As `draw`, each patch from uniform numbers in [0, 1) of its own, (size, ``NUMBERS``)."""
+        """Patches (size, frames, 3, edge, edge) of ``dtype``, oldest frame first.
+
+        Args:
+            numbers: (size, ``NUMBERS``) uniform in [0, 1), the draws of each patch.
+            edge: of a patch, in pixels.
+            frames: of a patch.
+        """
         patches = np.empty((len(numbers), frames, edge, edge, 3), self.dtype)
         clips = np.searchsorted(self._thresholds, numbers[:, 0], side="right")
         for patch, clip, own in zip(patches, clips, numbers[:, 1:].tolist(), strict=True):

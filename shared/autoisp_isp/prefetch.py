@@ -8,8 +8,8 @@ from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
 
-# Enough to go on while the clean patches of some dozen steps are made at once.
-_AHEAD = 8
+AHEAD = 8
+"""Enough to go on while the clean patches of some dozen steps are made at once."""
 
 
 class Prefetcher(Generic[T]):
@@ -21,7 +21,7 @@ class Prefetcher(Generic[T]):
         ahead: so many steps are made before they are asked for.
     """
 
-    def __init__(self, make: Callable[[int], T], step: int, ahead: int = _AHEAD) -> None:
+    def __init__(self, make: Callable[[int], T], step: int, ahead: int = AHEAD) -> None:
         self._make = make
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches")
         self._coming: deque[Future[T]] = deque()

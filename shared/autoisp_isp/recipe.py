@@ -7,7 +7,7 @@ import torch
 from autoisp_core.errors import InvalidArgumentError
 from torch import Tensor
 
-from autoisp_isp.augment.settings import Augmentation
+from autoisp_isp.augment.settings import AugmentationSettings
 
 # Mean squared error of about 37 dB.
 _GOOD_ENOUGH = 2e-4
@@ -69,7 +69,7 @@ class Recipe:
     adam_decays: tuple[float, float] = (0.9, 0.99)
     clip_norm: float = 1.0
     ema: float = 0.995
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
 
     def learning_rate_at(self, progress: float) -> float:
         """The learning rate after `progress` of the budget."""

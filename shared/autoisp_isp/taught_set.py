@@ -91,7 +91,7 @@ class TaughtSet:
         cuts = [self._cut(choices, patch) for _ in range(first, size)]
         places = range(size)[options.get("part", slice(None))]
         wanted = [cuts[place - first] for place in places if place >= first]
-        return self._mixed(plain, wanted, patch, frames)
+        return self._mixed(plain, wanted, len(cuts), patch, frames)
 
     def _cut(self, choices: np.random.Generator, patch: int) -> _Cut:
         lessons = self._lessons
@@ -105,8 +105,8 @@ class TaughtSet:
             turned=bool(choices.random() < 0.5) and not lessons.channels,
         )
 
-    def _mixed(self, plain: Batch, cuts: Sequence[_Cut], patch: int, frames: int) -> Batch:
-        """The batch with lessons in its last places."""
+    def _mixed(self, plain: Batch, cuts: Sequence[_Cut], total: int, patch: int, frames: int) -> Batch:
+        """The batch, or a part of it, with lessons in its last places; the whole has `total` of them."""
         lessons, kept, device = self._lessons, len(plain.raw) - len(cuts), plain.raw.device
         rows = [cut.index for cut in cuts]
 
@@ -129,15 +129,19 @@ class TaughtSet:
                 weight=last(nothing, self._weights[rows]),
                 features=last(features, [self._features(cut, patch) for cut in cuts]),
                 lesson=torch.arange(len(plain.raw), device=device) >= kept,
+                total=total,
             ),
         )
 
     def _features(self, cut: _Cut | None, patch: int) -> Tensor:
         """(C, f, f) over a patch; of no lesson, only the shape counts."""
         features = self._lessons.features
+        index, top, left = (cut.index, cut.top, cut.left) if cut else (0, 0, 0)
+        if not self._lessons.channels:
+            # There is no place in nothing: every patch has all of it.
+            return features[index]
         scale = features.shape[-1] / self._lessons.edge
         size = max(1, round(scale * patch))
-        index, top, left = (cut.index, cut.top, cut.left) if cut else (0, 0, 0)
         row, column = round(scale * top), round(scale * left)
         return features[index, :, row : row + size, column : column + size]
 

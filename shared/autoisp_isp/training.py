@@ -20,7 +20,7 @@ from autoisp_isp.loss_watch import LossWatch
 from autoisp_isp.loss_watch import TrainingDivergedError as TrainingDivergedError
 from autoisp_isp.optimizer import Optimizer
 from autoisp_isp.parallel import ALONE, Parallel
-from autoisp_isp.prefetch import Prefetcher
+from autoisp_isp.prefetch import AHEAD, Prefetcher
 from autoisp_isp.recipe import Recipe, TrainBudget, losses_of
 from autoisp_isp.taught_set import Batches
 from autoisp_isp.training_set import Batch
@@ -106,8 +106,8 @@ def train(
     Raises:
         TrainingDivergedError: the loss is not a number.
         InvalidArgumentError: `resume_from` or `init_from` belongs to another spec, or `resume_from` to
-            another augmentation; the device lacks what `execution` asks for, or the batch can't be shared by
-            the processes.
+            another augmentation or other features; the device lacks what `execution` asks for, or the batch
+            can't be shared by the processes.
     """
     torch.set_num_threads(threads)
     design = Design.of(spec) if isinstance(spec, Spec) else spec
@@ -121,22 +121,36 @@ def train(
             run.restore(resume_from)
         batches = run.batches(training_set)
         if execution.prefetches(torch.device(device)):
-            batches = stack.enter_context(Prefetcher(batches, run.step))
-        begun = time.monotonic() - run.seconds
-        last_progress = last_checkpoint = time.monotonic()
-        share, stopped = parallel.agreed(budget.progress(run.step, run.seconds), False)
-        while share < 1.0 and not stopped:
+            # An augmenter that learns knows its choices for so many steps only.
+            ahead = AHEAD if augmenter is None else min(AHEAD, recipe.augmentation.every)
+            batches = stack.enter_context(Prefetcher(batches, run.step, ahead))
+        now = last_progress = last_checkpoint = time.monotonic()
+        begun, stop = now - run.seconds, False
+        while True:
+            # To tell or to keep anything is to read the losses, and one that is no number must end all
+            # processes at the same step: so they agree on that too.
+            share, (stopped, telling, keeping) = parallel.agreed(
+                budget.progress(run.step, run.seconds),
+                stop,
+                on_progress is not None and now - last_progress >= _PROGRESS_SECONDS,
+                on_checkpoint is not None and now - last_checkpoint >= checkpoint_seconds,
+            )
+            if share >= 1.0 or stopped:
+                break
             run.advance(batches(run.step), share)
             now = time.monotonic()
             run.seconds = now - begun
-            if on_progress is not None and now - last_progress >= _PROGRESS_SECONDS:
+            if telling or keeping:
+                run.watch.check()
+            if telling:
                 last_progress = now
-                on_progress(run.progress(budget))
-            if on_checkpoint is not None and now - last_checkpoint >= checkpoint_seconds:
+                if on_progress is not None:
+                    on_progress(run.progress(budget))
+            if keeping:
                 last_checkpoint = now
-                on_checkpoint(run.checkpoint())
-            asked = should_stop is not None and should_stop()
-            share, stopped = parallel.agreed(budget.progress(run.step, run.seconds), asked)
+                if on_checkpoint is not None:
+                    on_checkpoint(run.checkpoint())
+            stop = should_stop is not None and should_stop()
         progress = run.progress(budget)
         if on_progress is not None:
             on_progress(progress)
@@ -171,7 +185,7 @@ class _Run:
         # Channels last saves the convolutions a tenth to a fifth of their time.
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         self._network = network.to(self._device).train()
-        self._forward = torch.compile(self._network) if execution.compile else self._network
+        self._forward = execution.compiled(self._network)
         self._parameters = dict(self._network.named_parameters())
         self._learner = learner.to(self._device) if learner else None
         self.averages = copied(self._parameters)
@@ -180,10 +194,14 @@ class _Run:
             list(self._parameters.values()),
         )
         self._optimizer = Optimizer(self._parameters, recipe)
-        self._watch = LossWatch(seed, _STEPS_UNREAD)
+        self.watch = LossWatch(seed, _STEPS_UNREAD)
         self.step = 0
         self.seconds = 0.0
-        self.policy: PolicyReport | None = None
+
+    @property
+    def policy(self) -> PolicyReport | None:
+        """The newest report of the augmentation's policy, if it has one."""
+        return None if self._augmenter is None else self._augmenter.report
 
     def batches(self, training_set: Batches) -> Callable[[int], Batch]:
         """Gives the batch of a step, or this process's part of it, on the device."""
@@ -217,7 +235,7 @@ class _Run:
         loss = losses.mean()
         loss.backward()  # type: ignore[no-untyped-call]  # torch's stub
         self._parallel.average(told := loss.detach())
-        self._watch.add(self.step, told)
+        self.watch.add(self.step, told)
         rate = recipe.learning_rate_at(share)
         self._optimizer.step(self.step, rate, self._parallel.average)
         if self._learner is not None:
@@ -230,34 +248,36 @@ class _Run:
     def _learn(self, losses: Tensor, batch: Batch) -> None:
         """Tells whoever chose the augmentation what came of it, for the whole batch in every process."""
         augmenter, parallel = self._augmenter, self._parallel
-        if augmenter is None or batch.choices is None or batch.content is None:
+        if augmenter is None or not augmenter.learns or batch.choices is None or batch.content is None:
             return
-        choices, content, teaching = batch.choices, batch.content, batch.teaching
-        lesson = torch.zeros(len(losses)) if teaching is None else teaching.lesson.float()
+        choices, content = batch.choices, batch.content
         if parallel.count > 1:
-            losses, content, lesson = map(parallel.gathered, (losses, content, lesson))
+            losses, content = map(parallel.gathered, (losses, content))
             choices = augmenter.choices(self.step, self._recipe.batch)
-        if teaching is not None:
+        if batch.teaching is not None:
             # Nothing was done to lessons, and how hard they are says nothing of what was done to others.
-            chosen = lesson.cpu() == 0
-            losses, content, choices = losses.cpu()[chosen], content[chosen], choices.part(chosen.numpy())
-        self.policy = augmenter.learn(self.step, losses, choices, content) or self.policy
+            others = slice(len(choices) - batch.teaching.total)
+            losses, content, choices = losses[others], content[others], choices.part(others)
+        if (self.step + 1) % self._recipe.augmentation.every == 0:
+            # Losses are read at the end of a round anyway; what is no number must not get into the policy.
+            self.watch.check()
+        augmenter.learn(self.step, losses, choices, content)
 
     def progress(self, budget: TrainBudget) -> TrainProgress:
         """For the watcher."""
-        self._watch.check()
+        self.watch.check()
         share = min(1.0, budget.progress(self.step, self.seconds))
-        return TrainProgress(self.step, self.seconds, self._watch.mean, share, self.policy)
+        return TrainProgress(self.step, self.seconds, self.watch.mean, share, self.policy)
 
     def checkpoint(self) -> Checkpoint:
         """A copy of everything that the next steps depend on."""
-        self._watch.check()
+        self.watch.check()
         return Checkpoint(
             spec_json=self._design.name,
             seed=self._seed,
             step=self.step,
             seconds=self.seconds,
-            loss=self._watch.mean,
+            loss=self.watch.mean,
             weights=copied(self._parameters),
             averages=copied(self.averages),
             first_moment=copied(self._optimizer.first_moment),
@@ -284,8 +304,12 @@ class _Run:
                 value.copy_(theirs[name])
         if self._learner is not None:
             self._learner.restore(checkpoint.adapter)
+        elif checkpoint.adapter:
+            raise InvalidArgumentError(
+                "resume_from", "the checkpoint learns features, and feature distillation is off: train anew"
+            )
         self.step, self.seconds = checkpoint.step, checkpoint.seconds
-        self._watch.mean = checkpoint.loss
+        self.watch.mean = checkpoint.loss
 
 
 def _load(network: nn.Module, weights: Mapping[str, Tensor], field: str) -> None:

@@ -37,16 +37,21 @@ class Teaching:
         weight: (N,) of this picture's loss, 0 to 1; the truth's has the rest.
         features: (N, C, f, f) of the prototype over the patch, C is 0 without any.
         lesson: (N,) bool: whether the prototype was asked.
+        total: of the lessons, which take the last places of the batch, in the parts of all processes.
     """
 
     picture: Tensor
     weight: Tensor
     features: Tensor
     lesson: Tensor
+    total: int
 
     def to(self, device: torch.device) -> "Teaching":
         """The same on another device."""
-        return Teaching(*(getattr(self, each.name).to(device) for each in fields(self)))
+        picture, weight, features, lesson = (
+            value.to(device) for value in (self.picture, self.weight, self.features, self.lesson)
+        )
+        return Teaching(picture, weight, features, lesson, self.total)
 
 
 @dataclass(frozen=True)
@@ -150,6 +155,7 @@ class TrainingSet:
         choices = choices.part(part)
         content = content_of(clean.truth, clean.noise)
         conditions = Conditions.of(choices, self.operations(frames))
+        # Changed in place: they are copies, which leave the epoch's patches as they are.
         clean = camera.filmed(clean, conditions)
         raw = camera.with_defects(_noisy(clean, word, size, part), clean.noise, conditions)
         return _batch(clean, raw, choices, content)

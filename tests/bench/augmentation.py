@@ -26,7 +26,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import cv2
 import torch
 from autoisp_core.sensor import Noise, SensorProfile, builtin
-from autoisp_isp.augment.settings import Augmentation, Mode
+from autoisp_core.training import Augmentation
+from autoisp_isp.augment.settings import AugmentationSettings
 from autoisp_isp.design import Design
 from autoisp_isp.evaluation import evaluate, spread_indices
 from autoisp_isp.export import export_onnx
@@ -93,11 +94,11 @@ def run(
     footage: TrainingSet,
     unseen: Sequence[tuple[str, Frames]],
     options: argparse.Namespace,
-    mode: Mode,
+    mode: Augmentation,
     seed: int,
 ) -> dict[str, Any]:
     """One training and its judgement, as a line of the work file."""
-    augmentation = Augmentation(
+    augmentation = AugmentationSettings(
         mode,
         share=options.share,
         severity=options.severity,
@@ -128,10 +129,10 @@ def run(
 
 def step_milliseconds(design: Design, footage: TrainingSet, steps: int, repeats: int = 5) -> dict[str, float]:
     """Processor time of a training step by mode, the least of some repeats in turns."""
-    best = dict.fromkeys((str(mode) for mode in Mode), float("inf"))
+    best = dict.fromkeys((str(mode) for mode in Augmentation), float("inf"))
     for _ in range(repeats):
-        for mode in Mode:
-            recipe = Recipe(augmentation=Augmentation(mode))
+        for mode in Augmentation:
+            recipe = Recipe(augmentation=AugmentationSettings(mode))
             begun = time.process_time()
             train(design, footage, TrainBudget(steps=steps), 0, recipe=recipe)
             best[mode] = min(best[mode], 1e3 * (time.process_time() - begun) / steps)
@@ -141,7 +142,7 @@ def step_milliseconds(design: Design, footage: TrainingSet, steps: int, repeats:
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """PSNR by mode and condition, mean over the clips: of the seeds, and their mean and spread."""
     table: dict[str, Any] = {}
-    for mode in Mode:
+    for mode in Augmentation:
         mine = [row for row in rows if row["mode"] == mode]
         if not mine:
             continue
@@ -164,11 +165,11 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return table
 
 
-def _key(options: argparse.Namespace, mode: Mode, seed: int) -> dict[str, Any]:
+def _key(options: argparse.Namespace, mode: Augmentation, seed: int) -> dict[str, Any]:
     """What tells one training from another."""
     policy = {"policy_rate": options.policy_rate, "entropy_weight": options.entropy_weight}
     return {
-        **(policy if mode is Mode.ADVERSARIAL else {}),
+        **(policy if mode is Augmentation.ADVERSARIAL else {}),
         "mode": str(mode),
         "seed": seed,
         "steps": options.steps,
@@ -193,11 +194,13 @@ def main() -> None:
     parser.add_argument(
         "--limit", type=float, default=1500.0, help="MAC per output pixel of the 3-frame stack"
     )
-    parser.add_argument("--share", type=float, default=Augmentation().share)
-    parser.add_argument("--severity", type=float, default=Augmentation().severity)
-    parser.add_argument("--policy-rate", type=float, default=Augmentation().learning_rate)
-    parser.add_argument("--entropy-weight", type=float, default=Augmentation().entropy_weight)
-    parser.add_argument("--modes", type=Mode, nargs="+", default=list(Mode), choices=list(Mode))
+    parser.add_argument("--share", type=float, default=AugmentationSettings().share)
+    parser.add_argument("--severity", type=float, default=AugmentationSettings().severity)
+    parser.add_argument("--policy-rate", type=float, default=AugmentationSettings().learning_rate)
+    parser.add_argument("--entropy-weight", type=float, default=AugmentationSettings().entropy_weight)
+    parser.add_argument(
+        "--modes", type=Augmentation, nargs="+", default=list(Augmentation), choices=list(Augmentation)
+    )
     parser.add_argument("--frames", type=int, default=3, help="judged, of each clip")
     parser.add_argument("--work", type=Path, default=Path("augmentation.jsonl"), help="finished trainings")
     parser.add_argument("--overhead-steps", type=int, default=200, help="0: don't measure the overhead")

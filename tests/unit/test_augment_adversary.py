@@ -6,20 +6,21 @@ import numpy as np
 import pytest
 import torch
 from autoisp_core.errors import InternalError, InvalidArgumentError
+from autoisp_core.training import Augmentation
 from autoisp_isp.augment.adversary import Adversary
 from autoisp_isp.augment.augmenter import PolicyReport, RandomAugmenter
 from autoisp_isp.augment.choices import NOBODY, Choices
 from autoisp_isp.augment.factory import augmenter_for
 from autoisp_isp.augment.images import IMAGE_OPERATIONS, augmented
-from autoisp_isp.augment.settings import Augmentation, Mode
+from autoisp_isp.augment.settings import AugmentationSettings
 from torch import Tensor
 
 _NAMES = ("mild", "harsh", "void", "other")
 _HARSH = 1
 
 
-def _settings(**options: float) -> Augmentation:
-    return Augmentation(Mode.ADVERSARIAL, every=4, **options)  # type: ignore[arg-type]
+def _settings(**options: float) -> AugmentationSettings:
+    return AugmentationSettings(Augmentation.ADVERSARIAL, every=4, **options)  # type: ignore[arg-type]
 
 
 def _losses(choices: Choices, step: int, harm: float) -> tuple[Tensor, Tensor]:
@@ -118,19 +119,21 @@ def test_states_of_other_augmentations_are_refused() -> None:
 
 
 def test_chance_takes_all_operations_alike_and_learns_nothing() -> None:
-    chance = augmenter_for(Augmentation(Mode.RANDOM), _NAMES, 1)
+    chance = augmenter_for(AugmentationSettings(Augmentation.RANDOM), _NAMES, 1)
     assert isinstance(chance, RandomAugmenter)
     drawn = [chance.choices(step, 8) for step in range(0, 3200, 4)]
     chosen = np.concatenate([choices.operations[choices.policies != NOBODY] for choices in drawn])
     assert np.allclose(np.bincount(chosen.ravel()) / chosen.size, 0.25, atol=0.03)
     chance.learn(0, torch.zeros(8), drawn[0], torch.zeros(8, 2))
     assert chance.state() == {}
-    assert augmenter_for(Augmentation(), _NAMES, 1) is None
+    assert augmenter_for(AugmentationSettings(), _NAMES, 1) is None
 
 
 def test_on_pictures_it_finds_what_fools_a_classifier() -> None:
     """Bright or dark is all the classifier sees, so turning black into white is what it can't stand."""
-    settings = Augmentation(Mode.ADVERSARIAL, every=4, learning_rate=2e-3, least_entropy=0.0, worst_ratio=1e9)
+    settings = AugmentationSettings(
+        Augmentation.ADVERSARIAL, every=4, learning_rate=2e-3, least_entropy=0.0, worst_ratio=1e9
+    )
     adversary = augmenter_for(settings, IMAGE_OPERATIONS, 0)
     assert isinstance(adversary, Adversary)
     reports = []

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.training import Augmentation
 from autoisp_isp.augment.choices import NOBODY, draw_choices
 from autoisp_isp.augment.learner import Learner
 from autoisp_isp.augment.policy import Policy
 from autoisp_isp.augment.rewards import judge_policies
-from autoisp_isp.augment.settings import MAGNITUDES, Augmentation, Mode
+from autoisp_isp.augment.settings import MAGNITUDES, AugmentationSettings
 
 _OPERATIONS = 6
 
@@ -49,7 +50,7 @@ def test_likelihood_is_that_of_the_way_it_samples() -> None:
 
 
 def test_the_learner_writes_more_of_what_is_rewarded() -> None:
-    learner = Learner(_OPERATIONS, Augmentation(Mode.ADVERSARIAL, learning_rate=5e-3), 0)
+    learner = Learner(_OPERATIONS, AugmentationSettings(Augmentation.ADVERSARIAL, learning_rate=5e-3), 0)
     for step in range(80):
         decisions = learner.sample(8, step)
         earned = (decisions[..., 0] == 2).float().mean((1, 2)) + 0.1 * decisions[..., 1].float().mean((1, 2))
@@ -90,7 +91,7 @@ def test_equal_policies_earn_nothing() -> None:
 
 
 def test_choices_repeat_and_serve_all_policies_alike() -> None:
-    settings = Augmentation(Mode.RANDOM, share=0.5, severity=0.5)
+    settings = AugmentationSettings(Augmentation.RANDOM, share=0.5, severity=0.5)
     decisions = torch.full((8, 5, 2, 2), 3)
     decisions[..., 1] = MAGNITUDES - 1
     drawn = [draw_choices(decisions, settings, 7, step, 8) for step in range(16)]
@@ -108,10 +109,16 @@ def test_choices_repeat_and_serve_all_policies_alike() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_the_share_holds_over_the_steps(share: float) -> None:
-    settings = Augmentation(Mode.RANDOM, share=share)
+    settings = AugmentationSettings(Augmentation.RANDOM, share=share)
     decisions = torch.zeros(8, 5, 2, 2, dtype=torch.int64)
     chosen = [draw_choices(decisions, settings, 0, step, 8).policies != NOBODY for step in range(40)]
     assert np.mean(chosen) == pytest.approx(share, abs=0.01)
+
+
+def test_a_policy_leaves_some_patches_alone_to_be_compared_with() -> None:
+    with pytest.raises(InvalidArgumentError, match="left alone") as caught:
+        AugmentationSettings(Augmentation.ADVERSARIAL, share=1.0)
+    assert caught.value.field == "augmentation.share"
 
 
 @pytest.mark.parametrize(
@@ -119,6 +126,6 @@ def test_the_share_holds_over_the_steps(share: float) -> None:
 )
 def test_settings_out_of_range_are_named(field: str, value: object) -> None:
     with pytest.raises(InvalidArgumentError, match=field if field != "mode" else "cruel") as caught:
-        Augmentation(**{field: value})  # type: ignore[arg-type]
+        AugmentationSettings(**{field: value})  # type: ignore[arg-type]
     assert caught.value.field == f"augmentation.{field}"
-    assert Augmentation("random").mode is Mode.RANDOM  # type: ignore[arg-type]
+    assert AugmentationSettings("random").mode is Augmentation.RANDOM  # type: ignore[arg-type]

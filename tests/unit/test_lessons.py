@@ -11,7 +11,8 @@ from autoisp_core.errors import DataLossError, InvalidArgumentError
 from autoisp_core.sensor import Noise, builtin
 from autoisp_core.spec import Spec
 from autoisp_isp.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from autoisp_isp.distillation import FeatureTask, taught_losses
+from autoisp_isp.distillation import FeatureTask, _averaged, taught_losses
+from autoisp_isp.execution import Execution
 from autoisp_isp.export import export_onnx
 from autoisp_isp.feature_tap import TappedNetwork
 from autoisp_isp.lessons import Lesson, Lessons, load_lessons, save_lessons
@@ -201,6 +202,17 @@ def test_processes_that_share_a_batch_make_the_whole_of_it(footage: TrainingSet,
         assert whole.teaching is not None
         lesson = torch.cat([half.teaching.lesson for half in halves if half.teaching])
         assert torch.equal(lesson, whole.teaching.lesson)
+        assert {half.teaching.total for half in halves if half.teaching} == {int(lesson.sum())}
+
+
+def test_patches_may_be_far_smaller_than_lessons(footage: TrainingSet) -> None:
+    wide = footage.batch(0, seed=1, size=1, patch=48, frames=2)
+    lesson = Lesson(wide.raw[0], wide.gains[0], wide.ccm[0], wide.noise[0], wide.truth[0], wide.truth[0])
+    taught = TaughtSet(footage, Lessons.of([lesson]), 0.5, share=0.5)
+    for step in range(20):
+        batch = taught.batch(step, seed=0, size=4, patch=16, frames=2)
+        assert batch.teaching is not None
+        assert batch.teaching.features.shape == (4, 0, 1, 1)
 
 
 def test_the_share_holds_for_any_size_of_a_batch(footage: TrainingSet, prototype: bytes) -> None:
@@ -248,6 +260,7 @@ def test_real_raw_learns_from_the_prototype_alone_and_footage_from_the_truth_alo
         weight=torch.tensor([0.0, 0.25, 1.0]),
         features=torch.zeros(3, 0, 1, 1),
         lesson=torch.tensor([False, True, True]),
+        total=2,
     )
     against_truth, against_prototype = losses_of(picture, truth), losses_of(picture, shown)
     mixed = taught_losses(against_truth, picture, teaching)
@@ -297,8 +310,33 @@ def test_features_are_learned_and_resumed_to_the_bit(footage: TrainingSet, proto
     assert all(torch.equal(resumed.state_dict[name], value) for name, value in whole.state_dict.items())
     without = _train(taught, 12)
     assert not all(torch.equal(without.state_dict[name], value) for name, value in whole.state_dict.items())
-    with pytest.raises(InvalidArgumentError, match="features"):
-        _train(taught, 12, features=task, resume_from=replace(halfway, adapter={}))
+    for other, options in ((replace(halfway, adapter={}), {"features": task}), (halfway, {})):
+        with pytest.raises(InvalidArgumentError, match="features") as caught:
+            _train(taught, 12, resume_from=other, **options)
+        assert caught.value.field == "resume_from"
+
+
+def test_features_are_learned_in_bfloat16_too(footage: TrainingSet, prototype: bytes) -> None:
+    lessons = lessons_of(footage, prototype, feature_tensor(prototype))
+    task = FeatureTask(lessons.channels, 0.5)
+    ends = [
+        _train(TaughtSet(footage, lessons, 0.5), 20, features=task, execution=Execution(precision)).loss
+        for precision in ("float32", "bfloat16")
+    ]
+    assert ends[1] == pytest.approx(ends[0], abs=0.1)
+
+
+@pytest.mark.parametrize("size", [8, 4, 3])
+def test_features_are_averaged_in_a_way_that_repeats_on_any_device(size: int) -> None:
+    features = torch.rand(2, 5, 24, 24, requires_grad=True)
+    averaged = _averaged(features, size)
+    torch.testing.assert_close(averaged, torch.nn.functional.adaptive_avg_pool2d(features, size))
+    # The adaptive one has no deterministic gradient on CUDA.
+    assert "Adaptive" not in str(averaged.grad_fn)
+
+
+def test_features_of_sizes_that_do_not_divide_are_averaged_too() -> None:
+    assert _averaged(torch.rand(2, 5, 24, 24), 9).shape == (2, 5, 9, 9)
 
 
 def test_lessons_that_are_too_small_are_refused(footage: TrainingSet, prototype: bytes) -> None:

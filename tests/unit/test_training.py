@@ -21,7 +21,7 @@ from autoisp_isp.design import Design
 from autoisp_isp.evaluation import evaluate
 from autoisp_isp.export import export_onnx
 from autoisp_isp.network import build
-from autoisp_isp.patches import PatchSampler
+from autoisp_isp.patches import NUMBERS, PatchSampler
 from autoisp_isp.prototype import load_prototype
 from autoisp_isp.raw import mosaic_of
 from autoisp_isp.recipe import Recipe, TrainBudget
@@ -102,7 +102,7 @@ def test_clips_of_8_and_16_bits_train_together() -> None:
     white = np.full((3, 48, 48, 3), 255, np.uint8)
     deep = np.full((3, 48, 48, 3), 65535, np.uint16)
     sampler = PatchSampler([("a", white), ("b", deep)])
-    patches = sampler.draw(np.random.default_rng(0), 16, 16, 2)
+    patches = sampler.cut(np.random.default_rng(0).random((16, NUMBERS)), 16, 2)
     assert patches.dtype == np.uint16
     assert (patches == 65535).all()
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from autoisp_core.sensor import Noise, builtin
 from autoisp_isp.noise_table import normal_stretch
-from autoisp_isp.patches import PatchSampler
+from autoisp_isp.patches import NUMBERS, PatchSampler
 from autoisp_isp.training_set import EPOCH, MIXED, USES, Batch, TrainingSet
 from autoisp_testing.scenes import moving_scene
 
@@ -116,7 +116,7 @@ def test_clips_and_stills_are_drawn_by_their_shares_and_stills_pan() -> None:
     still = np.stack([rows, columns, np.full_like(rows, 200)], -1)[None]
     clip = np.zeros((16, 128, 128, 3), np.uint8)
     sampler = PatchSampler([("clip", clip), ("still", still)])
-    patches = sampler.draw(np.random.default_rng(0), 600, 16, 4)
+    patches = sampler.cut(np.random.default_rng(0).random((600, NUMBERS)), 16, 4)
     of_still = patches[:, 0, 2, 0, 0] == 200
     assert of_still.mean() == pytest.approx(sampler.shares[1], abs=0.06)
     corners = patches[of_still][:, :, :2].min((3, 4)).astype(int)

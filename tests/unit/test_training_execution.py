@@ -79,6 +79,27 @@ def test_bfloat16_trains_nearly_as_well_and_gives_float32_weights(footage: Train
     assert half.loss == pytest.approx(full.loss, abs=0.1)
 
 
+def test_the_tenth_network_of_a_process_is_compiled_like_the_first(
+    footage: TrainingSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graphs: list[int] = []
+    compiler = torch.compile
+
+    def as_it_is(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Any:
+        graphs.append(len(inputs))
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", lambda network: compiler(network, backend=as_it_is))
+    counts = []
+    for width in range(8, 18):
+        before = len(graphs)
+        spec, budget = replace(_SPEC, width=width), TrainBudget(steps=1)
+        train(spec, footage, budget, 3, recipe=_RECIPE, execution=Execution(compile=True))
+        counts.append(len(graphs) - before)
+    assert counts[0] > 0
+    assert set(counts) == {counts[0]}
+
+
 def test_under_autocast_the_picture_keeps_its_precision() -> None:
     torch.manual_seed(0)
     network = build(replace(_SPEC, residual=1))

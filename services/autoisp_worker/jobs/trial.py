@@ -10,7 +10,7 @@ from autoisp_core.errors import AutoISPError, DataLossError
 from autoisp_core.spec import Spec
 from autoisp_core.spec import cost as analytic_cost
 from autoisp_core.spec import validate as validate_spec
-from autoisp_isp.augment.settings import Augmentation, Mode
+from autoisp_isp.augment.settings import AugmentationSettings
 from autoisp_isp.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint, save_weights
 from autoisp_isp.execution import Execution
 from autoisp_isp.export import export_onnx
@@ -172,7 +172,7 @@ class _Trial:
             job.seed,
             tools.device,
             tools.threads,
-            recipe=Recipe(augmentation=Augmentation(Mode(job.training.augmentation))),
+            recipe=Recipe(augmentation=AugmentationSettings(job.training.augmentation)),
             execution=Execution(tools.precision, tools.compile, tools.deterministic),
             resume_from=resume_from,
             init_from=self._first_weights(spec) if resume_from is None else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import structlog
 import torch
@@ -14,7 +15,7 @@ from autoisp_isp.augment.augmenter import PolicyReport, of_another_augmentation
 from autoisp_isp.augment.choices import Choices, draw_choices, word_of
 from autoisp_isp.augment.learner import Learner
 from autoisp_isp.augment.rewards import judge_policies
-from autoisp_isp.augment.settings import Augmentation
+from autoisp_isp.augment.settings import AugmentationSettings
 
 _AHEAD = 2
 """Rounds of policies that are known at any time, the present and the next: batches may be made ahead of the
@@ -38,7 +39,9 @@ class Adversary:
         seed: of the training.
     """
 
-    def __init__(self, operations: Sequence[str], settings: Augmentation, seed: int) -> None:
+    learns: ClassVar[bool] = True
+
+    def __init__(self, operations: Sequence[str], settings: AugmentationSettings, seed: int) -> None:
         self._operations, self._settings, self._seed = tuple(operations), settings, seed
         self._learner = Learner(len(operations), settings, word_of(seed, 0, "weights"))
         self._rounds = {number: self._sampled(number) for number in range(_AHEAD)}
@@ -46,6 +49,12 @@ class Adversary:
         self._policies: list[Tensor] = []
         self._content: list[Tensor] = []
         self._stale = 0
+        self._report: PolicyReport | None = None
+
+    @property
+    def report(self) -> PolicyReport | None:
+        """See :class:`~autoisp_isp.augment.augmenter.Augmenter`."""
+        return self._report
 
     def choices(self, step: int, size: int) -> Choices:
         """See :class:`~autoisp_isp.augment.augmenter.Augmenter`."""
@@ -63,16 +72,18 @@ class Adversary:
         if (step + 1) % self._settings.every:
             return None
         number = step // self._settings.every
-        report = self._updated(step, self._rounds.pop(number))
+        self._report = self._updated(step, self._rounds.pop(number))
         self._rounds[number + _AHEAD] = self._sampled(number + _AHEAD)
         self._losses, self._policies, self._content = [], [], []
-        return report
+        return self._report
 
     def state(self) -> dict[str, Tensor]:
         """See :class:`~autoisp_isp.augment.augmenter.Augmenter`."""
         state = {f"learner.{name}": value for name, value in self._learner.state().items()}
         state["round"] = torch.tensor([min(self._rounds), self._stale])
         state["decisions"] = torch.stack([self._rounds[number] for number in sorted(self._rounds)])
+        if self._report is not None:
+            state["report"] = self._report.to_tensor()
         if self._losses:
             state["losses"] = torch.cat(self._losses).cpu()
             state["policies"] = torch.cat(self._policies)
@@ -89,6 +100,7 @@ class Adversary:
             {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
         )
         first, self._stale = state["round"].tolist()
+        self._report = PolicyReport.from_tensor(state["report"]) if "report" in state else None
         self._rounds = dict(enumerate(state["decisions"].clone(), first))
         self._losses, self._policies, self._content = (
             [state[name].clone()] if name in state else [] for name in ("losses", "policies", "content")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from autoisp_core.errors import InvalidArgumentError
 from torch import Tensor
 
 from autoisp_isp.augment.choices import Choices, draw_choices, word_of
-from autoisp_isp.augment.settings import MAGNITUDES, SLOTS, SUBPOLICIES, Augmentation
+from autoisp_isp.augment.settings import MAGNITUDES, SLOTS, SUBPOLICIES, AugmentationSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +37,34 @@ class PolicyReport:
     rollbacks: int
     collapsed: str | None = None
 
+    def to_tensor(self) -> Tensor:
+        """As bytes, for a checkpoint, which has tensors only."""
+        return torch.tensor(list(json.dumps(asdict(self)).encode()), dtype=torch.uint8)
+
+    @classmethod
+    def from_tensor(cls, data: Tensor) -> PolicyReport:
+        """Reads what `to_tensor` gave."""
+        return cls(**json.loads(bytes(data.tolist())))
+
 
 class Augmenter(Protocol):
-    """Chooses, and may learn from what came of it."""
+    """Chooses, and may learn from what came of it.
+
+    Attributes:
+        learns: whether it does; one that does not need not be told.
+    """
+
+    learns: ClassVar[bool]
+
+    @property
+    def report(self) -> PolicyReport | None:
+        """The newest one, also after `restore`; None before there is one."""
 
     def choices(self, step: int, size: int) -> Choices:
         """What is done to the `size` patches of a step.
 
-        The same however often it is asked; it may be asked `Augmentation.every` steps ahead of `learn`.
+        The same however often it is asked; it may be asked so many steps ahead of `learn` as the settings'
+        `every` says.
         """
 
     def learn(self, step: int, losses: Tensor, choices: Choices, content: Tensor) -> PolicyReport | None:
@@ -79,7 +100,10 @@ class RandomAugmenter:
         seed: of the training.
     """
 
-    def __init__(self, operations: Sequence[str], settings: Augmentation, seed: int) -> None:
+    learns: ClassVar[bool] = False
+    report: PolicyReport | None = None
+
+    def __init__(self, operations: Sequence[str], settings: AugmentationSettings, seed: int) -> None:
         self._count, self._settings, self._seed = len(operations), settings, seed
 
     def choices(self, step: int, size: int) -> Choices:

@@ -26,8 +26,12 @@ _PLANE_TO_COLOUR = (0, 1, 1, 2)
 
 
 def filmed(clean: CleanPatches, conditions: Conditions) -> CleanPatches:
-    """The patches as filmed under these conditions, still without noise; what is given stays as it is."""
-    clean = replace(clean, raw=clean.raw.clone(), truth=clean.truth.clone())
+    """The patches as filmed under these conditions, still without noise.
+
+    Args:
+        clean: its raw and truth are changed in place.
+        conditions: of the patches.
+    """
     _flip(clean, conditions)
     _move(clean.raw, conditions)
     clean = _through_other_sensors(clean, conditions)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from autoisp_isp.augment.settings import MAGNITUDES, SLOTS, SUBPOLICIES, Augmentation
+from autoisp_isp.augment.settings import MAGNITUDES, SLOTS, SUBPOLICIES, AugmentationSettings
 
 NOBODY = -1
 """In place of a policy's number: the patch is left alone."""
@@ -47,7 +47,9 @@ class Choices:
         return np.flatnonzero((self.operations[:, slot] == operation) & (self.policies != NOBODY))
 
 
-def draw_choices(decisions: Tensor, settings: Augmentation, seed: int, step: int, size: int) -> Choices:
+def draw_choices(
+    decisions: Tensor, settings: AugmentationSettings, seed: int, step: int, size: int
+) -> Choices:
     """The choices of one step: a function of nothing but its arguments.
 
     Every policy gets equally many patches over the steps, as near as `share` allows.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from autoisp_core.training import Augmentation
+
 from autoisp_isp.augment.adversary import Adversary
 from autoisp_isp.augment.augmenter import Augmenter, RandomAugmenter
-from autoisp_isp.augment.settings import Augmentation, Mode
+from autoisp_isp.augment.settings import AugmentationSettings
 
 
-def augmenter_for(settings: Augmentation, operations: Sequence[str], seed: int) -> Augmenter | None:
+def augmenter_for(settings: AugmentationSettings, operations: Sequence[str], seed: int) -> Augmenter | None:
     """Whoever chooses from these operations, by name; None: nobody does.
 
     Args:
@@ -19,9 +21,9 @@ def augmenter_for(settings: Augmentation, operations: Sequence[str], seed: int) 
         seed: of the training.
     """
     match settings.mode:
-        case Mode.OFF:
+        case Augmentation.OFF:
             return None
-        case Mode.RANDOM:
+        case Augmentation.RANDOM:
             return RandomAugmenter(operations, settings, seed)
-        case Mode.ADVERSARIAL:
+        case Augmentation.ADVERSARIAL:
             return Adversary(operations, settings, seed)

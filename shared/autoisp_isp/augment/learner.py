@@ -9,7 +9,7 @@ from torch import Tensor
 
 from autoisp_isp.augment.augmenter import of_another_augmentation
 from autoisp_isp.augment.policy import Policy
-from autoisp_isp.augment.settings import Augmentation
+from autoisp_isp.augment.settings import AugmentationSettings
 from autoisp_isp.checkpoint import copied
 from autoisp_isp.optimizer import Optimizer
 from autoisp_isp.recipe import Recipe
@@ -36,7 +36,7 @@ class Learner:
         rollbacks: how often it was set back.
     """
 
-    def __init__(self, operations: int, settings: Augmentation, seed: int) -> None:
+    def __init__(self, operations: int, settings: AugmentationSettings, seed: int) -> None:
         self._settings = settings
         self._policy = Policy(operations, torch.Generator().manual_seed(seed))
         self._parameters = dict(self._policy.named_parameters())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import StrEnum
 
 from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.training import Augmentation
 
 SUBPOLICIES = 5
 """Sub-policies of a policy; a patch gets one of them."""
@@ -16,24 +16,14 @@ MAGNITUDES = 10
 """Steps of an operation's severity: 0 does nothing (where it has a severity at all), 9 most."""
 
 
-class Mode(StrEnum):
-    """Who chooses what is done to a patch."""
-
-    OFF = "off"
-    """Nothing is done beyond the draws that every training has."""
-    RANDOM = "random"
-    """Chance: all operations and magnitudes alike."""
-    ADVERSARIAL = "adversarial"
-    """A policy that learns what raises the loss."""
-
-
 @dataclass(frozen=True, slots=True)
-class Augmentation:
+class AugmentationSettings:
     """How training patches are augmented. The paper's numbers where it gives them (arXiv 1912.11188).
 
     Attributes:
         mode: who chooses; a text will do.
         share: of the patches that get a sub-policy; the others keep the network good where it will mostly be.
+            Below 1 with a policy, which is found to have collapsed by comparison with them.
         severity: the top of every operation's range, in [0, 1] of the whole.
         policies: sampled at a time (M).
         every: steps that a set of policies serves before the next; the policy is updated as often.
@@ -48,7 +38,7 @@ class Augmentation:
         InvalidArgumentError: names the field that is out of its range.
     """
 
-    mode: Mode = Mode.OFF
+    mode: Augmentation = Augmentation.OFF
     share: float = 0.5
     severity: float = 1.0
     policies: int = 8
@@ -60,9 +50,9 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         try:
-            object.__setattr__(self, "mode", Mode(self.mode))
+            object.__setattr__(self, "mode", Augmentation(self.mode))
         except ValueError:
-            modes = ", ".join(Mode)
+            modes = ", ".join(Augmentation)
             raise InvalidArgumentError(
                 "augmentation.mode", f"'{self.mode}' is no augmentation: use one of {modes}"
             ) from None
@@ -79,3 +69,8 @@ class Augmentation:
             value = getattr(self, key)
             if not low <= value <= high:
                 raise InvalidArgumentError(f"augmentation.{key}", f"{key} is {value}: give {low} to {high}")
+        if self.mode is Augmentation.ADVERSARIAL and self.share == 1.0:
+            raise InvalidArgumentError(
+                "augmentation.share",
+                "share is 1: a policy is measured against patches that are left alone, so give less",
+            )
