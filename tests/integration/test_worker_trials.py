@@ -111,6 +111,18 @@ def test_an_interrupted_trial_ends_as_if_nothing_had_happened(footage: Footage) 
     assert resumed.checkpoint == uninterrupted.checkpoint
 
 
+@pytest.mark.parametrize(("chosen", "policy"), [("ADVERSARIAL", True), ("RANDOM", False), ("OFF", False)])
+def test_patches_are_augmented_as_the_search_says(footage: Footage, chosen: str, policy: bool) -> None:
+    training = search_pb2.Training(augmentation=search_pb2.Augmentation.Value(f"AUGMENTATION_{chosen}"))
+    with pytest.raises(StoppedError):
+        run(footage, StoppedSoon(), checkpoint_seconds=1e-6, training=training)
+    kept = Checkpoints(footage.store).load(TRIAL)
+    assert kept is not None
+    assert bool(load_checkpoint(kept).augmenter) is policy
+    plain = run(footage, trial_id="r0-0001")
+    assert (run(footage, training=training).checkpoint == plain.checkpoint) is (chosen == "OFF")
+
+
 @pytest.mark.parametrize("foreign", [b"no checkpoint", None])
 def test_a_checkpoint_of_something_else_is_no_obstacle(footage: Footage, foreign: bytes | None) -> None:
     if foreign is None:
