@@ -19,10 +19,12 @@ from autoisp_core.frames import FrameFormat, FrameKind
 from autoisp_core.sensor import CFA_TILES, Noise, SensorProfile
 from autoisp_core.spec import Spec
 from autoisp_isp.checkpoint import load_weights, save_weights
+from autoisp_isp.clean_patches import CleanPatches, CleanPatchSource
 from autoisp_isp.export import export_onnx
 from autoisp_isp.lessons import Lessons, load_lessons
 from autoisp_isp.network import build
 from autoisp_isp.raw import mosaic_of, unpack
+from autoisp_isp.training_set import MIXED
 from autoisp_runtime.clip_frames import ClipFrames, ClipWriter
 from autoisp_testing.scenes import moving_scene
 from autoisp_worker import wire
@@ -134,6 +136,20 @@ def test_footage_with_truth_is_taught_if_that_is_asked_for(footage: Footage) -> 
     assert found.real.any()
     assert not found.real.all()
     assert found.truth[~found.real].any()
+
+
+def test_each_clean_patch_is_asked_about_once(footage: Footage, monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = []
+    draw = CleanPatchSource.draw
+
+    def counted(source: CleanPatchSource, word: int, **options: Any) -> CleanPatches:
+        draws.append(word)
+        return draw(source, word, **options)
+
+    monkeypatch.setattr(CleanPatchSource, "draw", counted)
+    found = lessons(footage, search_pb2.Training(distillation=0.5), prototype=network(footage))
+    assert len(draws) == -(-len(found) // MIXED)
+    assert len({picture.sum().item() for picture in found.truth}) == len(found) >= 4
 
 
 def test_features_of_an_onnx_prototype_are_kept_and_learned(footage: Footage) -> None:
