@@ -23,7 +23,7 @@ class Donors:
         if trial.state is not TrialState.SUCCEEDED or trial.checkpoint is None:
             return
         known = self._trials.get(trial.spec_hash)
-        # Not the one that came last: a search that is read from the database adds its donors in another order.
+        # Not the one that came last: a search that is read from the database adds them in another order.
         if known is not None and _standing(known[0]) > _standing(trial):
             return
         self._trials[trial.spec_hash] = (trial, Spec.from_json(trial.spec))

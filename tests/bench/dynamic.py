@@ -1,8 +1,8 @@
 """Dynamic against static convolutions at equal arithmetic and equal steps, and what the deploy variants lose.
 
 Each design is a known block, once with plain and once with dynamic convolutions, as wide as the limit allows.
-A line of JSON for each training goes to `--out` at once; a run that is started again does what is missing, and
-leaves lines of other settings alone.
+A line of JSON for each training goes to `--out` at once; a run that is started again does what is missing
+and leaves lines of other settings alone.
 
     python tests/bench/dynamic.py --footage DIR --steps 1000 --seeds 3 --out dynamic.jsonl
 """

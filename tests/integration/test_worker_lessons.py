@@ -247,10 +247,9 @@ def test_a_few_damaged_frames_of_real_raw_are_left_out(
     assert all(question.raw.shape == (2, 4, 16, 16) for question in questions)
     assert all(not torch.equal(*question.raw) for question in questions)
     assert all(torch.equal(one.raw, two.raw) for one, two in zip(questions, again, strict=True))
-    damaged.add(1)
-    with pytest.raises(FootageUnreadableError, match="2 of 21 training frames"):
-        for number in range(12):
-            real_raw()(number)
+    damaged.update({1, 2, 4, 5})
+    with pytest.raises(FootageUnreadableError, match="5 of 21 training frames"):
+        real_raw()(0)
 
 
 def test_unknown_noise_is_what_the_search_expects_and_small_clips_are_left_out(footage: Footage) -> None:
