@@ -13,7 +13,7 @@ _MOST = 200
 
 
 class Donors:
-    """The trials whose weights are there to take, each architecture with those it was trained longest for."""
+    """The trials whose weights are there to take: of each architecture the longest trained, then the best."""
 
     def __init__(self) -> None:
         self._trials: dict[str, tuple[Trial, Spec]] = {}
@@ -23,7 +23,8 @@ class Donors:
         if trial.state is not TrialState.SUCCEEDED or trial.checkpoint is None:
             return
         known = self._trials.get(trial.spec_hash)
-        if known is not None and known[0].rung > trial.rung:
+        # Not the one that came last: a search that is read from the database adds them in another order.
+        if known is not None and _standing(known[0]) > _standing(trial):
             return
         self._trials[trial.spec_hash] = (trial, Spec.from_json(trial.spec))
         if len(self._trials) > _MOST:
@@ -33,8 +34,8 @@ class Donors:
     def nearest(self, spec: Spec) -> str:
         """Full name of the trial that most of the weights can come from; empty if none gives enough.
 
-        Of several, the one trained longest, then the best, then the first by name: the same donors always
-        give the same answer.
+        Of several, the one trained longest, then the best, then the last by name: the same donors give
+        the same answer, in whichever order they came.
         """
         best: tuple[tuple[float, int, float, str], str] | None = None
         for trial, donor in self._trials.values():

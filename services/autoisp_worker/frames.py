@@ -41,6 +41,9 @@ class FrameCache:
         self._limit = limit_bytes
         self._training_limit = limit_bytes * 3 // 4
         self._kept: OrderedDict[tuple[str, int, int], Frames] = OrderedDict()
+        self._damaged: dict[
+            tuple[str, int, int], tuple[DataLossError | NotFoundError, list[tuple[int, int]]]
+        ] = {}
 
     @property
     def held_bytes(self) -> int:
@@ -92,6 +95,8 @@ class FrameCache:
                     found.append((name, self._read(clip, source, start, stop)))
         if damage:
             if wanted - read > UNREADABLE_AT_MOST * wanted:
+                # Whoever is told so may put the frames back.
+                self._damaged.clear()
                 raise FootageUnreadableError(wanted - read, wanted, damage[0])
             _log.warning(
                 "training without the frames that can't be read",
@@ -109,13 +114,24 @@ class FrameCache:
         end: int,
         damage: list[DataLossError | NotFoundError],
     ) -> list[tuple[int, int]]:
-        """The readable parts of a range; why the whole is not goes to ``damage``."""
-        try:
-            self._read(clip, source, first, end)
-        except (DataLossError, NotFoundError) as error:
-            damage.append(error)
-            return list(readable_runs(source.rgb, first, end))
-        return [(first, end)]
+        """The readable parts of a range; why the whole is not goes to ``damage``.
+
+        They are searched for once, frame by frame, and remembered for all trials to come.
+        """
+        key = (clip.frames_uri, first, end)
+        if key not in self._damaged:
+            try:
+                self._read(clip, source, first, end)
+            except (DataLossError, NotFoundError) as error:
+                runs = list(readable_runs(source.rgb, first, end))
+                # What led to it would keep the pictures that were read until then in memory.
+                error.__cause__ = error.__context__ = None
+                self._damaged[key] = (error.with_traceback(None), runs)
+            else:
+                return [(first, end)]
+        why, runs = self._damaged[key]
+        damage.append(why)
+        return runs
 
     def frames(self, clip: ClipRange) -> Sequence[Frames]:
         """The clip's range as a sequence of frames (H, W, 3); one that is too large is read bit by bit.

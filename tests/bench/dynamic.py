@@ -1,7 +1,8 @@
 """Dynamic against static convolutions at equal arithmetic and equal steps, and what the deploy variants lose.
 
 Each design is a known block, once with plain and once with dynamic convolutions, as wide as the limit allows.
-A line of JSON for each training goes to `--out` at once; a run that is started again does what is missing.
+A line of JSON for each training goes to `--out` at once; a run that is started again does what is missing
+and leaves lines of other settings alone.
 
     python tests/bench/dynamic.py --footage DIR --steps 1000 --seeds 3 --out dynamic.jsonl
 """
@@ -74,6 +75,19 @@ def with_dynamic_layers(spec: Spec) -> Spec:
     return replace(spec, block=block)
 
 
+def key(design: Design, options: argparse.Namespace, seed: int) -> dict[str, Any]:
+    """What tells one training from another."""
+    return {
+        "block": design.block,
+        "kind": design.kind,
+        "seed": seed,
+        "limit": options.limit,
+        "steps_allowed": options.steps,
+        "seconds_allowed": options.seconds,
+        "device": options.device,
+    }
+
+
 def run(
     design: Design,
     clips: Sequence[tuple[str, Frames]],
@@ -94,9 +108,6 @@ def run(
     for name, model in models.items():
         psnr[name], macs = judge(model, unseen)
     return {
-        "block": design.block,
-        "kind": design.kind,
-        "seed": seed,
         "width": design.spec.width,
         "macs_per_pixel": round(cost(design.spec).macs_per_pixel, 1),
         "macs_per_pixel_of_the_last_variant": round(macs, 1),
@@ -157,16 +168,20 @@ def main() -> None:
     clips = [(name, load_clip(options.footage / name, FRAMES["train"])) for name in TRAIN]
     unseen = [(name, load_clip(options.footage / name, FRAMES["unseen"])) for name in UNSEEN]
     done = options.out.read_text().splitlines() if options.out.exists() else []
-    rows = [json.loads(line) for line in done]
-    known = {(row["block"], row["kind"], row["seed"]) for row in rows}
+    known = [json.loads(line) for line in done]
+    rows = []
     for seed in range(options.seeds):
         for design in designs(options.limit):
-            if (design.block, design.kind, seed) in known or design.block not in (options.only or BLOCKS):
-                continue
-            rows.append(run(design, clips, unseen, budget, seed, options.device))
-            with options.out.open("a") as file:
-                file.write(json.dumps(rows[-1]) + "\n")
-            print(json.dumps(rows[-1]), flush=True)
+            wanted = key(design, options, seed)
+            row = next((old for old in known if old | wanted == old), None)
+            if row is None:
+                if design.block not in (options.only or BLOCKS):
+                    continue
+                row = wanted | run(design, clips, unseen, budget, seed, options.device)
+                with options.out.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+                print(json.dumps(row), flush=True)
+            rows.append(row)
     steps_or_seconds = {"steps": options.steps, "seconds": options.seconds, "device": options.device}
     record(
         "dynamic",

@@ -8,7 +8,8 @@ noise, the same minutes; the stack is a search over the one network that is it. 
 it is trained by as many threads. Prints dB of each unseen clip and their mean, a mean over clips.
 
 --train and --test take files and folders, as `autoisp tune` does; --pans a folder of stills, over which the
-camera pans in further training clips. Interrupted, the same command goes on where it was. What stands behind
+camera pans in further training clips. Interrupted, the same command goes on where it was; another one needs
+another --out. What stands behind
 `--` goes to `autoisp tune`, for both networks: `-- --strategy random`.
 
 With the project's own clips, whose folder has training and test clips side by side:
@@ -125,17 +126,22 @@ def _tune(
     own: Sequence[str],
     threads: str | int,
 ) -> dict[str, Any]:
-    """Runs `autoisp tune`, unless it ran already, and gives the figures of its report."""
+    """Runs `autoisp tune`, unless it ran already, and gives the figures of its report.
+
+    Raises:
+        SystemExit: it failed, or what is there is of other settings.
+    """
     report: Path = options.out / name
     figures = report / "result.json"
+    prototype = options.prototype if options.prototype.startswith("builtin:") else f"onnx:{options.prototype}"
+    settings = ["--footage", *map(str, training), "--test", *map(str, options.test)]
+    settings += ["--prototype", prototype, "--noise", options.noise, "--seed", options.seed]
+    settings += [*own, *options.more]
+    compute = {"AUTOISP_DEVICE": options.device, "AUTOISP_THREADS": str(threads)}
+    _keep_settings(options.out / f"{name}-settings.json", {"tune": settings, **compute}, figures)
     if not figures.exists():
-        prototype = (
-            options.prototype if options.prototype.startswith("builtin:") else f"onnx:{options.prototype}"
-        )
-        command = ["--footage", *map(str, training), "--test", *options.test]
-        command += ["--prototype", prototype, "--noise", options.noise, "--seed", options.seed, "--json"]
-        command += ["--out", str(report), "--state", str(options.out / "state"), *own, *options.more]
-        environment = {**os.environ, "AUTOISP_DEVICE": options.device, "AUTOISP_THREADS": str(threads)}
+        command = [*settings, "--json", "--out", str(report), "--state", str(options.out / "state")]
+        environment = {**os.environ, **compute}
         with (options.out / f"{name}.log").open("a") as log:
             ended = subprocess.run(
                 [sys.executable, "-m", "autoisp_cli", "tune", *command],
@@ -152,6 +158,15 @@ def _tune(
     if failed:
         raise SystemExit(f"{failed[0]['display_name']} could not be judged: {failed[0]['failure']}")
     return result
+
+
+def _keep_settings(path: Path, settings: Mapping[str, Any], figures: Path) -> None:
+    """Notes what a run is made with, before it begins: one that goes on must not mix two sets of options."""
+    if path.exists() or figures.exists():
+        known = json.loads(path.read_text()) if path.exists() else None
+        if known != settings:
+            raise SystemExit(f"{figures.parent} is of other settings, see {path}; use another --out")
+    path.write_text(json.dumps(settings, indent=1))
 
 
 def compared(found: Mapping[str, Any], stack: Mapping[str, Any] | None) -> dict[str, Any]:

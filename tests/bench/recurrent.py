@@ -5,7 +5,7 @@
 Both are plain residual networks, each as wide as the arithmetic allows. Beside whole clips, static and moving
 ones, it judges the frames after a cut, where one unseen clip goes over into the next: with the state reset by
 the product's own detection, with a state that remembers the other scene, and with a window over both. dB from
-the exported graphs. Interrupted, it goes on where it was.
+the exported graphs. Interrupted, the same command goes on where it was.
 """
 
 from __future__ import annotations
@@ -96,6 +96,12 @@ def _kept(
     name: str,
     seed: int,
 ) -> dict[str, Any]:
+    settings = {
+        "steps": options.steps,
+        "limit": options.limit,
+        "device": options.device,
+        **{kind: [clip.name for clip in getattr(options, kind)] for kind in ("train", "static", "moving")},
+    }
     if not path.exists():
         design = hand_made(options.limit)[name]
         trained = train(design, footage, TrainBudget(steps=options.steps), seed, options.device)
@@ -108,10 +114,14 @@ def _kept(
             "macs_per_pixel": count_cost(model).macs_per_pixel,
             "train_seconds": trained.seconds,
             "db": dict(judged(load_session(model), groups)),
+            "settings": settings,
         }
         path.write_text(json.dumps(row, indent=1))
         print(f"{path.stem}: {row['db']}", flush=True)
-    return dict(json.loads(path.read_text()))
+    kept: dict[str, Any] = json.loads(path.read_text())
+    if kept.pop("settings", None) != settings:
+        raise SystemExit(f"{path} is of other settings; use another --out")
+    return kept
 
 
 def judged(network: OnnxNetwork, groups: Mapping[str, Mapping[str, Frames]]) -> Iterator[tuple[str, float]]:

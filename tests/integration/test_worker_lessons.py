@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,23 +14,27 @@ from autoisp.ingest.v1 import ingest_pb2
 from autoisp.prototype.v1 import prototype_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_core.artifact import Artifact
+from autoisp_core.errors import DataLossError
 from autoisp_core.frames import FrameFormat, FrameKind
 from autoisp_core.sensor import CFA_TILES, Noise, SensorProfile
 from autoisp_core.spec import Spec
 from autoisp_isp.checkpoint import load_weights, save_weights
+from autoisp_isp.clean_patches import CleanPatches, CleanPatchSource
 from autoisp_isp.export import export_onnx
 from autoisp_isp.lessons import Lessons, load_lessons
 from autoisp_isp.network import build
 from autoisp_isp.raw import mosaic_of, unpack
-from autoisp_runtime.clip_frames import ClipWriter
+from autoisp_isp.training_set import MIXED
+from autoisp_runtime.clip_frames import ClipFrames, ClipWriter
 from autoisp_testing.scenes import moving_scene
 from autoisp_worker import wire
 from autoisp_worker.compute import StopReason, StopRequest
 from autoisp_worker.config import WorkerConfig
-from autoisp_worker.domain import Failure, PrototypeProfile, TrialResult, TrialState
+from autoisp_worker.domain import Failure, PrototypeProfile, Split, TrialResult, TrialState
 from autoisp_worker.jobs import LocalJobs
 from autoisp_worker.jobs.faults import StoppedError
 from autoisp_worker.jobs.real_raw import RealRaw
+from autoisp_worker.readable import FootageUnreadableError
 from autoisp_worker.tools import Tools
 from worker_jobs import CLASSICAL, SENSOR, SPEC, Footage, artifact, reference
 
@@ -133,6 +138,20 @@ def test_footage_with_truth_is_taught_if_that_is_asked_for(footage: Footage) -> 
     assert found.truth[~found.real].any()
 
 
+def test_each_clean_patch_is_asked_about_once(footage: Footage, monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = []
+    draw = CleanPatchSource.draw
+
+    def counted(source: CleanPatchSource, word: int, **options: Any) -> CleanPatches:
+        draws.append(word)
+        return draw(source, word, **options)
+
+    monkeypatch.setattr(CleanPatchSource, "draw", counted)
+    found = lessons(footage, search_pb2.Training(distillation=0.5), prototype=network(footage))
+    assert len(draws) == -(-len(found) // MIXED)
+    assert len({picture.sum().item() for picture in found.truth}) == len(found) >= 4
+
+
 def test_features_of_an_onnx_prototype_are_kept_and_learned(footage: Footage) -> None:
     prototype = network(footage, replace(SPEC, width=12))
     nodes = onnx.load_from_string(footage.store.get_bytes(artifact(prototype.onnx))).graph.node
@@ -198,6 +217,39 @@ def test_no_frame_comes_twice_in_a_row(footage: Footage, frames: int) -> None:
         assert all(not torch.equal(*pair) for pair in itertools.pairwise(raw))
         if frames <= 5:  # as many as the clip has
             assert len({frame.sum().item() for frame in raw}) == frames
+
+
+def test_a_few_damaged_frames_of_real_raw_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = with_raw(Footage.make(tmp_path, frames=16, height=SIDE, width=SIDE), noise=0.05)
+    damaged, read_well = {3}, []
+    whole = ClipFrames.stored
+
+    def read(source: ClipFrames, first: int, end: int, *rest: Any) -> Any:
+        if source.format.kind is FrameKind.BAYER:
+            if damaged & set(range(first, end)):
+                raise DataLossError("no pixels")
+            read_well.append((first, end))
+        return whole(source, first, end, *rest)
+
+    monkeypatch.setattr(ClipFrames, "stored", read)
+    job = wire.profile_job(stored.profile())
+    clips = list(wire.manifest(stored.store.get_bytes(job.manifest)))
+    training = [clip for clip in clips if clip.split is Split.TRAIN]
+
+    def real_raw() -> RealRaw:
+        return RealRaw(stored.store, training, job.sensor, edge=16, frames=2, seed=1)
+
+    questions, again = ([real(number) for number in range(12)] for real in (real_raw(), real_raw()))
+    # Of frames 1 to 5, those on both sides of the damaged one.
+    assert {(1, 3), (4, 6)} <= set(read_well)
+    assert all(question.raw.shape == (2, 4, 16, 16) for question in questions)
+    assert all(not torch.equal(*question.raw) for question in questions)
+    assert all(torch.equal(one.raw, two.raw) for one, two in zip(questions, again, strict=True))
+    damaged.update({1, 2, 4, 5})
+    with pytest.raises(FootageUnreadableError, match="5 of 21 training frames"):
+        real_raw()(0)
 
 
 def test_unknown_noise_is_what_the_search_expects_and_small_clips_are_left_out(footage: Footage) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from autoisp.search.v1 import search_pb2
+from autoisp_core.errors import DataLossError
 from autoisp_core.spec import Spec, cost
 from autoisp_isp.checkpoint import load_checkpoint
 from autoisp_isp.contract import check_contract
@@ -17,6 +18,7 @@ from autoisp_worker.jobs import LocalJobs
 from autoisp_worker.jobs.faults import StoppedError
 from autoisp_worker.results import Checkpoints
 from autoisp_worker.tools import Tools
+from structlog.testing import capture_logs
 from worker_jobs import RECURRENT, SPEC, Footage, reference
 
 TRIAL = "searches/s/trials/r0-0000"
@@ -109,6 +111,30 @@ def test_an_interrupted_trial_ends_as_if_nothing_had_happened(footage: Footage) 
 
     assert resumed.onnx == uninterrupted.onnx
     assert resumed.checkpoint == uninterrupted.checkpoint
+
+
+@pytest.mark.parametrize(("chosen", "policy"), [("ADVERSARIAL", True), ("RANDOM", False), ("OFF", False)])
+def test_patches_are_augmented_as_the_search_says(footage: Footage, chosen: str, policy: bool) -> None:
+    training = search_pb2.Training(augmentation=search_pb2.Augmentation.Value(f"AUGMENTATION_{chosen}"))
+    with pytest.raises(StoppedError):
+        run(footage, StoppedSoon(), checkpoint_seconds=1e-6, training=training)
+    kept = Checkpoints(footage.store).load(TRIAL)
+    assert kept is not None
+    assert bool(load_checkpoint(kept).augmenter) is policy
+    plain = run(footage, trial_id="r0-0001")
+    assert (run(footage, training=training).checkpoint == plain.checkpoint) is (chosen == "OFF")
+
+
+def test_a_training_that_fails_has_told_of_its_policy(footage: Footage) -> None:
+    def refuse(progress: TrialProgress) -> None:
+        raise DataLossError("no bus")
+
+    training = search_pb2.Training(augmentation=search_pb2.AUGMENTATION_ADVERSARIAL)
+    jobs = LocalJobs(Tools.of(WorkerConfig(), footage.store))
+    with capture_logs() as lines:
+        result = jobs.trial(wire.trial_job(footage.trial(training=training)), StopRequest(), refuse)
+    assert result.state is TrialState.FAILED
+    assert [line["step"] for line in lines if line["event"] == "augmentation policy"] == [15]
 
 
 @pytest.mark.parametrize("foreign", [b"no checkpoint", None])

@@ -257,6 +257,7 @@ def test_a_field_of_the_wire_becomes_an_option(field, option):
         ("INVALID_ARGUMENT", True, InvalidArgumentError, "--prototype: "),
         ("CLIP_MISSING", True, InvalidArgumentError, "--footage: "),
         ("CLIP_UNREADABLE", True, InvalidArgumentError, "--footage: "),
+        ("FOOTAGE_UNREADABLE", True, InvalidArgumentError, "--footage: "),
         ("EMPTY_SPLIT", True, InvalidArgumentError, "--footage: "),
         ("DELIVERIES_EXHAUSTED", True, InternalError, "searches/s failed"),
         ("INTERNAL", True, InternalError, "searches/s failed"),

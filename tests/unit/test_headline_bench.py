@@ -1,7 +1,9 @@
 """The headline's script: its stack is the known one, its films are cut from stills, its figures add up."""
 
 import argparse
+import json
 import random
+import subprocess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -125,3 +127,43 @@ def test_both_are_compared_clip_by_clip(headline: ModuleType) -> None:
 def test_figures_of_other_frames_are_refused(headline: ModuleType) -> None:
     with pytest.raises(SystemExit, match="clip0 was judged on different frames"):
         headline.compared(_result([31.0], [29.0]), _result([30.0], [29.4]))
+
+
+def test_figures_of_other_settings_are_not_taken_over(
+    headline: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+
+    def tune(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        ran.append(command)
+        report = Path(command[command.index("--out") + 1])
+        report.mkdir(exist_ok=True)
+        (report / "result.json").write_text(json.dumps(_result([31.0], [29.0])))
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(headline.subprocess, "run", tune)
+    options = argparse.Namespace(
+        out=tmp_path,
+        prototype="builtin:classical",
+        test=["a.mp4"],
+        noise="0.01,0.0005",
+        seed="0",
+        device="cpu",
+        more=[],
+    )
+
+    def found(minutes: str) -> dict[str, Any]:
+        figures: dict[str, Any] = headline._tune(options, ["b.mp4"], "found", ["--minutes", minutes], 1)
+        return figures
+
+    assert found("30") == found("30")
+    assert len(ran) == 1
+    with pytest.raises(SystemExit, match="other settings"):
+        found("60")
+    options.device = "cuda"
+    with pytest.raises(SystemExit, match="other settings"):
+        found("30")
+    # Of an unknown making.
+    (tmp_path / "found-settings.json").unlink()
+    with pytest.raises(SystemExit, match="other settings"):
+        found("30")

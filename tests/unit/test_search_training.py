@@ -25,6 +25,7 @@ from autoisp_search.donors import LEAST_SHARE, Donors
 from autoisp_search.plan import lesson_seconds
 from autoisp_search.store.documents import search_document, search_from, trial_document, trial_from
 from autoisp_search.usecases.drafts import TrainingDraft
+from autoisp_search.usecases.live import LiveSearch
 from autoisp_search.usecases.validation import validated
 from autoisp_search.wire.common import profile_from, profile_to
 from autoisp_search.wire.messages import sendable
@@ -213,13 +214,28 @@ def test_who_is_too_far_or_has_no_weights_gives_none() -> None:
 
 def test_the_choice_does_not_depend_on_the_order_in_which_donors_came() -> None:
     trials = [trial(replace(PLAIN, width=width), str(width), psnr=25.0) for width in range(8, 24)]
-    heir = replace(PLAIN, width=12, repeats=2)
-    forth, back = Donors(), Donors()
-    for each in trials:
-        forth.add(each)
-    for each in reversed(trials):
-        back.add(each)
-    assert forth.nearest(heir) == back.nearest(heir) != ""
+    # Of one architecture twice, trained for as long: once better, once the same.
+    twice = [trial(PLAIN, "1", psnr=26.0), trial(PLAIN, "2", psnr=25.0), trial(PLAIN, "3", psnr=26.0)]
+    for several, heir, nearest in (
+        (trials, replace(PLAIN, width=12, repeats=2), "r0-0023"),
+        (twice, replace(PLAIN, width=9), "r0-0003"),
+    ):
+        forth, back = Donors(), Donors()
+        for each in several:
+            forth.add(each)
+        for each in reversed(several):
+            back.add(each)
+        assert forth.nearest(heir) == back.nearest(heir) == f"searches/s/trials/{nearest}"
+
+
+def test_a_warm_start_gives_the_same_donors_after_a_restart() -> None:
+    search = running_search(training=Training(inherit_weights=True))
+    started = replace(trial(PLAIN, "1"), told=1, start_time=START, end_time=START)
+    prior = [replace(started, search_id="earlier", quality=Quality(26.0, 0.9))]
+    live = LiveSearch(search, [], prior)
+    live.ended(started)
+    assert live.board.donors.nearest(PLAIN) == prior[0].name
+    assert LiveSearch(search, [started], prior).board.donors.nearest(PLAIN) == prior[0].name
 
 
 async def _searched(inherit: bool, restart: bool = False) -> tuple[list[Trial], list[RunTrial]]:

@@ -1,6 +1,6 @@
 """Frames from the store: kept, thinned out, read bit by bit, or clearly missing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from autoisp_core.errors import DataLossError, NotFoundError
 from autoisp_core.frames import FrameFormat, FrameKind
 from autoisp_runtime.artifacts import ArtifactStore
 from autoisp_runtime.clip_frames import ClipWriter
+from autoisp_worker import frames as worker_frames
 from autoisp_worker.domain import ClipRange
 from autoisp_worker.frames import WINDOW, FrameCache, spread_windows
 from autoisp_worker.readable import FootageUnreadableError, readable_runs
@@ -167,6 +168,34 @@ def test_a_few_damaged_frames_are_left_out(
     damage(first)
     with pytest.raises(FootageUnreadableError, match="136 of 176"):
         FrameCache(store, 1 << 20).training([clip, whole])
+
+
+def test_damage_is_searched_for_once(
+    store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip, whole = write_clip(store, "a", 136), write_clip(store, "b", 40)
+    first, last = _files_of(tmp_path, "a")
+    pixels = first.read_bytes()
+    last.unlink()
+    searched: list[tuple[int, int]] = []
+
+    def search(read: Callable[[int, int], object], start: int, end: int) -> Iterator[tuple[int, int]]:
+        searched.append((start, end))
+        return readable_runs(read, start, end)
+
+    monkeypatch.setattr(worker_frames, "readable_runs", search)
+    cache = FrameCache(store, 1 << 20)
+    one, two = (dict(cache.training([clip, whole])) for _ in range(2))
+    assert searched == [(0, 136)]
+    assert one.keys() == two.keys() == {"clips/a@0", "clips/b"}
+
+    # Where it was too much, the user may have put the frames back.
+    first.unlink()
+    other = FrameCache(store, 1 << 20)
+    with pytest.raises(FootageUnreadableError):
+        other.training([clip, whole])
+    first.write_bytes(pixels)
+    assert dict(other.training([clip, whole])).keys() == one.keys()
 
 
 def test_runs_between_unreadable_frames_are_found() -> None:

@@ -15,7 +15,7 @@ from autoisp_isp.lessons import Lessons, load_lessons, save_lessons
 from autoisp_isp.recipe import Recipe
 from autoisp_isp.taught_set import Batches, TaughtSet
 from autoisp_isp.teacher import EDGE, MARGIN, Asker, Question, teach
-from autoisp_isp.training_set import TrainingSet
+from autoisp_isp.training_set import EPOCH, MIXED, TrainingSet
 from autoisp_runtime.artifacts import ArtifactStore
 
 from autoisp_worker import domain
@@ -105,9 +105,10 @@ class _Footage:
 
     def __call__(self, number: int) -> Question:
         edge = EDGE + 2 * MARGIN
-        # Another training's first patch each time: steps of one training may share what they show.
-        seed = self._seed + number
-        batch = self._set.batch(0, seed=seed, size=1, patch=edge, frames=self._frames)
+        # An epoch's first steps show each of its patches once; the others would show them again.
+        epoch, index = divmod(number, MIXED)
+        step = epoch * EPOCH + index
+        batch = self._set.batch(step, seed=self._seed, size=1, patch=edge, frames=self._frames)
         return Question(batch.raw[0], batch.gains[0], batch.ccm[0], batch.noise[0], batch.truth[0])
 
 

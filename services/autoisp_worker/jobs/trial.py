@@ -34,6 +34,7 @@ from autoisp_worker.domain import (
 )
 from autoisp_worker.jobs.faults import StoppedError, check_stop, failure_of
 from autoisp_worker.jobs.lessons import LessonCache, taught
+from autoisp_worker.jobs.policy_log import PolicyLog
 from autoisp_worker.jobs.subjects import OpenSubject, open_network
 from autoisp_worker.jobs.timing import seconds_per_megapixel, within_limit
 from autoisp_worker.jobs.validation import clips_of, validate
@@ -57,7 +58,7 @@ def run_trial(
     now = datetime.now(UTC)
     empty = TrialResult(job.trial, TrialState.FAILED, tools.worker_id, start_time=now, end_time=now)
     try:
-        result = _Trial(job, tools, stop, on_progress, lessons, empty).run()
+        result = _Trial(job, tools, stop, on_progress, lessons, empty, PolicyLog(job.trial)).run()
     except StoppedError as error:
         result = _stopped(empty, error)
     except Exception as error:
@@ -84,6 +85,7 @@ class _Trial:
     on_progress: OnProgress
     lessons: LessonCache
     empty: TrialResult
+    policies: PolicyLog
 
     def run(self) -> TrialResult:
         check_stop(self.stop)
@@ -95,15 +97,6 @@ class _Trial:
         trained = self._train(spec)
         if trained.stopped:
             check_stop(self.stop)
-        if trained.policy is not None:
-            policy = trained.policy
-            _log.info(
-                "augmentation policy",
-                trial=self.job.trial,
-                entropy=round(policy.entropy, 3),
-                ratio=round(policy.ratio, 2),
-                rollbacks=policy.rollbacks,
-            )
         network = build(spec)
         network.load_state_dict(trained.state_dict)
         onnx = export_onnx(network, self._metadata())
@@ -221,6 +214,7 @@ class _Trial:
             _log.warning("a checkpoint could not be kept", trial=self.job.trial, error=str(error))
 
     def _report(self, progress: TrainProgress) -> None:
+        self.policies.note(progress.policy, last=progress.share >= 1.0)
         self.on_progress(TrialProgress(progress.share, progress.step, progress.loss))
 
     def _clips(self, split: Split) -> list[ClipRange]:
