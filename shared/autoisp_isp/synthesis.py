@@ -1,6 +1,5 @@
 """Noisy raw video made from clean sRGB frames: the same clip, frame and seed always give the same raw."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,12 +11,12 @@ from torch import Tensor
 
 from autoisp_isp.colour import process, unprocess
 from autoisp_isp.raw import Frames, even_crop, mosaic_of
+from autoisp_isp.seeds import seed_of
 
 
 def frame_seed(clip_digest: str, frame_index: int, seed: int) -> int:
     """A 63-bit seed for the noise of one frame: it depends on nothing but its arguments."""
-    text = f"{clip_digest}/{frame_index}/{seed}".encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
+    return seed_of(f"{clip_digest}/{frame_index}/{seed}")
 
 
 def add_noise(raw: Tensor, noise: Noise, generator: torch.Generator) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from autoisp_isp.augment.choices import Choices
 from autoisp_isp.lessons import Lessons, require_frames
+from autoisp_isp.seeds import seed_of
 from autoisp_isp.training_set import Batch, Teaching
 
 SHARE = 0.25
@@ -84,8 +84,7 @@ class TaughtSet:
         """
         require_frames(self._lessons, frames, patch)
         plain = self._footage.batch(step, seed=seed, size=size, patch=patch, frames=frames, **options)
-        digest = hashlib.blake2b(f"{seed}/{step}/lessons".encode(), digest_size=8).digest()
-        choices = np.random.default_rng(int.from_bytes(digest, "big") >> 1)
+        choices = np.random.default_rng(seed_of(f"{seed}/{step}/lessons"))
         # Rounded up or down by chance: so the share holds for any size of a batch.
         first = size - int(self._share * size + choices.random())
         cuts = [self._cut(choices, patch) for _ in range(first, size)]

@@ -207,7 +207,7 @@ class _Run:
         """Gives the batch of a step, or this process's part of it, on the device."""
         recipe, parallel, augmenter = self._recipe, self._parallel, self._augmenter
         frames = self._design.window(recipe.unroll)
-        part = {} if parallel.count == 1 else {"part": parallel.part(recipe.batch)}
+        part = parallel.part(recipe.batch)
 
         def batch(step: int) -> Batch:
             made = training_set.batch(
@@ -217,7 +217,7 @@ class _Run:
                 patch=recipe.patch,
                 frames=frames,
                 choices=None if augmenter is None else augmenter.choices(step, recipe.batch),
-                **part,
+                part=part,
             )
             return made.to(self._device)
 

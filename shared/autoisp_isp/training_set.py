@@ -1,6 +1,5 @@
 """Training batches: patches of clean footage, augmented, turned into noisy raw on the fly."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -18,6 +17,7 @@ from autoisp_isp.augment.content import content_of
 from autoisp_isp.clean_patches import CleanPatches, CleanPatchSource
 from autoisp_isp.noise_table import normal_stretch
 from autoisp_isp.raw import Frames
+from autoisp_isp.seeds import seed_of
 
 # Making a clean patch costs several times what its noise costs, so so many batches of clean patches are made
 # together, mixed, and each patch is used so often, every time with other noise and among others.
@@ -164,7 +164,7 @@ class TrainingSet:
         self, epoch: int, seed: int, size: int, patch: int, frames: int, part: slice
     ) -> tuple[CleanPatches, Tensor]:
         """Clean patches of an epoch, and which of them each of its steps uses, (EPOCH, patches)."""
-        word = _word(f"{seed}/epoch {epoch}")
+        word = seed_of(f"{seed}/epoch {epoch}")
         # A place in the batch is dealt the same patches over and over, each time in another order: so a
         # process that fills some of the places needs no patches of the others.
         places = np.arange(size)[part]
@@ -178,7 +178,7 @@ class TrainingSet:
 
 def batch_seed(seed: int, step: int) -> int:
     """The 63-bit seed of the noise of one step's batch."""
-    return _word(f"{seed}/{step}")
+    return seed_of(f"{seed}/{step}")
 
 
 def _batch(
@@ -203,7 +203,3 @@ def _noisy(clean: CleanPatches, word: int, size: int, part: slice) -> Tensor:
     unit = unit.view(size, *clean.raw.shape[1:])[start:end:stride]
     deviation = torch.addcmul(read, clean.raw, shot).sqrt_()
     return deviation.mul_(unit).add_(clean.raw)
-
-
-def _word(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1

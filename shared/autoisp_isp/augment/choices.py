@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from autoisp_isp.augment.settings import MAGNITUDES, SLOTS, SUBPOLICIES, AugmentationSettings
+from autoisp_isp.seeds import seed_of
 
 NOBODY = -1
 """In place of a policy's number: the patch is left alone."""
@@ -81,5 +81,4 @@ def draw_choices(
 
 def word_of(seed: int, number: int, use: str) -> int:
     """A 63-bit seed for one use in one step or one round of policies."""
-    digest = hashlib.blake2b(f"{seed}/{number}/augmentation/{use}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
+    return seed_of(f"{seed}/{number}/augmentation/{use}")
