@@ -29,6 +29,7 @@ from autoisp_runtime.pace import Pace, keep_pace
 from autoisp_runtime.part_files import PART_SUFFIX, PartFile, PartFiles, Received
 from autoisp_runtime.run_to_end import run_to_end
 from autoisp_runtime.uploads import (
+    ENDED_EARLY,
     SpooledFile,
     check_announced,
     check_chunk,
@@ -137,7 +138,9 @@ class UploadSpool:
                 yield SpooledFile(part.path, part.received_bytes, announced.sha256)
                 keep = False
             except AutoISPError as error:
-                keep = error.code not in _FATAL
+                # The stream of a client that leaves may seem to end well: gRPC tells of a cancelled call
+                # later than of the end of its messages.
+                keep = error.code not in _FATAL or error.reason == ENDED_EARLY
                 raise
             finally:
                 # Without awaiting: this must also run when the call is being cancelled.

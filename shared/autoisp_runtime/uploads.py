@@ -24,6 +24,9 @@ from autoisp_core.errors import InvalidArgumentError, ResourceExhaustedError
 MAX_CHUNK_BYTES = 1 << 20
 """Longest chunk that is accepted; gRPC's own limit of 4 MiB a message stays as it is."""
 
+ENDED_EARLY = "UPLOAD_ENDED_EARLY"
+"""Reason of the error of a stream that ended before all that was announced had come."""
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = ".part"
 
@@ -236,8 +239,9 @@ def check_received(received: int, size_bytes: int, digest: str, sha256: str, fie
     if received != size_bytes:
         raise InvalidArgumentError(
             f"{field}.size_bytes",
-            f"the stream ended after {received} of the announced {size_bytes} bytes; send it again",
-            reason="SIZE_MISMATCH",
+            f"the stream ended after {received} of the announced {size_bytes} bytes; send the rest, or "
+            "announce the size of all chunks together",
+            reason=ENDED_EARLY,
         )
     if digest != sha256:
         raise InvalidArgumentError(

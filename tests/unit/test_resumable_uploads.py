@@ -110,7 +110,6 @@ async def test_what_can_not_be_mended_is_not_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("announced", "data", "field"),
     [
-        (WHOLE, DATA[:-1], "header.size_bytes"),
         (WHOLE, DATA + b"x", "header.size_bytes"),
         (WHOLE, DATA[:-1] + b"?", "header.sha256"),
         (Announced("0" * 64, len(DATA)), DATA, "header.sha256"),
@@ -126,6 +125,14 @@ async def test_lies_are_refused_and_leave_nothing(
         await receive(spool_in(tmp_path / "spool"), announced, chunks_of(data))
     assert caught.value.field == field
     assert files_in(tmp_path / "spool") == []
+
+
+async def test_a_stream_that_ends_early_is_refused_and_can_go_on(tmp_path: Path) -> None:
+    spool = spool_in(tmp_path)
+    with pytest.raises(InvalidArgumentError) as caught:
+        await receive(spool, WHOLE, chunks_of(DATA[:-1]))
+    assert (caught.value.field, caught.value.reason) == ("header.size_bytes", "UPLOAD_ENDED_EARLY")
+    assert await receive(spool, Announced(DIGEST, len(DATA), len(DATA) - 1), chunks_of(DATA[-1:])) == DATA
 
 
 async def test_an_offset_beyond_what_was_received(tmp_path: Path) -> None:
