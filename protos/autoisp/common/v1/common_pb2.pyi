@@ -122,6 +122,8 @@ class Cost(_message.Message):
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     SECONDS_PER_MEGAPIXEL_FIELD_NUMBER: _builtins.int
     STATE_BYTES_PER_PIXEL_FIELD_NUMBER: _builtins.int
+    BYTES_PER_PIXEL_FIELD_NUMBER: _builtins.int
+    PEAK_ACTIVATION_BYTES_PER_PIXEL_FIELD_NUMBER: _builtins.int
     macs_per_pixel: _builtins.float
     """Unset for an opaque prototype whose arithmetic can't be counted."""
     parameters: _builtins.int
@@ -133,6 +135,12 @@ class Cost(_message.Message):
     """
     state_bytes_per_pixel: _builtins.float
     """State carried from frame to frame, per output pixel; 0 without any."""
+    bytes_per_pixel: _builtins.float
+    """Feature maps written, per output pixel."""
+    peak_activation_bytes_per_pixel: _builtins.float
+    """The most bytes of feature maps that live at one time, per output pixel, with every operator's output kept until its
+    last reader is done.
+    """
     def __init__(
         self,
         *,
@@ -141,10 +149,12 @@ class Cost(_message.Message):
         size_bytes: _builtins.int = ...,
         seconds_per_megapixel: _builtins.float = ...,
         state_bytes_per_pixel: _builtins.float = ...,
+        bytes_per_pixel: _builtins.float = ...,
+        peak_activation_bytes_per_pixel: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel", b"_macs_per_pixel", "macs_per_pixel", b"macs_per_pixel"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel", b"_macs_per_pixel", "macs_per_pixel", b"macs_per_pixel", "parameters", b"parameters", "seconds_per_megapixel", b"seconds_per_megapixel", "size_bytes", b"size_bytes", "state_bytes_per_pixel", b"state_bytes_per_pixel"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel", b"_macs_per_pixel", "bytes_per_pixel", b"bytes_per_pixel", "macs_per_pixel", b"macs_per_pixel", "parameters", b"parameters", "peak_activation_bytes_per_pixel", b"peak_activation_bytes_per_pixel", "seconds_per_megapixel", b"seconds_per_megapixel", "size_bytes", b"size_bytes", "state_bytes_per_pixel", b"state_bytes_per_pixel"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__macs_per_pixel: _TypeAlias = _typing.Literal["macs_per_pixel"]  # noqa: Y015
     _WhichOneofArgType__macs_per_pixel: _TypeAlias = _typing.Literal["_macs_per_pixel", b"_macs_per_pixel"]  # noqa: Y015

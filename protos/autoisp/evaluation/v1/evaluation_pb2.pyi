@@ -34,6 +34,8 @@ class _EvaluationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Evalu
     EVALUATION_STATE_SUCCEEDED: _EvaluationState.ValueType  # 2
     EVALUATION_STATE_FAILED: _EvaluationState.ValueType  # 3
     """Of an evaluation: no clip could be judged by every subject."""
+    EVALUATION_STATE_CANCELLED: _EvaluationState.ValueType  # 4
+    """Of a clip: it was not judged when the evaluation was cancelled."""
 
 class EvaluationState(_EvaluationState, metaclass=_EvaluationStateEnumTypeWrapper): ...
 
@@ -42,6 +44,8 @@ EVALUATION_STATE_RUNNING: EvaluationState.ValueType  # 1
 EVALUATION_STATE_SUCCEEDED: EvaluationState.ValueType  # 2
 EVALUATION_STATE_FAILED: EvaluationState.ValueType  # 3
 """Of an evaluation: no clip could be judged by every subject."""
+EVALUATION_STATE_CANCELLED: EvaluationState.ValueType  # 4
+"""Of a clip: it was not judged when the evaluation was cancelled."""
 Global___EvaluationState: _TypeAlias = EvaluationState  # noqa: Y015
 
 @_typing.final
@@ -53,8 +57,11 @@ class Subject(_message.Message):
     LABEL_FIELD_NUMBER: _builtins.int
     ONNX_FIELD_NUMBER: _builtins.int
     PROTOTYPE_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
     label: _builtins.str
     """Unique in the evaluation, such as "model" or "prototype"."""
+    model_version: _builtins.str
+    """models/{m}/versions/{v} by number, as versions never change; GetModelVersion resolves aliases."""
     @_builtins.property
     def onnx(self) -> _common_pb2.Artifact:
         """An exported network."""
@@ -67,16 +74,171 @@ class Subject(_message.Message):
         label: _builtins.str = ...,
         onnx: _common_pb2.Artifact | None = ...,
         prototype: _prototype_pb2.Prototype | None = ...,
+        model_version: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["onnx", b"onnx", "prototype", b"prototype", "source", b"source"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model_version", b"model_version", "onnx", b"onnx", "prototype", b"prototype", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "onnx", b"onnx", "prototype", b"prototype", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "model_version", b"model_version", "onnx", b"onnx", "prototype", b"prototype", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["onnx", "prototype"]  # noqa: Y015
+    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["onnx", "prototype", "model_version"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
 
 Global___Subject: _TypeAlias = Subject  # noqa: Y015
+
+@_typing.final
+class Estimate(_message.Message):
+    """A mean over frames with its interval of 95 %. The interval is infinite where a single clip, or too few frames, can't
+    say how much others differ.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEAN_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    CLIPS_FIELD_NUMBER: _builtins.int
+    mean: _builtins.float
+    low: _builtins.float
+    high: _builtins.float
+    frames: _builtins.int
+    clips: _builtins.int
+    def __init__(
+        self,
+        *,
+        mean: _builtins.float = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+        frames: _builtins.int = ...,
+        clips: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clips", b"clips", "frames", b"frames", "high", b"high", "low", b"low", "mean", b"mean"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Estimate: _TypeAlias = Estimate  # noqa: Y015
+
+@_typing.final
+class MetricResult(_message.Message):
+    """One metric of one subject."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METRIC_FIELD_NUMBER: _builtins.int
+    WITHIN_FIELD_NUMBER: _builtins.int
+    ACROSS_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    metric: _builtins.str
+    """One of those in the guide "metrics", such as "psnr"."""
+    @_builtins.property
+    def within(self) -> Global___Estimate:
+        """Of a clip: for other frames of it. Of the total: for other frames of the same clips."""
+
+    @_builtins.property
+    def across(self) -> Global___Estimate:
+        """Of the total only: for other clips of the same kind."""
+
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Of each of the subject's frames, in their order; NaN where the frame has no value. Empty in totals."""
+
+    def __init__(
+        self,
+        *,
+        metric: _builtins.str = ...,
+        within: Global___Estimate | None = ...,
+        across: Global___Estimate | None = ...,
+        values: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["across", b"across", "within", b"within"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["across", b"across", "metric", b"metric", "values", b"values", "within", b"within"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MetricResult: _TypeAlias = MetricResult  # noqa: Y015
+
+@_typing.final
+class Latency(_message.Message):
+    """Time per frame and memory, as a device that shows them as they come would have them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    P50_FIELD_NUMBER: _builtins.int
+    P95_FIELD_NUMBER: _builtins.int
+    P99_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    THREADS_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    PEAK_MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    p50: _builtins.float
+    """Seconds per output megapixel, wall time: percentiles over frames."""
+    p95: _builtins.float
+    p99: _builtins.float
+    frames: _builtins.int
+    threads: _builtins.int
+    provider: _builtins.str
+    """Of ONNX Runtime, such as "CPUExecutionProvider"; empty for what does not run in it."""
+    peak_memory_bytes: _builtins.int
+    """By how much the process grew that ran it; 0 where it can't be told."""
+    def __init__(
+        self,
+        *,
+        p50: _builtins.float = ...,
+        p95: _builtins.float = ...,
+        p99: _builtins.float = ...,
+        frames: _builtins.int = ...,
+        threads: _builtins.int = ...,
+        provider: _builtins.str = ...,
+        peak_memory_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "p50", b"p50", "p95", b"p95", "p99", b"p99", "peak_memory_bytes", b"peak_memory_bytes", "provider", b"provider", "threads", b"threads"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Latency: _TypeAlias = Latency  # noqa: Y015
+
+@_typing.final
+class DeviceEstimate(_message.Message):
+    """The roofline of a network on a phone's accelerator."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_FIELD_NUMBER: _builtins.int
+    SECONDS_PER_MEGAPIXEL_FIELD_NUMBER: _builtins.int
+    BOUND_FIELD_NUMBER: _builtins.int
+    FITS_4K30_FIELD_NUMBER: _builtins.int
+    FRAMES_PER_SECOND_4K_FIELD_NUMBER: _builtins.int
+    device: _builtins.str
+    """Such as "phone-npu-10"."""
+    seconds_per_megapixel: _builtins.float
+    bound: _builtins.str
+    """"arithmetic" or "traffic"."""
+    fits_4k30: _builtins.bool
+    """Whether it keeps up with 3840 x 2160 at 30 frames a second."""
+    frames_per_second_4k: _builtins.float
+    """The most frames of 3840 x 2160 a second."""
+    def __init__(
+        self,
+        *,
+        device: _builtins.str = ...,
+        seconds_per_megapixel: _builtins.float = ...,
+        bound: _builtins.str = ...,
+        fits_4k30: _builtins.bool = ...,
+        frames_per_second_4k: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bound", b"bound", "device", b"device", "fits_4k30", b"fits_4k30", "frames_per_second_4k", b"frames_per_second_4k", "seconds_per_megapixel", b"seconds_per_megapixel"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeviceEstimate: _TypeAlias = DeviceEstimate  # noqa: Y015
 
 @_typing.final
 class FrameResult(_message.Message):
@@ -109,6 +271,9 @@ class SubjectResult(_message.Message):
     QUALITY_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
     FRAMES_FIELD_NUMBER: _builtins.int
+    METRICS_FIELD_NUMBER: _builtins.int
+    LATENCY_FIELD_NUMBER: _builtins.int
+    DEVICES_FIELD_NUMBER: _builtins.int
     label: _builtins.str
     @_builtins.property
     def quality(self) -> _common_pb2.Quality: ...
@@ -118,6 +283,16 @@ class SubjectResult(_message.Message):
     def frames(self) -> _containers.RepeatedCompositeFieldContainer[Global___FrameResult]:
         """Empty in totals."""
 
+    @_builtins.property
+    def metrics(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetricResult]:
+        """In the order of the evaluation's metrics."""
+
+    @_builtins.property
+    def latency(self) -> Global___Latency: ...
+    @_builtins.property
+    def devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeviceEstimate]:
+        """Empty where the arithmetic can't be counted."""
+
     def __init__(
         self,
         *,
@@ -125,14 +300,54 @@ class SubjectResult(_message.Message):
         quality: _common_pb2.Quality | None = ...,
         cost: _common_pb2.Cost | None = ...,
         frames: _abc.Iterable[Global___FrameResult] | None = ...,
+        metrics: _abc.Iterable[Global___MetricResult] | None = ...,
+        latency: Global___Latency | None = ...,
+        devices: _abc.Iterable[Global___DeviceEstimate] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "quality", b"quality"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "latency", b"latency", "quality", b"quality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "frames", b"frames", "label", b"label", "quality", b"quality"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "devices", b"devices", "frames", b"frames", "label", b"label", "latency", b"latency", "metrics", b"metrics", "quality", b"quality"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SubjectResult: _TypeAlias = SubjectResult  # noqa: Y015
+
+@_typing.final
+class WorstFrame(_message.Message):
+    """One of the worst frames of a clip, with crops of its worst place."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABEL_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    FRAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    PICTURES_FIELD_NUMBER: _builtins.int
+    label: _builtins.str
+    """Whose, by which metric."""
+    metric: _builtins.str
+    frame: _builtins.int
+    value: _builtins.float
+    @_builtins.property
+    def pictures(self) -> _containers.RepeatedCompositeFieldContainer[Global___Picture]:
+        """Kinds "truth" and each subject's label."""
+
+    def __init__(
+        self,
+        *,
+        label: _builtins.str = ...,
+        metric: _builtins.str = ...,
+        frame: _builtins.int = ...,
+        value: _builtins.float = ...,
+        pictures: _abc.Iterable[Global___Picture] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "label", b"label", "metric", b"metric", "pictures", b"pictures", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorstFrame: _TypeAlias = WorstFrame  # noqa: Y015
 
 @_typing.final
 class Picture(_message.Message):
@@ -173,16 +388,26 @@ class ClipResult(_message.Message):
     SUBJECTS_FIELD_NUMBER: _builtins.int
     PICTURES_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
+    WORST_FIELD_NUMBER: _builtins.int
+    FRAMES_DONE_FIELD_NUMBER: _builtins.int
+    FRAMES_WANTED_FIELD_NUMBER: _builtins.int
     clip: _builtins.str
     """clips/{c}"""
     display_name: _builtins.str
     state: Global___EvaluationState.ValueType
+    frames_done: _builtins.int
+    """Of a clip that is being judged: frames so far, over all subjects, and in all."""
+    frames_wanted: _builtins.int
     @_builtins.property
     def subjects(self) -> _containers.RepeatedCompositeFieldContainer[Global___SubjectResult]: ...
     @_builtins.property
     def pictures(self) -> _containers.RepeatedCompositeFieldContainer[Global___Picture]: ...
     @_builtins.property
     def failure(self) -> _common_pb2.Failure: ...
+    @_builtins.property
+    def worst(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorstFrame]:
+        """The worst first."""
+
     def __init__(
         self,
         *,
@@ -192,14 +417,198 @@ class ClipResult(_message.Message):
         subjects: _abc.Iterable[Global___SubjectResult] | None = ...,
         pictures: _abc.Iterable[Global___Picture] | None = ...,
         failure: _common_pb2.Failure | None = ...,
+        worst: _abc.Iterable[Global___WorstFrame] | None = ...,
+        frames_done: _builtins.int = ...,
+        frames_wanted: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clip", b"clip", "display_name", b"display_name", "failure", b"failure", "pictures", b"pictures", "state", b"state", "subjects", b"subjects"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clip", b"clip", "display_name", b"display_name", "failure", b"failure", "frames_done", b"frames_done", "frames_wanted", b"frames_wanted", "pictures", b"pictures", "state", b"state", "subjects", b"subjects", "worst", b"worst"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ClipResult: _TypeAlias = ClipResult  # noqa: Y015
+
+@_typing.final
+class Comparison(_message.Message):
+    """By how much a subject is better than a baseline."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Verdict:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _VerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Comparison._Verdict.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        VERDICT_UNSPECIFIED: Comparison._Verdict.ValueType  # 0
+        VERDICT_BETTER: Comparison._Verdict.ValueType  # 1
+        VERDICT_SAME: Comparison._Verdict.ValueType  # 2
+        """Within the margin."""
+        VERDICT_WORSE: Comparison._Verdict.ValueType  # 3
+        VERDICT_UNDECIDED: Comparison._Verdict.ValueType  # 4
+        """These frames can't tell."""
+
+    class Verdict(_Verdict, metaclass=_VerdictEnumTypeWrapper): ...
+    VERDICT_UNSPECIFIED: Comparison.Verdict.ValueType  # 0
+    VERDICT_BETTER: Comparison.Verdict.ValueType  # 1
+    VERDICT_SAME: Comparison.Verdict.ValueType  # 2
+    """Within the margin."""
+    VERDICT_WORSE: Comparison.Verdict.ValueType  # 3
+    VERDICT_UNDECIDED: Comparison.Verdict.ValueType  # 4
+    """These frames can't tell."""
+
+    class _Scope:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Comparison._Scope.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        SCOPE_UNSPECIFIED: Comparison._Scope.ValueType  # 0
+        """As SCOPE_THESE_CLIPS."""
+        SCOPE_THESE_CLIPS: Comparison._Scope.ValueType  # 1
+        """Other frames of the same clips."""
+        SCOPE_OTHER_CLIPS: Comparison._Scope.ValueType  # 2
+        """Other clips of the same kind."""
+
+    class Scope(_Scope, metaclass=_ScopeEnumTypeWrapper): ...
+    SCOPE_UNSPECIFIED: Comparison.Scope.ValueType  # 0
+    """As SCOPE_THESE_CLIPS."""
+    SCOPE_THESE_CLIPS: Comparison.Scope.ValueType  # 1
+    """Other frames of the same clips."""
+    SCOPE_OTHER_CLIPS: Comparison.Scope.ValueType  # 2
+    """Other clips of the same kind."""
+
+    @_typing.final
+    class ClipsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___Estimate: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___Estimate | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    METRIC_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    BASELINE_FIELD_NUMBER: _builtins.int
+    IMPROVEMENT_FIELD_NUMBER: _builtins.int
+    MARGIN_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    UNPAIRED_FIELD_NUMBER: _builtins.int
+    CLIPS_FIELD_NUMBER: _builtins.int
+    metric: _builtins.str
+    subject: _builtins.str
+    baseline: _builtins.str
+    margin: _builtins.float
+    """Differences up to this one don't matter."""
+    verdict: Global___Comparison.Verdict.ValueType
+    scope: Global___Comparison.Scope.ValueType
+    """What the verdict holds for."""
+    unpaired: _builtins.int
+    """Frames that only one of the two has a value for; they were left out."""
+    @_builtins.property
+    def improvement(self) -> Global___Estimate:
+        """In the metric's unit, positive where the subject is better whichever way the metric goes."""
+
+    @_builtins.property
+    def clips(self) -> _containers.MessageMap[_builtins.str, Global___Estimate]:
+        """clips/{c} to the improvement on it."""
+
+    def __init__(
+        self,
+        *,
+        metric: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        baseline: _builtins.str = ...,
+        improvement: Global___Estimate | None = ...,
+        margin: _builtins.float = ...,
+        verdict: Global___Comparison.Verdict.ValueType = ...,
+        scope: Global___Comparison.Scope.ValueType = ...,
+        unpaired: _builtins.int = ...,
+        clips: _abc.Mapping[_builtins.str, Global___Estimate] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["improvement", b"improvement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline", "clips", b"clips", "improvement", b"improvement", "margin", b"margin", "metric", b"metric", "scope", b"scope", "subject", b"subject", "unpaired", b"unpaired", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Comparison: _TypeAlias = Comparison  # noqa: Y015
+
+@_typing.final
+class GateReport(_message.Message):
+    """What a gate said."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PASSED_FIELD_NUMBER: _builtins.int
+    CHECKS_FIELD_NUMBER: _builtins.int
+    passed: _builtins.bool
+    @_builtins.property
+    def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___GateCheck]: ...
+    def __init__(
+        self,
+        *,
+        passed: _builtins.bool = ...,
+        checks: _abc.Iterable[Global___GateCheck] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks", "passed", b"passed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GateReport: _TypeAlias = GateReport  # noqa: Y015
+
+@_typing.final
+class GateCheck(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PASSED_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    BOUND_FIELD_NUMBER: _builtins.int
+    passed: _builtins.bool
+    text: _builtins.str
+    """What was compared with what, for people."""
+    value: _builtins.float
+    """What was measured, and its bound; both unset where it was not measured."""
+    bound: _builtins.float
+    def __init__(
+        self,
+        *,
+        passed: _builtins.bool = ...,
+        text: _builtins.str = ...,
+        value: _builtins.float | None = ...,
+        bound: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bound", b"_bound", "_value", b"_value", "bound", b"bound", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bound", b"_bound", "_value", b"_value", "bound", b"bound", "passed", b"passed", "text", b"text", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__bound: _TypeAlias = _typing.Literal["bound"]  # noqa: Y015
+    _WhichOneofArgType__bound: _TypeAlias = _typing.Literal["_bound", b"_bound"]  # noqa: Y015
+    _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
+    _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bound) -> _WhichOneofReturnType__bound | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
+
+Global___GateCheck: _TypeAlias = GateCheck  # noqa: Y015
 
 @_typing.final
 class Evaluation(_message.Message):
@@ -214,12 +623,16 @@ class Evaluation(_message.Message):
     FRAMES_PER_CLIP_FIELD_NUMBER: _builtins.int
     SEARCH_FIELD_NUMBER: _builtins.int
     TRIAL_FIELD_NUMBER: _builtins.int
+    METRICS_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     CLIPS_FIELD_NUMBER: _builtins.int
     TOTALS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    COMPARISONS_FIELD_NUMBER: _builtins.int
+    GATE_REPORT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """evaluations/{e}"""
     dataset: _builtins.str
@@ -232,12 +645,18 @@ class Evaluation(_message.Message):
     """The search that asked for it; empty if a person did."""
     trial: _builtins.str
     """The trial whose network is the subject "model"."""
+    gate: _builtins.str
+    """What the subject "model" must reach, as TOML; the guide "evaluation" documents it. Empty: no gate."""
     state: Global___EvaluationState.ValueType
     """Output only from here on."""
     @_builtins.property
     def subjects(self) -> _containers.RepeatedCompositeFieldContainer[Global___Subject]: ...
     @_builtins.property
     def sensor(self) -> _common_pb2.Sensor: ...
+    @_builtins.property
+    def metrics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of metrics; empty means psnr and ssim, which are always there."""
+
     @_builtins.property
     def failure(self) -> _common_pb2.Failure: ...
     @_builtins.property
@@ -250,6 +669,12 @@ class Evaluation(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def comparisons(self) -> _containers.RepeatedCompositeFieldContainer[Global___Comparison]:
+        """Of every other subject with "prototype", or else with the first one, once it has succeeded."""
+
+    @_builtins.property
+    def gate_report(self) -> Global___GateReport: ...
     def __init__(
         self,
         *,
@@ -262,16 +687,20 @@ class Evaluation(_message.Message):
         frames_per_clip: _builtins.int = ...,
         search: _builtins.str = ...,
         trial: _builtins.str = ...,
+        metrics: _abc.Iterable[_builtins.str] | None = ...,
+        gate: _builtins.str = ...,
         state: Global___EvaluationState.ValueType = ...,
         failure: _common_pb2.Failure | None = ...,
         clips: _abc.Iterable[Global___ClipResult] | None = ...,
         totals: _abc.Iterable[Global___SubjectResult] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        comparisons: _abc.Iterable[Global___Comparison] | None = ...,
+        gate_report: Global___GateReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "sensor", b"sensor"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "gate_report", b"gate_report", "sensor", b"sensor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clips", b"clips", "create_time", b"create_time", "dataset", b"dataset", "end_time", b"end_time", "failure", b"failure", "frames_per_clip", b"frames_per_clip", "name", b"name", "search", b"search", "seed", b"seed", "sensor", b"sensor", "split", b"split", "state", b"state", "subjects", b"subjects", "totals", b"totals", "trial", b"trial"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clips", b"clips", "comparisons", b"comparisons", "create_time", b"create_time", "dataset", b"dataset", "end_time", b"end_time", "failure", b"failure", "frames_per_clip", b"frames_per_clip", "gate", b"gate", "gate_report", b"gate_report", "metrics", b"metrics", "name", b"name", "search", b"search", "seed", b"seed", "sensor", b"sensor", "split", b"split", "state", b"state", "subjects", b"subjects", "totals", b"totals", "trial", b"trial"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -379,6 +808,31 @@ class WatchEvaluationRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    frames: _builtins.bool
+    """Results of frames as they come: after the first message, clips hold only what has come since the message before,
+    and clips without news are left out. The last message is whole again.
+    """
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        frames: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchEvaluationRequest: _TypeAlias = WatchEvaluationRequest  # noqa: Y015
+
+@_typing.final
+class CancelEvaluationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     def __init__(
         self,
@@ -391,4 +845,426 @@ class WatchEvaluationRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___WatchEvaluationRequest: _TypeAlias = WatchEvaluationRequest  # noqa: Y015
+Global___CancelEvaluationRequest: _TypeAlias = CancelEvaluationRequest  # noqa: Y015
+
+@_typing.final
+class CompareSubjectsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MarginsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    EVALUATION_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    BASELINE_FIELD_NUMBER: _builtins.int
+    BASELINE_EVALUATION_FIELD_NUMBER: _builtins.int
+    MARGINS_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    evaluation: _builtins.str
+    """evaluations/{e}"""
+    subject: _builtins.str
+    """Labels."""
+    baseline: _builtins.str
+    baseline_evaluation: _builtins.str
+    """Where the baseline was judged; empty: in the same evaluation."""
+    scope: Global___Comparison.Scope.ValueType
+    @_builtins.property
+    def margins(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """By metric; 0 where none is given."""
+
+    def __init__(
+        self,
+        *,
+        evaluation: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        baseline: _builtins.str = ...,
+        baseline_evaluation: _builtins.str = ...,
+        margins: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        scope: Global___Comparison.Scope.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline", "baseline_evaluation", b"baseline_evaluation", "evaluation", b"evaluation", "margins", b"margins", "scope", b"scope", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareSubjectsRequest: _TypeAlias = CompareSubjectsRequest  # noqa: Y015
+
+@_typing.final
+class CompareSubjectsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPARISONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def comparisons(self) -> _containers.RepeatedCompositeFieldContainer[Global___Comparison]:
+        """One for each metric that both have."""
+
+    def __init__(
+        self,
+        *,
+        comparisons: _abc.Iterable[Global___Comparison] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparisons", b"comparisons"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareSubjectsResponse: _TypeAlias = CompareSubjectsResponse  # noqa: Y015
+
+@_typing.final
+class CheckGateRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVALUATION_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
+    evaluation: _builtins.str
+    """evaluations/{e}"""
+    gate: _builtins.str
+    """As TOML."""
+    def __init__(
+        self,
+        *,
+        evaluation: _builtins.str = ...,
+        gate: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evaluation", b"evaluation", "gate", b"gate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckGateRequest: _TypeAlias = CheckGateRequest  # noqa: Y015
+
+@_typing.final
+class EvaluateStreamRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def header(self) -> Global___StreamHeader: ...
+    @_builtins.property
+    def part(self) -> Global___StreamFramePart: ...
+    def __init__(
+        self,
+        *,
+        header: Global___StreamHeader | None = ...,
+        part: Global___StreamFramePart | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "part", b"part", "payload", b"payload"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "part", b"part", "payload", b"payload"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["header", "part"]  # noqa: Y015
+    _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
+
+Global___EvaluateStreamRequest: _TypeAlias = EvaluateStreamRequest  # noqa: Y015
+
+@_typing.final
+class StreamHeader(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    SENSOR_FIELD_NUMBER: _builtins.int
+    WITH_TRUTH_FIELD_NUMBER: _builtins.int
+    METRICS_FIELD_NUMBER: _builtins.int
+    RETURN_PICTURES_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    with_truth: _builtins.bool
+    """Whether each frame is followed by its truth: RGB of the same size and bit_depth."""
+    return_pictures: _builtins.bool
+    """Whether processed frames are sent back, as RGB of bit_depth 8."""
+    seed: _builtins.int
+    """Of synthesised noise."""
+    @_builtins.property
+    def subject(self) -> Global___Subject:
+        """What develops the frames. Unset: nobody does, the frames are judged as they are (RGB only)."""
+
+    @_builtins.property
+    def format(self) -> _ingest_pb2.FrameFormat:
+        """What the frames are: RGB or BAYER, bit_depth 8 to 16; their size is stored_width by stored_height and even."""
+
+    @_builtins.property
+    def sensor(self) -> _common_pb2.Sensor:
+        """BAYER: levels, gains, colour matrix and noise of the camera. RGB with a subject: the sensor that raw is synthesised
+        for; the frame is its own truth then.
+        """
+
+    @_builtins.property
+    def metrics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of metrics; empty: none is computed."""
+
+    def __init__(
+        self,
+        *,
+        subject: Global___Subject | None = ...,
+        format: _ingest_pb2.FrameFormat | None = ...,
+        sensor: _common_pb2.Sensor | None = ...,
+        with_truth: _builtins.bool = ...,
+        metrics: _abc.Iterable[_builtins.str] | None = ...,
+        return_pictures: _builtins.bool = ...,
+        seed: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "sensor", b"sensor", "subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "metrics", b"metrics", "return_pictures", b"return_pictures", "seed", b"seed", "sensor", b"sensor", "subject", b"subject", "with_truth", b"with_truth"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamHeader: _TypeAlias = StreamHeader  # noqa: Y015
+
+@_typing.final
+class StreamFramePart(_message.Message):
+    """A part of a frame or of its truth: values row by row, little-endian, 1 byte each for 8 bits and else 2."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FRAME_FIELD_NUMBER: _builtins.int
+    TRUTH_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    frame: _builtins.int
+    """Counts from 0 without gaps."""
+    truth: _builtins.bool
+    offset: _builtins.int
+    """Where the part begins in the frame's bytes."""
+    data: _builtins.bytes
+    @_builtins.property
+    def metadata(self) -> Global___StreamMetadata:
+        """A camera's metadata of this frame, on its first part; unset: as before, at first those of the sensor."""
+
+    def __init__(
+        self,
+        *,
+        frame: _builtins.int = ...,
+        truth: _builtins.bool = ...,
+        offset: _builtins.int = ...,
+        data: _builtins.bytes = ...,
+        metadata: Global___StreamMetadata | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "frame", b"frame", "metadata", b"metadata", "offset", b"offset", "truth", b"truth"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamFramePart: _TypeAlias = StreamFramePart  # noqa: Y015
+
+@_typing.final
+class StreamMetadata(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GAINS_FIELD_NUMBER: _builtins.int
+    CCM_FIELD_NUMBER: _builtins.int
+    NOISE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def gains(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """R, G, B; empty: as before."""
+
+    @_builtins.property
+    def ccm(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Camera to linear sRGB, row by row; empty: as before."""
+
+    @_builtins.property
+    def noise(self) -> _common_pb2.Noise: ...
+    def __init__(
+        self,
+        *,
+        gains: _abc.Iterable[_builtins.float] | None = ...,
+        ccm: _abc.Iterable[_builtins.float] | None = ...,
+        noise: _common_pb2.Noise | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["noise", b"noise"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ccm", b"ccm", "gains", b"gains", "noise", b"noise"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamMetadata: _TypeAlias = StreamMetadata  # noqa: Y015
+
+@_typing.final
+class EvaluateStreamResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    READY_FIELD_NUMBER: _builtins.int
+    PICTURE_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ready(self) -> Global___StreamReady:
+        """The first answer."""
+
+    @_builtins.property
+    def picture(self) -> Global___StreamFramePart: ...
+    @_builtins.property
+    def result(self) -> Global___StreamFrameResult: ...
+    @_builtins.property
+    def summary(self) -> Global___StreamSummary:
+        """The last answer."""
+
+    def __init__(
+        self,
+        *,
+        ready: Global___StreamReady | None = ...,
+        picture: Global___StreamFramePart | None = ...,
+        result: Global___StreamFrameResult | None = ...,
+        summary: Global___StreamSummary | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload", "picture", b"picture", "ready", b"ready", "result", b"result", "summary", b"summary"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload", "picture", b"picture", "ready", b"ready", "result", b"result", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["ready", "picture", "result", "summary"]  # noqa: Y015
+    _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
+
+Global___EvaluateStreamResponse: _TypeAlias = EvaluateStreamResponse  # noqa: Y015
+
+@_typing.final
+class StreamReady(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOW_FRAMES_FIELD_NUMBER: _builtins.int
+    window_frames: _builtins.int
+    """The sender may have so many frames that are not answered."""
+    def __init__(
+        self,
+        *,
+        window_frames: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["window_frames", b"window_frames"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamReady: _TypeAlias = StreamReady  # noqa: Y015
+
+@_typing.final
+class StreamFrameResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetricsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    FRAME_FIELD_NUMBER: _builtins.int
+    METRICS_FIELD_NUMBER: _builtins.int
+    DEVELOP_SECONDS_FIELD_NUMBER: _builtins.int
+    LATENCY_SECONDS_FIELD_NUMBER: _builtins.int
+    frame: _builtins.int
+    develop_seconds: _builtins.float
+    """Seconds that the subject took."""
+    latency_seconds: _builtins.float
+    """Seconds from the frame's last byte to this answer."""
+    @_builtins.property
+    def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """By metric; those that the frame can't have are left out."""
+
+    def __init__(
+        self,
+        *,
+        frame: _builtins.int = ...,
+        metrics: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        develop_seconds: _builtins.float = ...,
+        latency_seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["develop_seconds", b"develop_seconds", "frame", b"frame", "latency_seconds", b"latency_seconds", "metrics", b"metrics"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamFrameResult: _TypeAlias = StreamFrameResult  # noqa: Y015
+
+@_typing.final
+class StreamSummary(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetricsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    FRAMES_FIELD_NUMBER: _builtins.int
+    METRICS_FIELD_NUMBER: _builtins.int
+    LATENCY_P50_SECONDS_FIELD_NUMBER: _builtins.int
+    LATENCY_P95_SECONDS_FIELD_NUMBER: _builtins.int
+    LATENCY_P99_SECONDS_FIELD_NUMBER: _builtins.int
+    frames: _builtins.int
+    latency_p50_seconds: _builtins.float
+    """Percentiles of latency_seconds."""
+    latency_p95_seconds: _builtins.float
+    latency_p99_seconds: _builtins.float
+    @_builtins.property
+    def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Means of the metrics over frames that have them."""
+
+    def __init__(
+        self,
+        *,
+        frames: _builtins.int = ...,
+        metrics: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        latency_p50_seconds: _builtins.float = ...,
+        latency_p95_seconds: _builtins.float = ...,
+        latency_p99_seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "latency_p50_seconds", b"latency_p50_seconds", "latency_p95_seconds", b"latency_p95_seconds", "latency_p99_seconds", b"latency_p99_seconds", "metrics", b"metrics"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamSummary: _TypeAlias = StreamSummary  # noqa: Y015

@@ -55,6 +55,21 @@ class EvaluationServiceStub:
                 request_serializer=autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.WatchEvaluationRequest.SerializeToString,
                 response_deserializer=autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.Evaluation.FromString,
                 _registered_method=True)
+        self.CancelEvaluation = channel.unary_unary(
+                '/autoisp.evaluation.v1.EvaluationService/CancelEvaluation',
+                request_serializer=autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.CancelEvaluationRequest.SerializeToString,
+                response_deserializer=autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.Evaluation.FromString,
+                _registered_method=True)
+        self.CompareSubjects = channel.unary_unary(
+                '/autoisp.evaluation.v1.EvaluationService/CompareSubjects',
+                request_serializer=autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.CompareSubjectsRequest.SerializeToString,
+                response_deserializer=autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.CompareSubjectsResponse.FromString,
+                _registered_method=True)
+        self.CheckGate = channel.unary_unary(
+                '/autoisp.evaluation.v1.EvaluationService/CheckGate',
+                request_serializer=autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.CheckGateRequest.SerializeToString,
+                response_deserializer=autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.GateReport.FromString,
+                _registered_method=True)
 
 
 class EvaluationServiceServicer:
@@ -87,6 +102,27 @@ class EvaluationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CancelEvaluation(self, request, context):
+        """Nothing more is judged; what was judged stays. Cancelling what has ended changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareSubjects(self, request, context):
+        """Which of two subjects is better, paired frame by frame; they may be of two evaluations of the same frames.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckGate(self, request, context):
+        """Judges an evaluation that has succeeded by any gate.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EvaluationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -109,6 +145,21 @@ def add_EvaluationServiceServicer_to_server(servicer, server):
                     servicer.WatchEvaluation,
                     request_deserializer=autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.WatchEvaluationRequest.FromString,
                     response_serializer=autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.Evaluation.SerializeToString,
+            ),
+            'CancelEvaluation': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelEvaluation,
+                    request_deserializer=autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.CancelEvaluationRequest.FromString,
+                    response_serializer=autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.Evaluation.SerializeToString,
+            ),
+            'CompareSubjects': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareSubjects,
+                    request_deserializer=autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.CompareSubjectsRequest.FromString,
+                    response_serializer=autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.CompareSubjectsResponse.SerializeToString,
+            ),
+            'CheckGate': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckGate,
+                    request_deserializer=autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.CheckGateRequest.FromString,
+                    response_serializer=autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.GateReport.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -220,6 +271,165 @@ class EvaluationService:
             '/autoisp.evaluation.v1.EvaluationService/WatchEvaluation',
             autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.WatchEvaluationRequest.SerializeToString,
             autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.Evaluation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelEvaluation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autoisp.evaluation.v1.EvaluationService/CancelEvaluation',
+            autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.CancelEvaluationRequest.SerializeToString,
+            autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.Evaluation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareSubjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autoisp.evaluation.v1.EvaluationService/CompareSubjects',
+            autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.CompareSubjectsRequest.SerializeToString,
+            autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.CompareSubjectsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckGate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autoisp.evaluation.v1.EvaluationService/CheckGate',
+            autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.CheckGateRequest.SerializeToString,
+            autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.GateReport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class LiveEvaluationServiceStub:
+    """Develops and judges frames as they come. Its processes compute, so it has addresses of its own.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.EvaluateStream = channel.stream_stream(
+                '/autoisp.evaluation.v1.LiveEvaluationService/EvaluateStream',
+                request_serializer=autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.EvaluateStreamRequest.SerializeToString,
+                response_deserializer=autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.EvaluateStreamResponse.FromString,
+                _registered_method=True)
+
+
+class LiveEvaluationServiceServicer:
+    """Develops and judges frames as they come. Its processes compute, so it has addresses of its own.
+    """
+
+    def EvaluateStream(self, request_iterator, context):
+        """A header first, then frames in parts of at most 1 MiB, in order. Each frame is answered by its picture (in parts),
+        if that was asked for, and then by its result. The sender may have so many frames unanswered as the first answer
+        allows. Half-closing ends the stream; the last answer is the summary.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_LiveEvaluationServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'EvaluateStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.EvaluateStream,
+                    request_deserializer=autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.EvaluateStreamRequest.FromString,
+                    response_serializer=autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.EvaluateStreamResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'autoisp.evaluation.v1.LiveEvaluationService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('autoisp.evaluation.v1.LiveEvaluationService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class LiveEvaluationService:
+    """Develops and judges frames as they come. Its processes compute, so it has addresses of its own.
+    """
+
+    @staticmethod
+    def EvaluateStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/autoisp.evaluation.v1.LiveEvaluationService/EvaluateStream',
+            autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.EvaluateStreamRequest.SerializeToString,
+            autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2.EvaluateStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

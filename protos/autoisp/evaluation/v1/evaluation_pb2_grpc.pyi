@@ -39,6 +39,12 @@ class EvaluationServiceStub:
     """Without per-frame results and pictures; GetEvaluation has them."""
     WatchEvaluation: _grpc.UnaryStreamMultiCallable[_evaluation_pb2.WatchEvaluationRequest, _evaluation_pb2.Evaluation]
     """Begins with a snapshot, then sends the evaluation again after each clip; ends with the final state."""
+    CancelEvaluation: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.CancelEvaluationRequest, _evaluation_pb2.Evaluation]
+    """Nothing more is judged; what was judged stays. Cancelling what has ended changes nothing."""
+    CompareSubjects: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.CompareSubjectsRequest, _evaluation_pb2.CompareSubjectsResponse]
+    """Which of two subjects is better, paired frame by frame; they may be of two evaluations of the same frames."""
+    CheckGate: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.CheckGateRequest, _evaluation_pb2.GateReport]
+    """Judges an evaluation that has succeeded by any gate."""
 
 @_typing.type_check_only
 class EvaluationServiceAsyncStub(EvaluationServiceStub):
@@ -51,6 +57,12 @@ class EvaluationServiceAsyncStub(EvaluationServiceStub):
     """Without per-frame results and pictures; GetEvaluation has them."""
     WatchEvaluation: _aio.UnaryStreamMultiCallable[_evaluation_pb2.WatchEvaluationRequest, _evaluation_pb2.Evaluation]  # type: ignore[assignment]
     """Begins with a snapshot, then sends the evaluation again after each clip; ends with the final state."""
+    CancelEvaluation: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.CancelEvaluationRequest, _evaluation_pb2.Evaluation]  # type: ignore[assignment]
+    """Nothing more is judged; what was judged stays. Cancelling what has ended changes nothing."""
+    CompareSubjects: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.CompareSubjectsRequest, _evaluation_pb2.CompareSubjectsResponse]  # type: ignore[assignment]
+    """Which of two subjects is better, paired frame by frame; they may be of two evaluations of the same frames."""
+    CheckGate: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.CheckGateRequest, _evaluation_pb2.GateReport]  # type: ignore[assignment]
+    """Judges an evaluation that has succeeded by any gate."""
 
 class EvaluationServiceServicer(metaclass=_abc_1.ABCMeta):
     """Judges networks and prototypes on every chosen frame of a dataset split, one job per clip."""
@@ -85,4 +97,68 @@ class EvaluationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_evaluation_pb2.Evaluation], _abc.AsyncIterator[_evaluation_pb2.Evaluation]]:
         """Begins with a snapshot, then sends the evaluation again after each clip; ends with the final state."""
 
+    @_abc_1.abstractmethod
+    def CancelEvaluation(
+        self,
+        request: _evaluation_pb2.CancelEvaluationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_evaluation_pb2.Evaluation, _abc.Awaitable[_evaluation_pb2.Evaluation]]:
+        """Nothing more is judged; what was judged stays. Cancelling what has ended changes nothing."""
+
+    @_abc_1.abstractmethod
+    def CompareSubjects(
+        self,
+        request: _evaluation_pb2.CompareSubjectsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_evaluation_pb2.CompareSubjectsResponse, _abc.Awaitable[_evaluation_pb2.CompareSubjectsResponse]]:
+        """Which of two subjects is better, paired frame by frame; they may be of two evaluations of the same frames."""
+
+    @_abc_1.abstractmethod
+    def CheckGate(
+        self,
+        request: _evaluation_pb2.CheckGateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_evaluation_pb2.GateReport, _abc.Awaitable[_evaluation_pb2.GateReport]]:
+        """Judges an evaluation that has succeeded by any gate."""
+
 def add_EvaluationServiceServicer_to_server(servicer: EvaluationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class LiveEvaluationServiceStub:
+    """Develops and judges frames as they come. Its processes compute, so it has addresses of its own."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> LiveEvaluationServiceAsyncStub: ...
+    EvaluateStream: _grpc.StreamStreamMultiCallable[_evaluation_pb2.EvaluateStreamRequest, _evaluation_pb2.EvaluateStreamResponse]
+    """A header first, then frames in parts of at most 1 MiB, in order. Each frame is answered by its picture (in parts),
+    if that was asked for, and then by its result. The sender may have so many frames unanswered as the first answer
+    allows. Half-closing ends the stream; the last answer is the summary.
+    """
+
+@_typing.type_check_only
+class LiveEvaluationServiceAsyncStub(LiveEvaluationServiceStub):
+    """Develops and judges frames as they come. Its processes compute, so it has addresses of its own."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    EvaluateStream: _aio.StreamStreamMultiCallable[_evaluation_pb2.EvaluateStreamRequest, _evaluation_pb2.EvaluateStreamResponse]  # type: ignore[assignment]
+    """A header first, then frames in parts of at most 1 MiB, in order. Each frame is answered by its picture (in parts),
+    if that was asked for, and then by its result. The sender may have so many frames unanswered as the first answer
+    allows. Half-closing ends the stream; the last answer is the summary.
+    """
+
+class LiveEvaluationServiceServicer(metaclass=_abc_1.ABCMeta):
+    """Develops and judges frames as they come. Its processes compute, so it has addresses of its own."""
+
+    @_abc_1.abstractmethod
+    def EvaluateStream(
+        self,
+        request_iterator: _MaybeAsyncIterator[_evaluation_pb2.EvaluateStreamRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_evaluation_pb2.EvaluateStreamResponse], _abc.AsyncIterator[_evaluation_pb2.EvaluateStreamResponse]]:
+        """A header first, then frames in parts of at most 1 MiB, in order. Each frame is answered by its picture (in parts),
+        if that was asked for, and then by its result. The sender may have so many frames unanswered as the first answer
+        allows. Half-closing ends the stream; the last answer is the summary.
+        """
+
+def add_LiveEvaluationServiceServicer_to_server(servicer: LiveEvaluationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -209,6 +209,7 @@ class RunEvaluation(_message.Message):
     SENSOR_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     FRAMES_PER_CLIP_FIELD_NUMBER: _builtins.int
+    METRICS_FIELD_NUMBER: _builtins.int
     evaluation: _builtins.str
     """evaluations/{e}"""
     seed: _builtins.int
@@ -221,6 +222,10 @@ class RunEvaluation(_message.Message):
     def subjects(self) -> _containers.RepeatedCompositeFieldContainer[_evaluation_pb2.Subject]: ...
     @_builtins.property
     def sensor(self) -> _common_pb2.Sensor: ...
+    @_builtins.property
+    def metrics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of metrics beside psnr and ssim."""
+
     def __init__(
         self,
         *,
@@ -230,10 +235,11 @@ class RunEvaluation(_message.Message):
         sensor: _common_pb2.Sensor | None = ...,
         seed: _builtins.int = ...,
         frames_per_clip: _builtins.int = ...,
+        metrics: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "sensor", b"sensor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "evaluation", b"evaluation", "frames_per_clip", b"frames_per_clip", "seed", b"seed", "sensor", b"sensor", "subjects", b"subjects"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "evaluation", b"evaluation", "frames_per_clip", b"frames_per_clip", "metrics", b"metrics", "seed", b"seed", "sensor", b"sensor", "subjects", b"subjects"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,7 +29,7 @@ from autoisp.prototype.v1 import prototype_pb2 as autoisp_dot_prototype_dot_v1_d
 from autoisp.search.v1 import search_pb2 as autoisp_dot_search_dot_v1_dot_search__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61utoisp/events/v1/events.proto\x12\x11\x61utoisp.events.v1\x1a\x1e\x61utoisp/common/v1/common.proto\x1a&autoisp/evaluation/v1/evaluation.proto\x1a\x1e\x61utoisp/ingest/v1/ingest.proto\x1a$autoisp/prototype/v1/prototype.proto\x1a\x1e\x61utoisp/search/v1/search.proto\"5\n\x0c\x43lipIngested\x12%\n\x04\x63lip\x18\x01 \x01(\x0b\x32\x17.autoisp.ingest.v1.Clip\"\x98\x01\n\x11PrototypeProfiled\x12\x0e\n\x06search\x18\x01 \x01(\t\x12\x39\n\x07profile\x18\x02 \x01(\x0b\x32&.autoisp.prototype.v1.PrototypeProfileH\x00\x12-\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1a.autoisp.common.v1.FailureH\x00\x42\t\n\x07outcome\"]\n\rTrialReported\x12\r\n\x05trial\x18\x01 \x01(\t\x12\x0e\n\x06worker\x18\x02 \x01(\t\x12\x10\n\x08progress\x18\x03 \x01(\x01\x12\r\n\x05steps\x18\x04 \x01(\x03\x12\x0c\n\x04loss\x18\x05 \x01(\x01\"9\n\x0eTrialCompleted\x12\'\n\x05trial\x18\x01 \x01(\x0b\x32\x18.autoisp.search.v1.Trial\"\x99\x01\n\x0fSearchCompleted\x12)\n\x06search\x18\x01 \x01(\x0b\x32\x19.autoisp.search.v1.Search\x12,\n\nbest_trial\x18\x02 \x01(\x0b\x32\x18.autoisp.search.v1.Trial\x12-\n\x08manifest\x18\x03 \x01(\x0b\x32\x1b.autoisp.common.v1.Artifact\"!\n\x0fSearchCancelled\x12\x0e\n\x06search\x18\x01 \x01(\t\"]\n\x14\x45valuationClipJudged\x12\x12\n\nevaluation\x18\x01 \x01(\t\x12\x31\n\x06result\x18\x02 \x01(\x0b\x32!.autoisp.evaluation.v1.ClipResult\"\xdd\x01\n\x13\x45valuationCompleted\x12\x35\n\nevaluation\x18\x01 \x01(\x0b\x32!.autoisp.evaluation.v1.Evaluation\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0c\n\x04spec\x18\x03 \x01(\t\x12!\n\x14macs_per_pixel_limit\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x1f\n\x12latency_ratio_goal\x18\x05 \x01(\x01H\x01\x88\x01\x01\x42\x17\n\x15_macs_per_pixel_limitB\x15\n\x13_latency_ratio_goal\"/\n\x16ModelVersionRegistered\x12\x15\n\rmodel_version\x18\x01 \x01(\t\"<\n\x14ModelVersionPromoted\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61utoisp/events/v1/events.proto\x12\x11\x61utoisp.events.v1\x1a\x1e\x61utoisp/common/v1/common.proto\x1a&autoisp/evaluation/v1/evaluation.proto\x1a\x1e\x61utoisp/ingest/v1/ingest.proto\x1a$autoisp/prototype/v1/prototype.proto\x1a\x1e\x61utoisp/search/v1/search.proto\"5\n\x0c\x43lipIngested\x12%\n\x04\x63lip\x18\x01 \x01(\x0b\x32\x17.autoisp.ingest.v1.Clip\"\x98\x01\n\x11PrototypeProfiled\x12\x0e\n\x06search\x18\x01 \x01(\t\x12\x39\n\x07profile\x18\x02 \x01(\x0b\x32&.autoisp.prototype.v1.PrototypeProfileH\x00\x12-\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1a.autoisp.common.v1.FailureH\x00\x42\t\n\x07outcome\"]\n\rTrialReported\x12\r\n\x05trial\x18\x01 \x01(\t\x12\x0e\n\x06worker\x18\x02 \x01(\t\x12\x10\n\x08progress\x18\x03 \x01(\x01\x12\r\n\x05steps\x18\x04 \x01(\x03\x12\x0c\n\x04loss\x18\x05 \x01(\x01\"9\n\x0eTrialCompleted\x12\'\n\x05trial\x18\x01 \x01(\x0b\x32\x18.autoisp.search.v1.Trial\"\x99\x01\n\x0fSearchCompleted\x12)\n\x06search\x18\x01 \x01(\x0b\x32\x19.autoisp.search.v1.Search\x12,\n\nbest_trial\x18\x02 \x01(\x0b\x32\x18.autoisp.search.v1.Trial\x12-\n\x08manifest\x18\x03 \x01(\x0b\x32\x1b.autoisp.common.v1.Artifact\"!\n\x0fSearchCancelled\x12\x0e\n\x06search\x18\x01 \x01(\t\"]\n\x14\x45valuationClipJudged\x12\x12\n\nevaluation\x18\x01 \x01(\t\x12\x31\n\x06result\x18\x02 \x01(\x0b\x32!.autoisp.evaluation.v1.ClipResult\"\x9e\x01\n\x16\x45valuationFramesJudged\x12\x12\n\nevaluation\x18\x01 \x01(\t\x12\x0c\n\x04\x63lip\x18\x02 \x01(\t\x12\x36\n\x08subjects\x18\x03 \x03(\x0b\x32$.autoisp.evaluation.v1.SubjectResult\x12\x13\n\x0b\x66rames_done\x18\x04 \x01(\x05\x12\x15\n\rframes_wanted\x18\x05 \x01(\x05\")\n\x13\x45valuationCancelled\x12\x12\n\nevaluation\x18\x01 \x01(\t\"\xdd\x01\n\x13\x45valuationCompleted\x12\x35\n\nevaluation\x18\x01 \x01(\x0b\x32!.autoisp.evaluation.v1.Evaluation\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0c\n\x04spec\x18\x03 \x01(\t\x12!\n\x14macs_per_pixel_limit\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x1f\n\x12latency_ratio_goal\x18\x05 \x01(\x01H\x01\x88\x01\x01\x42\x17\n\x15_macs_per_pixel_limitB\x15\n\x13_latency_ratio_goal\"/\n\x16ModelVersionRegistered\x12\x15\n\rmodel_version\x18\x01 \x01(\t\"<\n\x14ModelVersionPromoted\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,10 +50,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEARCHCANCELLED']._serialized_end=780
   _globals['_EVALUATIONCLIPJUDGED']._serialized_start=782
   _globals['_EVALUATIONCLIPJUDGED']._serialized_end=875
-  _globals['_EVALUATIONCOMPLETED']._serialized_start=878
-  _globals['_EVALUATIONCOMPLETED']._serialized_end=1099
-  _globals['_MODELVERSIONREGISTERED']._serialized_start=1101
-  _globals['_MODELVERSIONREGISTERED']._serialized_end=1148
-  _globals['_MODELVERSIONPROMOTED']._serialized_start=1150
-  _globals['_MODELVERSIONPROMOTED']._serialized_end=1210
+  _globals['_EVALUATIONFRAMESJUDGED']._serialized_start=878
+  _globals['_EVALUATIONFRAMESJUDGED']._serialized_end=1036
+  _globals['_EVALUATIONCANCELLED']._serialized_start=1038
+  _globals['_EVALUATIONCANCELLED']._serialized_end=1079
+  _globals['_EVALUATIONCOMPLETED']._serialized_start=1082
+  _globals['_EVALUATIONCOMPLETED']._serialized_end=1303
+  _globals['_MODELVERSIONREGISTERED']._serialized_start=1305
+  _globals['_MODELVERSIONREGISTERED']._serialized_end=1352
+  _globals['_MODELVERSIONPROMOTED']._serialized_start=1354
+  _globals['_MODELVERSIONPROMOTED']._serialized_end=1414
 # @@protoc_insertion_point(module_scope)

@@ -8,8 +8,10 @@ from autoisp.evaluation.v1 import evaluation_pb2 as _evaluation_pb2
 from autoisp.ingest.v1 import ingest_pb2 as _ingest_pb2
 from autoisp.prototype.v1 import prototype_pb2 as _prototype_pb2
 from autoisp.search.v1 import search_pb2 as _search_pb2
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -209,6 +211,67 @@ class EvaluationClipJudged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EvaluationClipJudged: _TypeAlias = EvaluationClipJudged  # noqa: Y015
+
+@_typing.final
+class EvaluationFramesJudged(_message.Message):
+    """autoisp.v1.evt.evaluation.frames_judged.<evaluation id>-<clip id>: what has come of a clip since the last one, about
+    once a second. For watchers; the clip's result holds all of it again.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVALUATION_FIELD_NUMBER: _builtins.int
+    CLIP_FIELD_NUMBER: _builtins.int
+    SUBJECTS_FIELD_NUMBER: _builtins.int
+    FRAMES_DONE_FIELD_NUMBER: _builtins.int
+    FRAMES_WANTED_FIELD_NUMBER: _builtins.int
+    evaluation: _builtins.str
+    clip: _builtins.str
+    """clips/{c}"""
+    frames_done: _builtins.int
+    """Over all subjects."""
+    frames_wanted: _builtins.int
+    @_builtins.property
+    def subjects(self) -> _containers.RepeatedCompositeFieldContainer[_evaluation_pb2.SubjectResult]:
+        """label, frames and the values of metrics."""
+
+    def __init__(
+        self,
+        *,
+        evaluation: _builtins.str = ...,
+        clip: _builtins.str = ...,
+        subjects: _abc.Iterable[_evaluation_pb2.SubjectResult] | None = ...,
+        frames_done: _builtins.int = ...,
+        frames_wanted: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clip", b"clip", "evaluation", b"evaluation", "frames_done", b"frames_done", "frames_wanted", b"frames_wanted", "subjects", b"subjects"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvaluationFramesJudged: _TypeAlias = EvaluationFramesJudged  # noqa: Y015
+
+@_typing.final
+class EvaluationCancelled(_message.Message):
+    """autoisp.v1.evt.evaluation.cancelled.<evaluation id>: workers drop its clips."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVALUATION_FIELD_NUMBER: _builtins.int
+    evaluation: _builtins.str
+    def __init__(
+        self,
+        *,
+        evaluation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evaluation", b"evaluation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvaluationCancelled: _TypeAlias = EvaluationCancelled  # noqa: Y015
 
 @_typing.final
 class EvaluationCompleted(_message.Message):
