@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -71,12 +72,18 @@ class Fidelity:
 
 @dataclass(frozen=True)
 class Cost:
-    """Per output pixel, measured of the exported network; ``macs_per_pixel`` None: can't be counted."""
+    """Per output pixel, measured of the exported network; ``macs_per_pixel`` None: can't be counted.
+
+    Bytes are of feature maps written, of those that live at one time at most, and of recurrent state.
+    """
 
     macs_per_pixel: float | None
     parameters: int
     size_bytes: int
     seconds_per_megapixel: float
+    bytes_per_pixel: float = 0.0
+    peak_activation_bytes_per_pixel: float = 0.0
+    state_bytes_per_pixel: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -212,7 +219,10 @@ class Subject:
 
 @dataclass(frozen=True)
 class EvaluationJob:
-    """Judge all subjects on one clip; ``frames_per_clip`` 0: on every frame."""
+    """Judge all subjects on one clip; ``frames_per_clip`` 0: on every frame.
+
+    ``metrics`` are names of ``autoisp_core.quality.METRICS``, psnr and ssim among them, in its order.
+    """
 
     evaluation: str
     clip: ClipRange
@@ -220,14 +230,58 @@ class EvaluationJob:
     sensor: SensorProfile
     seed: int
     frames_per_clip: int
+    metrics: tuple[str, ...] = ("psnr", "ssim")
 
 
 @dataclass(frozen=True)
-class FrameQuality:
-    """One frame's quality; ``frame`` counts from the clip's start."""
+class FrameValues:
+    """One frame's values by metric; those that it can't have are missing. ``frame`` counts from the clip's
+    start."""
 
     frame: int
-    quality: Quality
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class FramesJudged:
+    """What has come of a clip since the last time.
+
+    Attributes:
+        frames: by subject's label.
+        done, wanted: frames so far and in all, over all subjects.
+    """
+
+    metrics: tuple[str, ...]
+    frames: Mapping[str, Sequence[FrameValues]]
+    done: int
+    wanted: int
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Wall seconds per output megapixel over frames, and the memory that the subject's process grew by.
+
+    ``provider`` is ONNX Runtime's; empty for what doesn't run in it. ``peak_memory_bytes`` 0: unknown.
+    """
+
+    p50: float
+    p95: float
+    p99: float
+    frames: int
+    threads: int
+    provider: str = ""
+    peak_memory_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class DeviceEstimate:
+    """A network's roofline on a device; see ``autoisp_core.spec.device``."""
+
+    device: str
+    seconds_per_megapixel: float
+    bound: str
+    fits_4k30: bool
+    frames_per_second_4k: float
 
 
 @dataclass(frozen=True)
@@ -237,7 +291,10 @@ class SubjectResult:
     label: str
     quality: Quality
     cost: Cost
-    frames: tuple[FrameQuality, ...]
+    frames: tuple[FrameValues, ...]
+    metrics: tuple[str, ...]
+    latency: Latency
+    devices: tuple[DeviceEstimate, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -250,6 +307,17 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class WorstFrame:
+    """One of the worst frames of a subject by a metric, with crops of its worst place."""
+
+    label: str
+    metric: str
+    frame: int
+    value: float
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
 class ClipResult:
     """An evaluation's result on one clip; with ``failure`` set the rest is empty."""
 
@@ -258,3 +326,5 @@ class ClipResult:
     subjects: tuple[SubjectResult, ...] = ()
     pictures: tuple[Picture, ...] = ()
     failure: Failure | None = field(default=None)
+    worst: tuple[WorstFrame, ...] = ()
+    cancelled: bool = False

@@ -43,7 +43,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def watching(publisher: SlowPublisher, *cancelled: str, limit_s: float = 60.0) -> watch.TrialWatch:
-    return watch.TrialWatch(Cancelled(*cancelled), cast(Publisher, publisher), "worker-1", limit_s)
+    watches = watch.JobWatch(Cancelled(*cancelled), cast(Publisher, publisher), limit_s)
+    return watch.TrialWatch(watches, "worker-1")
 
 
 async def test_ends_with_the_trial_even_if_a_publication_swallows_its_cancellation() -> None:

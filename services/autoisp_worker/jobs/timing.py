@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from autoisp_core.sensor import SensorProfile
 from autoisp_isp.evaluation import Developer, develop
+from autoisp_isp.isolated import IsolatedStream
 from autoisp_isp.synthesis import RawClip
 
 from autoisp_worker.frames import Frames
@@ -83,6 +84,8 @@ def _timed_run(developer: Developer, frames: Sequence[Frames], sensor: SensorPro
     def run() -> float:
         begun = time.thread_time()
         develop(stream, sample)
+        if isinstance(stream, IsolatedStream):
+            return stream.busy_seconds
         return time.thread_time() - begun
 
     return run

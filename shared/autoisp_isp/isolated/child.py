@@ -122,8 +122,8 @@ class _Child:
         if not np.isfinite(cv2.norm(picture.reshape(3, -1), cv2.NORM_L1)):
             raise _Faulty(
                 FailedPreconditionError(
-                    f"the model's picture of frame {frame} has values that are no numbers (NaN or infinite); "
-                    "train it again with another seed",
+                    f"the model's picture of frame {frame} of its stream has values that are no "
+                    "numbers (NaN or infinite); train it again with another seed",
                     reason="OUTPUT_NOT_FINITE",
                     metadata={"frame": str(frame)},
                 )
