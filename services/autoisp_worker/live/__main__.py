@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from autoisp.evaluation.v1 import evaluation_pb2_grpc
 from autoisp_runtime.lifecycle import run_service
 from autoisp_runtime.runtime import Runtime
@@ -25,7 +23,6 @@ async def build(runtime: Runtime[LiveConfig]) -> None:
     runtime.serve(
         evaluation_pb2_grpc.add_LiveEvaluationServiceServicer_to_server, LiveEvaluationServicer(evaluate)
     )
-    runtime.spawn("warm-up", asyncio.to_thread(judges.warm_up))
 
 
 if __name__ == "__main__":

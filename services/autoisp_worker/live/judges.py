@@ -1,4 +1,5 @@
-"""Makes the judges of streams; what they compute with is imported with the first of them, or before."""
+"""Makes the judges of streams. What they compute with is imported with the first: it takes seconds and some
+hundred megabytes, and many a stack that is up evaluates no stream."""
 
 from __future__ import annotations
 
@@ -50,15 +51,13 @@ class Judges:
     def threads(self) -> ThreadPoolExecutor:
         """Two for each stream: one develops, one measures."""
         return ThreadPoolExecutor(
-            2 * self._config.evaluation_streams, thread_name_prefix="stream", initializer=self.warm_up
+            2 * self._config.evaluation_streams, thread_name_prefix="stream", initializer=self._prepare
         )
 
-    def warm_up(self) -> None:
-        """Import what computes, which takes seconds, and give it its threads, for the thread that calls."""
+    def _prepare(self) -> None:
+        """Give the calling thread what its libraries may use."""
         import cv2
         import torch
-
-        from autoisp_worker.live import judge  # noqa: F401
 
         torch.set_num_threads(self._config.threads)
         cv2.setNumThreads(self._config.threads)

@@ -105,7 +105,7 @@ def encode_ready(window_frames: int) -> Response:
 
 def encode_picture(frame: int, picture: NDArray[np.uint8]) -> Iterator[Response]:
     """As parts of a frame's picture (H, W, 3)."""
-    data = memoryview(picture).cast("B")
+    data = picture.data.cast("B")
     for offset in range(0, len(data), _PART_BYTES):
         piece = bytes(data[offset : offset + _PART_BYTES])
         yield Response(picture=evaluation_pb2.StreamFramePart(frame=frame, offset=offset, data=piece))

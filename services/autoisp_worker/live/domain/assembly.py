@@ -27,7 +27,7 @@ class FrameAssembly:
 
     def __init__(self, header: StreamHeader) -> None:
         self._bayer = header.bayer
-        self._formats = (header.format, *((header.truth_format,) if header.with_truth else ()))
+        self._formats = [header.format, header.truth_format][: 1 + header.with_truth]
         self._waiting = bytearray()
         self._done: list[Values] = []
         self._metadata: Metadata | None = None
