@@ -51,9 +51,7 @@ def assert_same(frame: EvaluatedFrame, picture: np.ndarray, metrics: dict[str, f
 
 def test_rgb_is_filmed_and_developed_as_by_hand(live: Live, client: Client) -> None:
     model, scene = network(), moving_scene(7, HEIGHT, WIDTH, seed=1)
-    frames = list(
-        client.evaluate_stream(scene, onnx=live.put(model), metrics=METRICS, sensor=SENSOR, seed=5)
-    )
+    frames = list(client.evaluate_stream(scene, onnx=live.put(model), metrics=METRICS, sensor=SENSOR, seed=5))
     film, stream = RawClip(scene, builtin("phone"), "", 5), load_session(model).start()
     assert [frame.index for frame in frames] == list(range(7))
     with FrameMetrics(METRICS) as measured:
