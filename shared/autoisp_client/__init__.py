@@ -9,7 +9,16 @@ with Client(".autoisp/endpoints.json") as client:
 from autoisp_client.aio import AsyncClient
 from autoisp_client.client import Client
 from autoisp_client.endpoints import Endpoints
+from autoisp_client.evaluated import EvaluatedFrame
 from autoisp_client.requests import evaluation_ended, search_ended
 from autoisp_client.uploading import UploadProgress
 
-__all__ = ["AsyncClient", "Client", "Endpoints", "UploadProgress", "evaluation_ended", "search_ended"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Endpoints",
+    "EvaluatedFrame",
+    "UploadProgress",
+    "evaluation_ended",
+    "search_ended",
+]

@@ -21,11 +21,12 @@ from autoisp_client.aio_ways_in import AsyncWaysIn
 from autoisp_client.download import VerifiedFile
 from autoisp_client.endpoints import Endpoints
 from autoisp_client.frames import Frame, FrameAssembler, Values, frames_request
+from autoisp_client.live_evaluation import AsyncLiveEvaluation
 from autoisp_client.payload import file_payload
 from autoisp_client.sensor_profiles import AsyncSensorProfileCalls
 
 
-class AsyncClient(AsyncSensorProfileCalls, AsyncWaysIn):
+class AsyncClient(AsyncSensorProfileCalls, AsyncWaysIn, AsyncLiveEvaluation):
     """As :class:`autoisp_client.Client`, for asyncio: calls are awaited, lists and watches are iterated.
 
     It belongs to the event loop in which it is made.
@@ -48,11 +49,13 @@ address, or start it with 'autoisp up'
         self._search = AsyncConnection("search", self.endpoints.search, patience)
         self._evaluation = AsyncConnection("evaluation", self.endpoints.evaluation, patience)
         self._registry = AsyncConnection("registry", self.endpoints.registry, patience)
+        self._live = AsyncConnection("live evaluation", self.endpoints.live, patience)
         self._ingest_stub = ingest_pb2_grpc.IngestServiceStub(self._ingest.channel)
         self._sensor_stub = sensor_profiles_pb2_grpc.SensorProfileServiceStub(self._ingest.channel)
         self._search_stub = search_pb2_grpc.SearchServiceStub(self._search.channel)
         self._evaluation_stub = evaluation_pb2_grpc.EvaluationServiceStub(self._evaluation.channel)
         self._registry_stub = registry_pb2_grpc.RegistryServiceStub(self._registry.channel)
+        self._live_stub = evaluation_pb2_grpc.LiveEvaluationServiceStub(self._live.channel)
 
     async def __aenter__(self) -> Self:
         return self
@@ -64,7 +67,7 @@ address, or start it with 'autoisp up'
 
     async def close(self) -> None:
         """Ends every call and closes the connections."""
-        for connection in (self._ingest, self._search, self._evaluation, self._registry):
+        for connection in (self._ingest, self._search, self._evaluation, self._registry, self._live):
             await connection.close()
 
     # -- clips and datasets

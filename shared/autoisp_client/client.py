@@ -19,13 +19,14 @@ from autoisp_client.connection import Connection
 from autoisp_client.download import VerifiedFile
 from autoisp_client.endpoints import Endpoints
 from autoisp_client.frames import Frame, FrameAssembler, Values, frames_request
+from autoisp_client.live_evaluation import LiveEvaluation
 from autoisp_client.payload import file_payload
 from autoisp_client.sensor_profiles import SensorProfileCalls
 from autoisp_client.ways_in import WaysIn
 
 
-class Client(SensorProfileCalls, WaysIn):
-    """Everything that the four services offer, as plain calls on generated messages.
+class Client(SensorProfileCalls, WaysIn, LiveEvaluation):
+    """Everything that the services offer, as plain calls on generated messages.
 
     Every method raises the classes of :mod:`autoisp_core.errors`: what the server said, or
     :class:`~autoisp_core.errors.UnavailableError` naming the address when nobody answered. Calls are
@@ -51,11 +52,13 @@ address, or start it with 'autoisp up'
         self._search = Connection("search", self.endpoints.search, patience)
         self._evaluation = Connection("evaluation", self.endpoints.evaluation, patience)
         self._registry = Connection("registry", self.endpoints.registry, patience)
+        self._live = Connection("live evaluation", self.endpoints.live, patience)
         self._ingest_stub = ingest_pb2_grpc.IngestServiceStub(self._ingest.channel)
         self._sensor_stub = sensor_profiles_pb2_grpc.SensorProfileServiceStub(self._ingest.channel)
         self._search_stub = search_pb2_grpc.SearchServiceStub(self._search.channel)
         self._evaluation_stub = evaluation_pb2_grpc.EvaluationServiceStub(self._evaluation.channel)
         self._registry_stub = registry_pb2_grpc.RegistryServiceStub(self._registry.channel)
+        self._live_stub = evaluation_pb2_grpc.LiveEvaluationServiceStub(self._live.channel)
 
     def __enter__(self) -> Self:
         return self
@@ -67,7 +70,7 @@ address, or start it with 'autoisp up'
 
     def close(self) -> None:
         """Ends every call and closes the connections."""
-        for connection in (self._ingest, self._search, self._evaluation, self._registry):
+        for connection in (self._ingest, self._search, self._evaluation, self._registry, self._live):
             connection.close()
 
     # -- clips and datasets

@@ -112,6 +112,18 @@ class FrameFormat:
         )
         return width - width % 2, height - height % 2
 
+    @property
+    def developed_box(self) -> Box:
+        """The stored pixels that a picture developed from a frame shows: whole tiles, a mosaic from its first
+        red pixel on.
+
+        >>> FrameFormat(FrameKind.BAYER, 10, 64, 64, cfa="BGGR").developed_box
+        Box(x=1, y=1, width=62, height=62)
+        """
+        row, column = divmod(self.cfa.index("R"), 2) if self.cfa else (0, 0)
+        width, height = self.stored_width - column, self.stored_height - row
+        return Box(column, row, width - width % 2, height - height % 2)
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON and Zarr attributes hold it."""
         return asdict(self) | {"kind": self.kind.value}

@@ -17,7 +17,8 @@ def home(tmp_path_factory):
     make_footage(folder / "clips")
     process = start("up", "--state", "s", "--workers", 1, "--json", folder=folder)
     assert process.stdout is not None
-    assert json.loads(process.stdout.readline()).keys() == {"ingest", "search", "evaluation", "registry"}
+    names = {"ingest", "search", "evaluation", "registry", "live"}
+    assert json.loads(process.stdout.readline()).keys() == names
     yield folder
     press_ctrl_c(process)
     _, errors = process.communicate(timeout=60)

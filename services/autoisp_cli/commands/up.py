@@ -19,7 +19,7 @@ _POLL_SECONDS = 0.2
 def up_command(
     workers: WorkersOption = None, state: StateOption = DEFAULT_STATE, json: JsonOption = False
 ) -> None:
-    """Run the broker, the four services and the workers here, until Ctrl-C."""
+    """Run the broker, the services and the workers here, until Ctrl-C."""
     count = workers or default_workers()
     try:
         with LocalStack(state, count) as stack:

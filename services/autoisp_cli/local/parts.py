@@ -15,7 +15,15 @@ from autoisp_cli.local.child import Child
 from autoisp_cli.local.folder import StateFolder
 
 BROKER = "nats-server"
-SERVICES = ("ingest", "search", "evaluation", "registry")
+SERVICES = {
+    "ingest": "autoisp_ingest",
+    "search": "autoisp_search",
+    "evaluation": "autoisp_evaluation",
+    "registry": "autoisp_registry",
+    "live": "autoisp_worker.live",
+}
+"""What has an address, and the module that serves it."""
+_WORKER = "autoisp_worker"
 _HOST = "127.0.0.1"
 _LIBRARY_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -29,8 +37,8 @@ class Parts:
         self._folder = folder
         self._ports: dict[str, int] = {}
         self.broker = Child(BROKER, self._nats_command, folder.log(BROKER))
-        self.services = [self._python(name) for name in SERVICES]
-        self.workers = [self._python("worker", number) for number in range(1, workers + 1)]
+        self.services = [self._python(name, module) for name, module in SERVICES.items()]
+        self.workers = [self._python(f"worker-{number}", _WORKER) for number in range(1, workers + 1)]
 
     @property
     def all(self) -> list[Child]:
@@ -47,18 +55,17 @@ class Parts:
 
     def endpoints(self) -> Endpoints:
         """The addresses of the services, once all are ready."""
-        return Endpoints(*(f"{_HOST}:{self._ports[name]}" for name in SERVICES))
+        return Endpoints(**{name: f"{_HOST}:{self._ports[name]}" for name in SERVICES})
 
-    def _python(self, service: str, number: int | None = None) -> Child:
-        name = service if number is None else f"{service}-{number}"
-        return Child(name, lambda: self._service_command(service, name), self._folder.log(name))
+    def _python(self, name: str, module: str) -> Child:
+        return Child(name, lambda: self._service_command(module, name), self._folder.log(name))
 
     def _nats_command(self) -> Command:
         port = self._ports.get(BROKER, -1)  # -1 is nats-server's word for any free port
         where = ["-a", _HOST, "-p", str(port), "--ports_file_dir", str(self._folder.run.resolve())]
         return [str(find_nats_server()), *where, "-js", "-sd", str(self._folder.nats.resolve())], os.environ
 
-    def _service_command(self, service: str, name: str) -> Command:
+    def _service_command(self, module: str, name: str) -> Command:
         environment = {"AUTOISP_LOG_FORMAT": "json", **os.environ}
         environment |= {
             "AUTOISP_LISTEN": f"{_HOST}:{self._ports.get(name, 0)}",
@@ -68,12 +75,13 @@ class Parts:
             "AUTOISP_EXIT_WITH_PARENT": "true",
             "PYTHONUNBUFFERED": "1",
         }
-        if service == "worker":
+        if module == _WORKER:
             environment["AUTOISP_WORKER_ID"] = name
+        if module.startswith(_WORKER):
             environment.setdefault("AUTOISP_THREADS", "1")
             # Before numpy and torch are imported: their pools would outnumber the cores.
             environment |= dict.fromkeys(_LIBRARY_THREADS, environment["AUTOISP_THREADS"])
-        return [sys.executable, "-m", f"autoisp_{service}"], environment
+        return [sys.executable, "-m", module], environment
 
     def _port_file(self, name: str) -> Path:
         return self._folder.run / f"{name}.port"

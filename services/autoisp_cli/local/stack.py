@@ -30,7 +30,7 @@ def default_workers() -> int:
 
 
 class LocalStack:
-    """nats-server, the four services and the workers as child processes.
+    """nats-server, the services and the workers as child processes.
 
     Args:
         state: the state folder; made if missing.

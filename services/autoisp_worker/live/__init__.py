@@ -1,0 +1,1 @@
+"""Live evaluation: frames are developed and judged as they come."""
