@@ -6,17 +6,20 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from autoisp.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
+from autoisp_core.errors import InvalidArgumentError
 
 from autoisp_evaluation import wire
-from autoisp_evaluation.usecases import Evaluations
-from autoisp_evaluation.validation import Draft
+from autoisp_evaluation.usecases import Comparing, Evaluations, Watching
+from autoisp_evaluation.usecases.validation import Draft
 
 
 class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
     """``autoisp.evaluation.v1.EvaluationService``; errors are translated by the server's interceptor."""
 
-    def __init__(self, evaluations: Evaluations) -> None:
+    def __init__(self, evaluations: Evaluations, watching: Watching, comparing: Comparing) -> None:
         self._evaluations = evaluations
+        self._watching = watching
+        self._comparing = comparing
 
     async def CreateEvaluation(  # noqa: N802 - gRPC's name
         self, request: evaluation_pb2.CreateEvaluationRequest, context: Any
@@ -46,9 +49,41 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
     async def WatchEvaluation(  # noqa: N802
         self, request: evaluation_pb2.WatchEvaluationRequest, context: Any
     ) -> AsyncIterator[evaluation_pb2.Evaluation]:
-        """The evaluation now, after each clip, and in its final state."""
-        async for evaluation in self._evaluations.watch(request.name):
+        """The evaluation now, after each clip or with each frame, and in its final state."""
+        watch = self._watching.watch_frames if request.frames else self._watching.watch
+        async for evaluation in watch(request.name):
             yield wire.evaluation_to(evaluation)
+
+    async def CancelEvaluation(  # noqa: N802
+        self, request: evaluation_pb2.CancelEvaluationRequest, context: Any
+    ) -> evaluation_pb2.Evaluation:
+        """Have nothing more judged."""
+        return wire.evaluation_to(await self._evaluations.cancel(request.name))
+
+    async def CompareSubjects(  # noqa: N802
+        self, request: evaluation_pb2.CompareSubjectsRequest, context: Any
+    ) -> evaluation_pb2.CompareSubjectsResponse:
+        """Which of two subjects is better."""
+        scope = wire.scope_from(request.scope)
+        if scope is None:
+            raise InvalidArgumentError(
+                "scope", f"there is no scope {request.scope}; use SCOPE_THESE_CLIPS or SCOPE_OTHER_CLIPS"
+            )
+        found = await self._comparing.compare(
+            request.evaluation,
+            request.subject,
+            request.baseline,
+            request.baseline_evaluation,
+            dict(request.margins),
+            scope,
+        )
+        return evaluation_pb2.CompareSubjectsResponse(comparisons=[wire.comparison_to(c) for c in found])
+
+    async def CheckGate(  # noqa: N802
+        self, request: evaluation_pb2.CheckGateRequest, context: Any
+    ) -> evaluation_pb2.GateReport:
+        """Judge an evaluation by a gate."""
+        return wire.gate_report_to(await self._comparing.check_gate(request.evaluation, request.gate))
 
 
 def draft_from(message: evaluation_pb2.Evaluation) -> Draft:
@@ -69,4 +104,6 @@ def draft_from(message: evaluation_pb2.Evaluation) -> Draft:
         frames_per_clip=message.frames_per_clip,
         search=message.search,
         trial=message.trial,
+        metrics=tuple(message.metrics),
+        gate=message.gate,
     )

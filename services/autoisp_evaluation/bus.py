@@ -9,11 +9,12 @@ from autoisp_core import ids, names
 from autoisp_core.errors import AutoISPError, NotFoundError
 from autoisp_runtime.jetstream import Command, Envelope, Event, command_subject, event_subject
 from autoisp_runtime.outbox import OutgoingMessage
+from google.protobuf.message import DecodeError
 
 from autoisp_evaluation import wire
-from autoisp_evaluation.domain import ClipResult, Failure, Registration, State
-from autoisp_evaluation.ports import EvaluationEnded, JudgeClip, Message
-from autoisp_evaluation.usecases import CompletedSearch, Evaluations
+from autoisp_evaluation.domain import DEFAULT_METRICS, ClipResult, Failure, Registration, State
+from autoisp_evaluation.usecases import CompletedSearch, Evaluations, FramesJudged, LiveFrames
+from autoisp_evaluation.usecases.ports import EvaluationCancelled, EvaluationEnded, JudgeClip, Message
 
 DEFAULT_TEST_FRAMES = 24
 
@@ -27,10 +28,11 @@ def encode(message: Message) -> OutgoingMessage:
             command = commands_pb2.RunEvaluation(
                 evaluation=evaluation.name,
                 entry=ingest_pb2.DatasetManifest.Entry.FromString(entry.manifest_entry),
-                subjects=[wire.subject_to(subject) for subject in evaluation.subjects],
+                subjects=[wire.command_subject_to(subject) for subject in evaluation.subjects],
                 sensor=wire.sensor_to(evaluation.sensor),
                 seed=evaluation.seed,
                 frames_per_clip=evaluation.frames_per_clip,
+                metrics=[metric for metric in evaluation.metrics if metric not in DEFAULT_METRICS],
             )
             return OutgoingMessage(
                 command_subject(Command.EVALUATION_RUN, f"{evaluation_id}-{names.id_of(entry.clip)}"),
@@ -50,6 +52,12 @@ def encode(message: Message) -> OutgoingMessage:
                 event_subject(Event.EVALUATION_COMPLETED, evaluation_id),
                 event.SerializeToString(),
                 ids.derived_id(Event.EVALUATION_COMPLETED.value, evaluation.name),
+            )
+        case EvaluationCancelled():
+            return OutgoingMessage(
+                event_subject(Event.EVALUATION_CANCELLED, evaluation_id),
+                events_pb2.EvaluationCancelled(evaluation=evaluation.name).SerializeToString(),
+                ids.derived_id(Event.EVALUATION_CANCELLED.value, evaluation.name),
             )
 
 
@@ -71,6 +79,7 @@ def completed_search(event: events_pb2.SearchCompleted) -> CompletedSearch:
         sensor=wire.sensor_from(search.sensor, "search.sensor"),
         seed=search.seed,
         frames_per_clip=frames,
+        gate=search.gate,
         registration=Registration(
             model=search.model or names.model_name(names.id_of(search.name)),
             spec=event.best_trial.spec,
@@ -83,8 +92,9 @@ def completed_search(event: events_pb2.SearchCompleted) -> CompletedSearch:
 class EvaluationBus:
     """Handlers of the events that the service listens to."""
 
-    def __init__(self, evaluations: Evaluations) -> None:
+    def __init__(self, evaluations: Evaluations, live: LiveFrames) -> None:
         self._evaluations = evaluations
+        self._live = live
 
     async def on_search_completed(self, envelope: Envelope) -> None:
         """Judge the search's best network on the clips it never saw."""
@@ -94,6 +104,17 @@ class EvaluationBus:
         """Take in a clip's result."""
         event = envelope.decode(events_pb2.EvaluationClipJudged)
         await self._evaluations.record(event.evaluation, wire.clip_result_from(event.result))
+
+    async def on_frames_judged(self, payload: bytes) -> None:
+        """Pass on news of a clip; what can't be read is no news."""
+        try:
+            event = events_pb2.EvaluationFramesJudged.FromString(payload)
+        except DecodeError:
+            return
+        subjects = tuple(wire.subject_result_from(subject) for subject in event.subjects)
+        self._live.tell(
+            FramesJudged(event.evaluation, event.clip, subjects, event.frames_done, event.frames_wanted)
+        )
 
     async def on_unusable_result(self, envelope: Envelope, error: AutoISPError) -> None:
         """A result that can't be taken in counts as a failed clip, else its evaluation would never end."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from autoisp_evaluation import wire
 from autoisp_evaluation.domain import ClipResult, Evaluation, Registration
-from autoisp_evaluation.tables import clips, evaluations
+from autoisp_evaluation.tables import clips as clip_rows
+from autoisp_evaluation.tables import evaluations
 
 M_contra = TypeVar("M_contra", contravariant=True)
 
@@ -50,6 +51,12 @@ class SqlStore(Generic[M_contra]):
         async with self._database.read() as session:
             return await _load(session, select(evaluations).where(evaluations.c.name == name))
 
+    async def revision(self, name: str) -> int | None:
+        """The evaluation's revision, without reading the rest of it; None if there is none."""
+        statement = select(evaluations.c.revision).where(evaluations.c.name == name)
+        async with self._database.read() as session:
+            return (await session.execute(statement)).scalar_one_or_none()
+
     async def find(self, key: str) -> Evaluation | None:
         """The evaluation that was added under this idempotency key."""
         async with self._database.read() as session:
@@ -80,10 +87,10 @@ class SqlTransaction(Generic[M_contra]):
         self._outbox = outbox
         self._encode = encode
 
-    async def get(self, name: str) -> Evaluation | None:
-        """The evaluation, locked until the end of the transaction; None if there is none."""
-        statement = select(evaluations).where(evaluations.c.name == name).with_for_update()
-        return await _load(self._session, statement)
+    async def lock(self, name: str) -> int | None:
+        """The evaluation's revision, which stays until the end of the transaction; None if there is none."""
+        statement = select(evaluations.c.revision).where(evaluations.c.name == name).with_for_update()
+        return (await self._session.execute(statement)).scalar_one_or_none()
 
     async def add(self, evaluation: Evaluation, key: str | None) -> None:
         """Insert a new evaluation and its clips.
@@ -114,10 +121,10 @@ class SqlTransaction(Generic[M_contra]):
             for ordinal, clip in enumerate(evaluation.clips)
         ]
         if rows:
-            await self._session.execute(clips.insert(), rows)
+            await self._session.execute(clip_rows.insert(), rows)
 
-    async def update(self, evaluation: Evaluation, clip: str) -> None:
-        """Write the evaluation, and the result of ``clip``."""
+    async def update(self, evaluation: Evaluation, clips: Collection[str]) -> None:
+        """Write the evaluation, and the results of ``clips``."""
         update = (
             evaluations.update()
             .where(evaluations.c.name == evaluation.name)
@@ -126,10 +133,10 @@ class SqlTransaction(Generic[M_contra]):
         )
         evaluation_id = (await self._session.execute(update)).scalar_one()
         for result in evaluation.clips:
-            if result.clip == clip:
+            if result.clip in clips:
                 await self._session.execute(
-                    clips.update()
-                    .where(clips.c.evaluation_id == evaluation_id, clips.c.clip == clip)
+                    clip_rows.update()
+                    .where(clip_rows.c.evaluation_id == evaluation_id, clip_rows.c.clip == result.clip)
                     .values(_clip_row(result))
                 )
 
@@ -148,7 +155,7 @@ async def _load(session: AsyncSession, statement: Select[Any]) -> Evaluation | N
 
 async def _clips(session: AsyncSession, ids: Sequence[int]) -> dict[int, list[ClipResult]]:
     found: dict[int, list[ClipResult]] = {evaluation_id: [] for evaluation_id in ids}
-    statement = select(clips).where(clips.c.evaluation_id.in_(ids)).order_by(clips.c.ordinal)
+    statement = select(clip_rows).where(clip_rows.c.evaluation_id.in_(ids)).order_by(clip_rows.c.ordinal)
     for row in await session.execute(statement):
         message = evaluation_pb2.ClipResult.FromString(row.body)
         found[row.evaluation_id].append(wire.clip_result_from(message))

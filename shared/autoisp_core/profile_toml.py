@@ -25,8 +25,8 @@ _TEXT_OR_COMMENT = re.compile(
 _LONG_KEY = re.compile(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{_MAX_DOTS + 1}}}", re.ASCII)
 
 
-def parsed_toml(field: str, text: str) -> dict[str, Any]:
-    """The tables of a profile's TOML.
+def parsed_toml(field: str, text: str, what: str = "sensor profile") -> dict[str, Any]:
+    """The tables of the TOML of a profile, or of `what` else anybody may send.
 
     `tomllib` takes time and memory that grow with the square of a key's parts: 16 KiB of `a.a.a.…` take
     seconds and 250 MB. So long texts and keys are refused before it sees them.
@@ -36,18 +36,16 @@ def parsed_toml(field: str, text: str) -> dict[str, Any]:
     """
     size = len(text.encode(errors="surrogatepass"))
     if size > MAX_TOML_BYTES:
-        raise InvalidArgumentError(
-            field, f"the sensor profile has {size} bytes: give at most {MAX_TOML_BYTES}"
-        )
+        raise InvalidArgumentError(field, f"the {what} has {size} bytes: give at most {MAX_TOML_BYTES}")
     if _LONG_KEY.search(_TEXT_OR_COMMENT.sub(_without_dots, text)):
         raise InvalidArgumentError(
             field,
-            f"a key of the sensor profile has more than {_MAX_DOTS} dots: use tables, as in [noise.test]",
+            f"a key of the {what} has more than {_MAX_DOTS} dots: use tables, as in [noise.test]",
         )
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # also a whole number of thousands of digits
-        raise InvalidArgumentError(field, f"the sensor profile is no TOML: {error}") from error
+        raise InvalidArgumentError(field, f"the {what} is no TOML: {error}") from error
 
 
 def _without_dots(found: re.Match[str]) -> str:

@@ -22,10 +22,12 @@ from autoisp_runtime.jetstream import (
     ConsumerSpec,
     DeadLetterHandler,
     DeliveryPolicy,
+    Event,
     Handler,
     NatsConnection,
     Publisher,
     ensure_topology,
+    listen,
 )
 from autoisp_runtime.migrations import migrate
 from autoisp_runtime.outbox import Outbox
@@ -158,6 +160,10 @@ class Runtime(Generic[C]):
         consumer = Consumer(self.nats, specs, handler, policy=policy, on_dead_letter=on_dead_letter)
         self.consumers.append(consumer)
         return consumer
+
+    def listen(self, event: Event, handler: Callable[[bytes], Awaitable[None]]) -> None:
+        """Hear every event of a kind while the service runs, in each of its processes; some may be missed."""
+        self.spawn(f"listening to {event}", listen(self.nats, event, handler))
 
     def spawn(self, name: str, work: Coroutine[Any, Any, object]) -> None:
         """Run ``work`` beside the service; if it fails the process ends, if it returns nothing happens."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,8 +15,13 @@ from autoisp_evaluation import tables
 from autoisp_evaluation.domain import (
     ClipResult,
     Cost,
+    DeviceEstimate,
     Evaluation,
     FrameResult,
+    Latency,
+    MetricResult,
+    ModelVersion,
+    Picture,
     Prototype,
     Quality,
     Registration,
@@ -24,6 +30,7 @@ from autoisp_evaluation.domain import (
     State,
     Subject,
     SubjectResult,
+    WorstFrame,
 )
 from autoisp_evaluation.store import SqlStore
 from autoisp_runtime.database import Database
@@ -89,7 +96,11 @@ async def test_what_is_added_can_be_read(store: SqlStore[str]) -> None:
     assert await store.get("evaluations/e1") == evaluation(1)
     assert await store.get("evaluations/e2") == evaluation(2, registration=None)
     assert await store.find("key/evaluations/e1") == evaluation(1)
+    assert await store.revision("evaluations/e1") == 1
     assert await store.get("evaluations/none") is None
+    assert await store.revision("evaluations/none") is None
+    async with store.transaction() as transaction:
+        assert await transaction.lock("evaluations/none") is None
     assert await store.find("key/none") is None
 
 
@@ -97,13 +108,62 @@ async def test_results_are_kept_clip_by_clip(store: SqlStore[str]) -> None:
     await add(store, evaluation())
     for clip in ("clips/c1", "clips/c2"):
         async with store.transaction() as transaction:
-            current = await transaction.get("evaluations/e1")
+            current = await store.get("evaluations/e1")
             assert current is not None
+            assert await transaction.lock("evaluations/e1") == current.revision
             after = current.judged(result(clip), NOW)
             assert after is not None
-            await transaction.update(after, clip)
+            await transaction.update(after, [clip])
         assert await store.get("evaluations/e1") == after
     assert after.state is State.SUCCEEDED
+
+
+async def test_all_that_was_measured_is_kept(store: SqlStore[str]) -> None:
+    """Metrics with intervals, worst frames, costs, comparisons and the gate's report."""
+    onnx = Artifact(f"blobs/aa/{'a' * 64}", "a" * 64, 5, "application/onnx")
+    picture = Picture("truth", 1, Artifact(f"blobs/bb/{'b' * 64}", "b" * 64, 9, "image/png"))
+    subjects = (
+        Subject("prototype", Prototype("classical")),
+        Subject("model", ModelVersion("models/m/versions/2", onnx)),
+    )
+    gate = '[[check]]\nmetric = "psnr"\nat_least = 30\n[[check]]\nmetric = "mac_ratio"\nat_least = 2'
+    start = evaluation(subjects=subjects, metrics=("psnr", "ssim", "delta_e2000"), gate=gate)
+    await add(store, start)
+    for clip in ("clips/c1", "clips/c2"):
+        judged = result(clip)
+        rich = tuple(
+            replace(
+                subject,
+                cost=Cost(250.0, 3, 4, 0.5, 6.0, 7.0, 8.0),
+                metrics=(MetricResult("delta_e2000", values=(1.5, 2.5, 3.5)),),
+                latency=Latency(0.1, 0.2, 0.3, 3, 1, "CPUExecutionProvider", 1 << 40),
+                devices=(DeviceEstimate("phone-npu-10", 0.01, "traffic", True, 31.5),),
+            )
+            for subject in judged.subjects
+        )
+        worst = (WorstFrame("model", "psnr", 1, 30.0, (picture,)),)
+        current = await store.get(start.name)
+        assert current is not None
+        after = current.judged(replace(judged, subjects=rich, worst=worst, pictures=(picture,)), NOW)
+        assert after is not None
+        async with store.transaction() as transaction:
+            await transaction.update(after, [clip])
+    assert after.gate_report is not None
+    assert [check.passed for check in after.gate_report.checks] == [True, False, True]
+    assert {comparison.metric for comparison in after.comparisons} == {"psnr", "ssim", "delta_e2000"}
+    assert await store.get(start.name) == after
+
+
+async def test_a_cancelled_evaluation_is_kept_with_what_was_judged(store: SqlStore[str]) -> None:
+    await add(store, evaluation())
+    judged = evaluation().judged(result("clips/c1"), NOW)
+    assert judged is not None
+    cancelled = judged.cancelled(NOW)
+    assert cancelled is not None
+    async with store.transaction() as transaction:
+        await transaction.update(cancelled, ["clips/c1", "clips/c2"])
+    assert await store.get("evaluations/e1") == cancelled
+    assert [clip.state for clip in cancelled.clips] == [State.CANCELLED, State.SUCCEEDED]
 
 
 async def test_names_and_keys_are_unique_and_a_clash_spoils_nothing(store: SqlStore[str]) -> None:
@@ -142,13 +202,16 @@ async def test_results_that_come_at_once_are_all_kept(store: SqlStore[str]) -> N
     ends = []
 
     async def judge(clip: str) -> None:
-        async with store.transaction() as transaction:
-            current = await transaction.get("evaluations/e1")
+        while True:
+            current = await store.get("evaluations/e1")
             assert current is not None
             after = current.judged(result(clip), NOW)
             assert after is not None
-            await transaction.update(after, clip)
-            ends.append(after.state)
+            async with store.transaction() as transaction:
+                if await transaction.lock("evaluations/e1") == current.revision:
+                    await transaction.update(after, [clip])
+                    ends.append(after.state)
+                    return
 
     await asyncio.gather(*(judge(clip.clip) for clip in clips))
     ended = await store.get("evaluations/e1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from autoisp_evaluation.domain import (
     Entry,
     Evaluation,
     FrameResult,
+    MetricResult,
     Prototype,
     Quality,
     Registration,
@@ -26,9 +27,10 @@ from autoisp_evaluation.domain import (
     Subject,
     SubjectResult,
 )
-from autoisp_evaluation.ports import Message
-from autoisp_evaluation.usecases import CompletedSearch, Evaluations
-from autoisp_evaluation.validation import Draft
+from autoisp_evaluation.usecases import Comparing, CompletedSearch, Evaluations, LiveFrames, Watching
+from autoisp_evaluation.usecases.changes import Changes
+from autoisp_evaluation.usecases.ports import Message
+from autoisp_evaluation.usecases.validation import Draft
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 
@@ -49,9 +51,13 @@ def entry(number: int, frames: int = 10) -> Entry:
 
 
 def result(
-    clip: str, psnr: dict[str, Sequence[float]], seconds: float = 1.0, macs: float | None = 50.0
+    clip: str,
+    psnr: dict[str, Sequence[float]],
+    seconds: float = 1.0,
+    macs: float | None = 50.0,
+    **metrics: dict[str, Sequence[float]],
 ) -> ClipResult:
-    """A judged clip: PSNR per frame of each subject; SSIM is a hundredth of it."""
+    """A judged clip: PSNR per frame of each subject; SSIM is a hundredth of it. Other metrics by name."""
     return ClipResult(
         clip,
         clip,
@@ -62,6 +68,9 @@ def result(
                 Quality(0.0, 0.0),
                 Cost(macs, 7, 8, seconds),
                 tuple(FrameResult(i, Quality(db, db / 100)) for i, db in enumerate(frames)),
+                tuple(
+                    MetricResult(metric, values=tuple(values[label])) for metric, values in metrics.items()
+                ),
             )
             for label, frames in psnr.items()
         ),
@@ -120,6 +129,7 @@ class FakeStore:
     keys: dict[str, str] = field(default_factory=dict)
     sent: list[Message] = field(default_factory=list)
     taken_once: str = ""  # this key is added by somebody else at the first look
+    overtaken_by: Evaluation | None = None  # what somebody else writes before the first lock
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[FakeStore]:
@@ -132,6 +142,14 @@ class FakeStore:
 
     async def get(self, name: str) -> Evaluation | None:
         return self.rows.get(name)
+
+    async def revision(self, name: str) -> int | None:
+        return self.rows[name].revision if name in self.rows else None
+
+    async def lock(self, name: str) -> int | None:
+        if self.overtaken_by is not None:
+            self.rows[name], self.overtaken_by = self.overtaken_by, None
+        return await self.revision(name)
 
     async def find(self, key: str) -> Evaluation | None:
         if key == self.taken_once:
@@ -146,7 +164,7 @@ class FakeStore:
         if key:
             self.keys[key] = evaluation.name
 
-    async def update(self, evaluation: Evaluation, clip: str) -> None:
+    async def update(self, evaluation: Evaluation, clips: Collection[str]) -> None:
         self.rows[evaluation.name] = evaluation
 
     async def send(self, message: Message) -> None:
@@ -185,6 +203,16 @@ class FakeArtifacts:
 
 
 @dataclass
+class FakeVersions:
+    """One version, ``models/m/versions/3``."""
+
+    async def onnx(self, name: str) -> Artifact:
+        if name != "models/m/versions/3":
+            raise NotFoundError(name)
+        return artifact(1)
+
+
+@dataclass
 class World:
     """The use cases with fakes around."""
 
@@ -193,4 +221,10 @@ class World:
     artifacts: FakeArtifacts = field(default_factory=FakeArtifacts)
 
     def __post_init__(self) -> None:
-        self.evaluations = Evaluations(self.store, self.datasets, self.artifacts, lambda: NOW)
+        changes = Changes()
+        self.live = LiveFrames(changes)
+        self.evaluations = Evaluations(
+            self.store, self.datasets, self.artifacts, FakeVersions(), changes, self.live, lambda: NOW
+        )
+        self.watching = Watching(self.store, changes, self.live)
+        self.comparing = Comparing(self.store)

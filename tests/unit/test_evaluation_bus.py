@@ -27,7 +27,7 @@ from autoisp_evaluation.domain import (
     State,
     Subject,
 )
-from autoisp_evaluation.ports import EvaluationEnded, JudgeClip
+from autoisp_evaluation.usecases.ports import EvaluationEnded, JudgeClip
 from autoisp_runtime.jetstream import Envelope
 from evaluation_fakes import MANIFEST, NOW, World, artifact, evaluation, result
 
@@ -140,7 +140,7 @@ def test_all_frames_can_be_asked_for() -> None:
 async def test_a_result_that_cannot_be_read_fails_its_clip() -> None:
     world = World()
     world.store.rows["evaluations/e"] = evaluation()
-    bus = EvaluationBus(world.evaluations)
+    bus = EvaluationBus(world.evaluations, world.live)
     event = events_pb2.EvaluationClipJudged(
         evaluation="evaluations/e",
         result=evaluation_pb2.ClipResult(
@@ -160,9 +160,11 @@ async def test_a_result_of_nobody_is_left_alone() -> None:
     world = World()
     envelope = Envelope("autoisp.v1.evt.evaluation.clip_judged.e-c1", b"\xff", "id")
     with pytest.raises(InvalidArgumentError) as caught:
-        await EvaluationBus(world.evaluations).on_clip_judged(envelope)
-    await EvaluationBus(world.evaluations).on_unusable_result(envelope, caught.value)
-    await EvaluationBus(world.evaluations).on_unusable_result(envelope, NotFoundError("evaluations/e"))
+        await EvaluationBus(world.evaluations, world.live).on_clip_judged(envelope)
+    await EvaluationBus(world.evaluations, world.live).on_unusable_result(envelope, caught.value)
+    await EvaluationBus(world.evaluations, world.live).on_unusable_result(
+        envelope, NotFoundError("evaluations/e")
+    )
 
 
 def test_an_evaluation_survives_the_wire() -> None:

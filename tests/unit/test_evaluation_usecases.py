@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +11,7 @@ import pytest
 from autoisp_core.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError, UnavailableError
 from autoisp_core.noise import Noise
 from autoisp_evaluation.domain import Prototype, Sensor, Split, State, Subject
-from autoisp_evaluation.ports import EvaluationEnded, JudgeClip
-from autoisp_evaluation.validation import MAX_CLIP_FRAME_RESULTS
+from autoisp_evaluation.usecases.ports import EvaluationEnded, JudgeClip
 from evaluation_fakes import SUBJECTS, World, artifact, completed_search, draft, entry, result
 
 GOOD = {"prototype": [20.0], "model": [30.0]}
@@ -124,8 +124,10 @@ async def test_more_frames_than_a_message_holds_are_refused_with_a_number_that_f
     with pytest.raises(InvalidArgumentError) as caught:
         await world.evaluations.create(draft())
     assert caught.value.field == "evaluation.frames_per_clip"
-    assert "12500" in caught.value.message
-    assert await world.evaluations.create(draft(frames_per_clip=12_500))
+    (largest,) = map(int, re.findall(r"frames_per_clip of (\d+) or less", caught.value.message))
+    assert await world.evaluations.create(draft(frames_per_clip=largest))
+    with pytest.raises(InvalidArgumentError):
+        await world.evaluations.create(draft(frames_per_clip=largest + 1))
 
 
 async def test_a_search_is_judged_on_the_test_split(world: World) -> None:
@@ -166,7 +168,7 @@ async def test_a_search_with_too_many_test_frames_is_judged_on_fewer(world: Worl
     world.datasets.splits[Split.TEST] = [entry(1, 90_000)]
     judged = await world.evaluations.judge_search(completed_search(frames_per_clip=0))
     assert judged.state is State.RUNNING
-    assert judged.frames_per_clip * 2 <= MAX_CLIP_FRAME_RESULTS
+    assert 10_000 < judged.frames_per_clip < 20_000
 
 
 async def test_the_last_clip_ends_the_evaluation(world: World) -> None:
@@ -198,7 +200,7 @@ async def test_watch_begins_with_a_snapshot_and_ends_with_the_final_state(world:
     seen = []
 
     async def watch() -> None:
-        async for snapshot in world.evaluations.watch("evaluations/mine"):
+        async for snapshot in world.watching.watch("evaluations/mine"):
             seen.append([clip.state for clip in snapshot.clips])
 
     task = asyncio.create_task(watch())
@@ -213,9 +215,9 @@ async def test_watch_begins_with_a_snapshot_and_ends_with_the_final_state(world:
 async def test_watch_sees_what_another_process_recorded(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("autoisp_evaluation.usecases.WATCH_POLL_S", 0.01)
+    monkeypatch.setattr("autoisp_evaluation.usecases.watching.POLL_S", 0.01)
     created = await world.evaluations.create(draft(), "mine")
-    watching = world.evaluations.watch("evaluations/mine")
+    watching = world.watching.watch("evaluations/mine")
     assert await anext(watching) == created
     after = created.judged(result("clips/c1", GOOD), created.create_time)
     assert after is not None
@@ -226,11 +228,11 @@ async def test_watch_sees_what_another_process_recorded(
 
 async def test_watches_end_when_the_process_stops(world: World) -> None:
     created = await world.evaluations.create(draft(), "mine")
-    watching = world.evaluations.watch(created.name)
+    watching = world.watching.watch(created.name)
     assert await anext(watching) == created
     waiting = asyncio.ensure_future(anext(watching))
     await asyncio.sleep(0.01)
-    world.evaluations.stop_watches()
+    world.watching.stop()
     with pytest.raises(UnavailableError):
         await asyncio.wait_for(waiting, 0.5)
 
@@ -238,7 +240,7 @@ async def test_watches_end_when_the_process_stops(world: World) -> None:
 async def test_watch_of_something_that_ended_is_one_snapshot(world: World) -> None:
     created = await world.evaluations.create(draft(), "mine")
     world.store.rows[created.name] = replace(created, state=State.FAILED)
-    assert len([snapshot async for snapshot in world.evaluations.watch(created.name)]) == 1
+    assert len([snapshot async for snapshot in world.watching.watch(created.name)]) == 1
 
 
 @pytest.mark.parametrize(("name", "kind"), [("evaluations/none", NotFoundError), ("e", InvalidArgumentError)])
@@ -246,7 +248,7 @@ async def test_get_and_watch_what_is_not_there(world: World, name: str, kind: ty
     with pytest.raises(kind):
         await world.evaluations.get(name)
     with pytest.raises(kind):
-        await anext(world.evaluations.watch(name))
+        await anext(world.watching.watch(name))
 
 
 async def test_list_checks_its_arguments(world: World) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from autoisp_core.errors import InvalidArgumentError
-from autoisp_core.quality.estimate import CONFIDENCE, RESAMPLES, Estimate, Summary, summarize
+from autoisp_core.quality.estimate import CONFIDENCE, RESAMPLES, DrawnMeans, Estimate, Summary, summarize
 from autoisp_core.quality.metric import Metric
 
 Values = Mapping[str, Mapping[int, float]]
@@ -91,6 +91,7 @@ def compare(
     seed: int = 0,
     confidence: float = CONFIDENCE,
     resamples: int = RESAMPLES,
+    drawn: DrawnMeans | None = None,
 ) -> Comparison:
     """Pairs the values frame by frame, and gives the mean improvement with its interval.
 
@@ -103,23 +104,28 @@ def compare(
         margin: a difference that doesn't matter, in the metric's unit.
         scope: what to judge: how it would be on other clips of the same kind, for which a single clip never
             suffices, or on other frames of these.
-        seed, confidence, resamples: as `summarize` takes them.
+        seed, confidence, resamples, drawn: as `summarize` takes them.
 
     Raises:
         InvalidArgumentError: field `margin`, or `baseline` if no frame has a value of both.
     """
     if not (margin >= 0.0 and math.isfinite(margin)):
         raise InvalidArgumentError("margin", f"must be 0 or more {metric.unit}, is {margin}")
-    gains = {
-        clip: [metric.improvement(frames[index], baseline[clip][index]) for index in sorted(shared)]
-        for clip, frames in subject.items()
-        if (shared := frames.keys() & baseline.get(clip, {}).keys())
-    }
+    gains = improvements(metric, subject, baseline)
     if not gains:
         raise InvalidArgumentError(
             "baseline", f"no frame has a {metric.name} of both subjects: evaluate both on the same clips"
         )
-    summary = summarize(gains, seed=seed, confidence=confidence, resamples=resamples)
+    summary = summarize(gains, seed=seed, confidence=confidence, resamples=resamples, drawn=drawn)
     paired = sum(map(len, gains.values()))
     unpaired = sum(map(len, subject.values())) + sum(map(len, baseline.values())) - 2 * paired
     return Comparison(metric, summary, margin, scope, unpaired)
+
+
+def improvements(metric: Metric, subject: Values, baseline: Values) -> dict[str, list[float]]:
+    """By how much `subject` is better on each frame that both have, in order; not of clips without any."""
+    return {
+        clip: [metric.improvement(frames[index], baseline[clip][index]) for index in sorted(shared)]
+        for clip, frames in subject.items()
+        if (shared := frames.keys() & baseline.get(clip, {}).keys())
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -15,6 +15,9 @@ from autoisp_core.quality.interval import Interval, interval, standard_error
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 _FEWEST_RESAMPLES = 100
+
+DrawnMeans = Callable[[Sequence[float], int, int], Sequence[float]]
+"""Means of so many values drawn with replacement, so many times: ``drawn(values, count, resamples)``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Summary:
 class _Clip:
     values: Sequence[float]
     length: int
-    drawn: list[float]
+    drawn: Sequence[float]
 
     @property
     def blocks(self) -> int:
@@ -75,6 +78,7 @@ def summarize(
     seed: int = 0,
     confidence: float = CONFIDENCE,
     resamples: int = RESAMPLES,
+    drawn: DrawnMeans | None = None,
 ) -> Summary:
     """Each clip's mean and that of all, with intervals by the bootstrap.
 
@@ -89,13 +93,16 @@ def summarize(
         seed: of the draws.
         confidence: of the intervals, between 0 and 1.
         resamples: of each clip, and of the total.
+        drawn: draws a clip's blocks, which is nearly all of the time; by default this does, slowly, with the
+            same seed. One that keeps a state must be new for each call.
 
     Raises:
         InvalidArgumentError: fields `values`, `confidence` or `resamples`.
     """
     _check(values, confidence, resamples)
     source = random.Random(seed)
-    clips = {name: _clip(numbers, resamples, source) for name, numbers in sorted(values.items())}
+    drawn = drawn or _drawn_by(source)
+    clips = {name: _clip(numbers, resamples, drawn) for name, numbers in sorted(values.items())}
     pools = [clip.drawn for clip in clips.values()]
     means = [fmean(clip.values) for clip in clips.values()]
     count = len(clips)
@@ -119,11 +126,14 @@ def summarize(
     )
 
 
-def _clip(values: Sequence[float], resamples: int, source: random.Random) -> _Clip:
+def _drawn_by(source: random.Random) -> DrawnMeans:
+    return lambda values, count, resamples: [fmean(source.choices(values, k=count)) for _ in range(resamples)]
+
+
+def _clip(values: Sequence[float], resamples: int, drawn: DrawnMeans) -> _Clip:
     length = block_length(values)
-    means = block_means(values, length)
     count = round(len(values) / length)
-    return _Clip(values, length, [fmean(source.choices(means, k=count)) for _ in range(resamples)])
+    return _Clip(values, length, drawn(block_means(values, length), count, resamples))
 
 
 def _of_one(clip: _Clip, confidence: float) -> Estimate:

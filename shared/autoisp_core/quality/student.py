@@ -1,10 +1,12 @@
 """Quantiles of Student's t distribution, in plain Python."""
 
 import math
+from functools import lru_cache
 
 _HALVINGS = 200
 
 
+@lru_cache(maxsize=1024)
 def t_quantile(level: float, freedom: int) -> float:
     """The value that a t variable of `freedom` degrees stays under with probability `level`.
 

@@ -3,6 +3,7 @@
 from autoisp_runtime.jetstream.connection import NatsConnection
 from autoisp_runtime.jetstream.consumer import Consumer, DeadLetterHandler, DeliveryPolicy, Handler
 from autoisp_runtime.jetstream.envelope import Envelope
+from autoisp_runtime.jetstream.listener import listen
 from autoisp_runtime.jetstream.publisher import Publisher
 from autoisp_runtime.jetstream.topology import (
     CONSUMERS,
@@ -29,4 +30,5 @@ __all__ = [
     "command_subject",
     "ensure_topology",
     "event_subject",
+    "listen",
 ]

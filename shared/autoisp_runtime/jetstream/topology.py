@@ -65,6 +65,11 @@ def event_subject(event: Event, resource_id: str) -> str:
     return f"{_PREFIX}.evt.{event.value}.{_token(resource_id)}"
 
 
+def event_subjects(event: Event) -> str:
+    """The subjects of an event of any resource."""
+    return f"{_PREFIX}.evt.{event.value}.*"
+
+
 def dead_letter_subject(durable: str, subject: str) -> str:
     """``autoisp.v1.dlq.<durable>.<what followed the version in the original subject>``."""
     return f"{_PREFIX}.dlq.{durable}.{subject.removeprefix(_PREFIX + '.')}"

@@ -58,6 +58,7 @@ class Subject(_message.Message):
     ONNX_FIELD_NUMBER: _builtins.int
     PROTOTYPE_FIELD_NUMBER: _builtins.int
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    MODEL_ONNX_FIELD_NUMBER: _builtins.int
     label: _builtins.str
     """Unique in the evaluation, such as "model" or "prototype"."""
     model_version: _builtins.str
@@ -68,6 +69,10 @@ class Subject(_message.Message):
 
     @_builtins.property
     def prototype(self) -> _prototype_pb2.Prototype: ...
+    @_builtins.property
+    def model_onnx(self) -> _common_pb2.Artifact:
+        """Output only: the file of model_version."""
+
     def __init__(
         self,
         *,
@@ -75,10 +80,11 @@ class Subject(_message.Message):
         onnx: _common_pb2.Artifact | None = ...,
         prototype: _prototype_pb2.Prototype | None = ...,
         model_version: _builtins.str = ...,
+        model_onnx: _common_pb2.Artifact | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["model_version", b"model_version", "onnx", b"onnx", "prototype", b"prototype", "source", b"source"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model_onnx", b"model_onnx", "model_version", b"model_version", "onnx", b"onnx", "prototype", b"prototype", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "model_version", b"model_version", "onnx", b"onnx", "prototype", b"prototype", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "model_onnx", b"model_onnx", "model_version", b"model_version", "onnx", b"onnx", "prototype", b"prototype", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["onnx", "prototype", "model_version"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
@@ -396,7 +402,7 @@ class ClipResult(_message.Message):
     display_name: _builtins.str
     state: Global___EvaluationState.ValueType
     frames_done: _builtins.int
-    """Of a clip that is being judged: frames so far, over all subjects, and in all."""
+    """Frames so far, over all subjects, and in all."""
     frames_wanted: _builtins.int
     @_builtins.property
     def subjects(self) -> _containers.RepeatedCompositeFieldContainer[Global___SubjectResult]: ...
@@ -655,7 +661,7 @@ class Evaluation(_message.Message):
     def sensor(self) -> _common_pb2.Sensor: ...
     @_builtins.property
     def metrics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of metrics; empty means psnr and ssim, which are always there."""
+        """Names of metrics; empty means psnr and ssim, which are always there, as are those that the gate checks."""
 
     @_builtins.property
     def failure(self) -> _common_pb2.Failure: ...

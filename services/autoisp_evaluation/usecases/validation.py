@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoisp_core import names, sensor
 from autoisp_core.artifact import Artifact
 from autoisp_core.errors import InvalidArgumentError, NotFoundError
+from autoisp_core.quality import Gate, metrics_named
 
-from autoisp_evaluation.domain import Prototype, Sensor, Split, Subject
+from autoisp_evaluation.domain import (
+    DEFAULT_METRICS,
+    ModelVersion,
+    Prototype,
+    Sensor,
+    Split,
+    Subject,
+)
 
 MAX_SUBJECTS = 16
-MAX_FRAME_RESULTS = 100_000
-"""Frames × subjects × clips of one evaluation: more would not fit into one gRPC message of 4 MiB."""
-MAX_CLIP_FRAME_RESULTS = 25_000
-"""Frames × subjects of one clip: more would not fit into one message on the bus."""
 
 _LABEL = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _RESERVED = frozenset({"noisy", "truth"})  # kinds of pictures that every clip has
@@ -33,6 +38,8 @@ class Draft:
     frames_per_clip: int = 0
     search: str = ""
     trial: str = ""
+    metrics: tuple[str, ...] = ()
+    gate: str = ""
 
 
 def validate(draft: Draft) -> Split:
@@ -72,36 +79,44 @@ def validate_request_id(request_id: str) -> None:
         )
 
 
-def fits(frame_counts: list[int], frames_per_clip: int, subjects: int) -> bool:
-    """Whether the results of an evaluation, and of each of its clips, fit into their messages."""
-    results = [subjects * min(count, frames_per_clip or count) for count in frame_counts]
-    return sum(results) <= MAX_FRAME_RESULTS and max(results, default=0) <= MAX_CLIP_FRAME_RESULTS
-
-
-def largest_frames(frame_counts: list[int], subjects: int) -> int:
-    """The most frames per clip that surely fit (at least 1)."""
-    in_all = MAX_FRAME_RESULTS // max(1, subjects * len(frame_counts))
-    return max(1, min(in_all, MAX_CLIP_FRAME_RESULTS // max(1, subjects)))
-
-
-def validate_size(frame_counts: list[int], frames_per_clip: int, subjects: int) -> None:
-    """Refuse an evaluation whose results would not fit into their messages.
+def wanted_metrics(draft: Draft) -> tuple[str, ...]:
+    """What is to be measured: psnr and ssim, what is asked for, and what the gate checks.
 
     Raises:
-        InvalidArgumentError: naming ``frames_per_clip``, with a number that fits.
+        InvalidArgumentError: an unknown metric, or a gate that can't be or names none of the subjects.
     """
-    if not fits(frame_counts, frames_per_clip, subjects):
-        raise InvalidArgumentError(
-            "evaluation.frames_per_clip",
-            f"{subjects} subjects on that many frames of {len(frame_counts)} clips give more results than "
-            f"are kept; use frames_per_clip of {largest_frames(frame_counts, subjects)} or less",
-            reason="TOO_MANY_FRAMES",
-        )
+    metrics = metrics_of(draft.metrics, draft.gate, "evaluation.gate")
+    if draft.gate:
+        Gate.parse(draft.gate).require([subject.label for subject in draft.subjects], "evaluation.gate")
+    return metrics
+
+
+def metrics_of(asked: Sequence[str], gate: str, field: str) -> tuple[str, ...]:
+    """As :func:`wanted_metrics`, of a gate that errors call ``field``."""
+    checked = Gate.parse(gate, field).metrics if gate else ()
+    try:
+        found = metrics_named([*DEFAULT_METRICS, *asked, *checked])
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError("evaluation.metrics", error.message, reason=error.reason) from error
+    return tuple(metric.name for metric in found)
+
+
+def missing_version(index: int, version: str, error: NotFoundError) -> NotFoundError:
+    """The error for a subject whose model version is not registered."""
+    return NotFoundError(
+        version,
+        error.message,
+        reason=error.reason,
+        metadata={"field": f"evaluation.subjects[{index}].model_version"},
+    )
 
 
 def missing_artifact(index: int, subject: Subject) -> NotFoundError:
     """The error for a subject whose ONNX file is not in the store."""
-    source = "onnx" if isinstance(subject.source, Artifact) else "prototype.onnx"
+    if isinstance(subject.source, Artifact):
+        source = "onnx"
+    else:
+        source = "prototype.onnx" if isinstance(subject.source, Prototype) else "model_version"
     assert subject.onnx is not None
     return NotFoundError(
         subject.onnx.uri,
@@ -133,6 +148,19 @@ def _validate_subjects(subjects: tuple[Subject, ...]) -> None:
             raise InvalidArgumentError(
                 f"evaluation.subjects[{index}].prototype", "set the prototype's builtin or its onnx"
             )
+        if isinstance(subject.source, ModelVersion):
+            _validate_version(subject.source.name, f"evaluation.subjects[{index}].model_version")
+
+
+def _validate_version(name: str, field: str) -> None:
+    _, version = names.MODEL_VERSION.parse(name, field)
+    if not version.isdigit() or version.startswith("0"):
+        raise InvalidArgumentError(
+            field,
+            f"{version!r} is no version's number but an alias, which may move; resolve it with "
+            "RegistryService.GetModelVersion and give the name that it answers",
+            reason="ALIAS",
+        )
 
 
 def _validate_sensor(chosen: Sensor) -> None:

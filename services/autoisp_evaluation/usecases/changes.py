@@ -16,16 +16,18 @@ class Changes:
         self.closed = False
 
     @contextmanager
-    def watch(self, name: str) -> Iterator[asyncio.Event]:
-        """An event that is set whenever ``name`` changed; clear it *before* reading the resource."""
+    def watch(self, *names: str) -> Iterator[asyncio.Event]:
+        """An event that is set whenever one of ``names`` changed; clear it *before* reading the resource."""
         event = asyncio.Event()
-        self._watchers[name].add(event)
+        for name in names:
+            self._watchers[name].add(event)
         try:
             yield event
         finally:
-            self._watchers[name].discard(event)
-            if not self._watchers[name]:
-                del self._watchers[name]
+            for name in names:
+                self._watchers[name].discard(event)
+                if not self._watchers[name]:
+                    del self._watchers[name]
 
     def close(self) -> None:
         """Wake everybody for good: this process stops."""

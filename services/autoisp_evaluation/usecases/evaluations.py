@@ -1,10 +1,9 @@
-"""What the evaluation service does: start evaluations, take in their results, tell how they stand."""
+"""Starting evaluations, taking in their results, ending and finding them."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -16,12 +15,9 @@ from autoisp_core.errors import (
     AutoISPError,
     InvalidArgumentError,
     NotFoundError,
-    UnavailableError,
 )
 from autoisp_core.pagination import Page, PageRequest
 
-from autoisp_evaluation import validation
-from autoisp_evaluation.changes import Changes
 from autoisp_evaluation.domain import (
     MODEL_LABEL,
     PROTOTYPE_LABEL,
@@ -29,6 +25,7 @@ from autoisp_evaluation.domain import (
     Entry,
     Evaluation,
     Failure,
+    ModelVersion,
     Prototype,
     Registration,
     Sensor,
@@ -36,13 +33,23 @@ from autoisp_evaluation.domain import (
     State,
     Subject,
 )
-from autoisp_evaluation.ports import Artifacts, Datasets, EvaluationEnded, JudgeClip, Store, Transaction
-from autoisp_evaluation.validation import Draft
+from autoisp_evaluation.usecases import validation
+from autoisp_evaluation.usecases.changes import Changes
+from autoisp_evaluation.usecases.live import LiveFrames
+from autoisp_evaluation.usecases.ports import (
+    Artifacts,
+    Datasets,
+    EvaluationCancelled,
+    EvaluationEnded,
+    JudgeClip,
+    Store,
+    Transaction,
+    Versions,
+)
+from autoisp_evaluation.usecases.sizes import Size
+from autoisp_evaluation.usecases.validation import Draft
 
 _log = structlog.get_logger(__name__)
-
-WATCH_POLL_S = 1.0
-"""How soon a watcher sees what another replica of this service recorded."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,7 @@ class CompletedSearch:
     seed: int
     frames_per_clip: int
     registration: Registration
+    gate: str = ""
 
 
 class Evaluations:
@@ -68,6 +76,9 @@ class Evaluations:
         store: keeps evaluations.
         datasets: reads the manifests that ingest wrote.
         artifacts: knows which bytes exist.
+        versions: reads the versions that the registry wrote.
+        changes: hears of changes.
+        live: knows of frames that have come.
         now: the clock, in UTC.
     """
 
@@ -76,13 +87,18 @@ class Evaluations:
         store: Store,
         datasets: Datasets,
         artifacts: Artifacts,
+        versions: Versions,
+        changes: Changes,
+        live: LiveFrames,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
         self._datasets = datasets
         self._artifacts = artifacts
+        self._versions = versions
+        self._changes = changes
+        self._live = live
         self._now = now
-        self._changes = Changes()
 
     async def create(self, draft: Draft, evaluation_id: str = "", request_id: str = "") -> Evaluation:
         """Start judging; returns at once, the results come clip by clip.
@@ -93,7 +109,7 @@ class Evaluations:
 
         Raises:
             InvalidArgumentError: a field is wrong, or the split has no clips.
-            NotFoundError: no such dataset or ONNX file; ``metadata["field"]`` says which.
+            NotFoundError: no such dataset, ONNX file or model version; ``metadata["field"]`` says which.
             AlreadyExistsError: the id is taken.
         """
         validation.validate_request_id(request_id)
@@ -102,19 +118,21 @@ class Evaluations:
             return existing
         if evaluation_id:
             ids.validate_user_id(evaluation_id, "evaluation_id")
-        split = validation.validate(draft)
-        entries = await self._entries(draft, split)
-        await self._require_artifacts(draft.subjects)
+        split, metrics = validation.validate(draft), validation.wanted_metrics(draft)
+        entries = await self._entries(draft, split, metrics)
+        subjects = await self._found(draft.subjects)
         evaluation = Evaluation(
             name=names.evaluation_name(evaluation_id or ids.new_id()),
             dataset=draft.dataset,
             split=split,
-            subjects=draft.subjects,
+            subjects=subjects,
             sensor=draft.sensor,
             seed=draft.seed,
             frames_per_clip=draft.frames_per_clip,
             search=draft.search,
             trial=draft.trial,
+            metrics=metrics,
+            gate=draft.gate,
             create_time=self._now(),
         )
         return await self._start(evaluation, entries, key)
@@ -138,11 +156,13 @@ class Evaluations:
             frames_per_clip=search.frames_per_clip,
             search=search.search,
             trial=search.trial,
+            gate=search.gate,
             registration=search.registration,
             create_time=self._now(),
         )
         entries: Sequence[Entry] = ()
         try:
+            evaluation = replace(evaluation, metrics=validation.metrics_of((), search.gate, "search.gate"))
             entries = await self._datasets.entries(search.manifest, Split.TEST)
             if not entries:
                 raise NotFoundError(
@@ -167,19 +187,30 @@ class Evaluations:
         Raises:
             NotFoundError: no such evaluation.
         """
-        async with self._store.transaction() as transaction:
-            evaluation = await transaction.get(name)
-            if evaluation is None:
-                raise NotFoundError(name)
-            after = evaluation.judged(result, self._now())
-            if after is None:
-                _log.info("known already", evaluation=name, clip=result.clip)
-                return
-            await transaction.update(after, result.clip)
-            if after.state.terminal:
-                await transaction.send(EvaluationEnded(after))
-        _log.info("clip judged", evaluation=name, clip=result.clip, state=after.state.value)
-        self._changes.announce(name)
+        after = await self._changed(
+            name, lambda evaluation: evaluation.judged(result, self._now()), lambda _: [result.clip]
+        )
+        if after is None:
+            _log.info("known already", evaluation=name, clip=result.clip)
+        else:
+            _log.info("clip judged", evaluation=name, clip=result.clip, state=after.state.value)
+
+    async def cancel(self, name: str) -> Evaluation:
+        """Have nothing more judged; what was judged stays. What has ended stays as it is.
+
+        Raises:
+            InvalidArgumentError: the name has another form.
+            NotFoundError: no such evaluation.
+        """
+        names.EVALUATION.parse(name)
+        after = await self._changed(
+            name,
+            lambda evaluation: evaluation.cancelled(self._now()),
+            lambda evaluation: [c.clip for c in evaluation.clips if c.state is State.CANCELLED],
+        )
+        if after is not None:
+            _log.info("evaluation cancelled", evaluation=name)
+        return await self.get(name)
 
     async def get(self, name: str) -> Evaluation:
         """The evaluation with all results so far.
@@ -192,7 +223,7 @@ class Evaluations:
         evaluation = await self._store.get(name)
         if evaluation is None:
             raise NotFoundError(name)
-        return evaluation
+        return self._live.counted(evaluation)
 
     async def list(self, page_size: int, page_token: str, search: str = "") -> Page[Evaluation]:
         """Evaluations without per-frame results, oldest first.
@@ -204,34 +235,36 @@ class Evaluations:
             names.SEARCH.parse(search, "search")
         return await self._store.list(PageRequest.parse(page_size, page_token, search), search)
 
-    async def watch(self, name: str) -> AsyncIterator[Evaluation]:
-        """The evaluation now, again after each change, and last in its final state.
+    async def _changed(
+        self,
+        name: str,
+        change: Callable[[Evaluation], Evaluation | None],
+        clips_of: Callable[[Evaluation], Collection[str]],
+    ) -> Evaluation | None:
+        """Make a change and tell of it, unless it is none.
 
-        Raises:
-            InvalidArgumentError, NotFoundError: as :meth:`get`.
-            UnavailableError: this process stops; watch again, somewhere else or later.
+        The change is worked out beside the event loop and outside of any transaction, since intervals of many
+        frames take seconds; it is worked out again if another one came in between.
         """
-        seen = 0
-        with self._changes.watch(name) as changed:
-            while True:
-                changed.clear()
-                evaluation = await self.get(name)
-                if evaluation.revision != seen:
-                    seen = evaluation.revision
-                    yield evaluation
-                if evaluation.state.terminal:
-                    return
-                if self._changes.closed:
-                    raise UnavailableError(f"the server stops; watch {name} again when it is back")
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(WATCH_POLL_S):
-                        await changed.wait()
+        while True:
+            before = await self._store.get(name)
+            if before is None:
+                raise NotFoundError(name)
+            after = await asyncio.to_thread(change, before)
+            if after is None:
+                return None
+            async with self._store.transaction() as transaction:
+                if await transaction.lock(name) != before.revision:
+                    continue
+                await transaction.update(after, clips_of(after))
+                if after.state is State.CANCELLED:
+                    await transaction.send(EvaluationCancelled(after))
+                elif after.state.terminal:
+                    await transaction.send(EvaluationEnded(after))
+            self._changes.announce(name)
+            return after
 
-    def stop_watches(self) -> None:
-        """End every :meth:`watch` with ``UnavailableError``, now and from now on."""
-        self._changes.close()
-
-    async def _entries(self, draft: Draft, split: Split) -> Sequence[Entry]:
+    async def _entries(self, draft: Draft, split: Split, metrics: Sequence[str]) -> Sequence[Entry]:
         try:
             manifest = await self._datasets.manifest(draft.dataset)
         except NotFoundError as error:
@@ -246,16 +279,30 @@ class Evaluations:
                 reason="EMPTY_SPLIT",
             )
         counts = [entry.frame_count for entry in entries]
-        validation.validate_size(counts, draft.frames_per_clip, len(draft.subjects))
+        Size(counts, len(draft.subjects), len(metrics)).require(draft.frames_per_clip)
         return entries
 
-    async def _require_artifacts(self, subjects: Sequence[Subject]) -> None:
+    async def _found(self, subjects: Sequence[Subject]) -> tuple[Subject, ...]:
+        """The subjects, with the files of model versions, all of which are in the store."""
+        found = []
         for index, subject in enumerate(subjects):
+            if isinstance(subject.source, ModelVersion):
+                version = subject.source.name
+                try:
+                    onnx = await self._versions.onnx(version)
+                except NotFoundError as error:
+                    raise validation.missing_version(index, version, error) from error
+                subject = replace(subject, source=ModelVersion(version, onnx))
             if subject.onnx is not None and not await self._artifacts.exists(subject.onnx):
                 raise validation.missing_artifact(index, subject)
+            found.append(subject)
+        return tuple(found)
 
     async def _start(self, evaluation: Evaluation, entries: Sequence[Entry], key: str | None) -> Evaluation:
-        clips = tuple(ClipResult(e.clip, e.display_name, State.RUNNING) for e in entries)
+        clips = tuple(
+            ClipResult(e.clip, e.display_name, State.RUNNING, frames_wanted=_wanted(evaluation, e))
+            for e in entries
+        )
         evaluation = replace(evaluation, clips=() if evaluation.state.terminal else clips)
         try:
             async with self._store.transaction() as transaction:
@@ -282,8 +329,12 @@ class Evaluations:
 
 def _fitting(evaluation: Evaluation, entries: Sequence[Entry]) -> Evaluation:
     """Fewer frames per clip where the results would not fit: no search is lost for its test frames."""
-    counts = [entry.frame_count for entry in entries]
-    subjects = len(evaluation.subjects)
-    if validation.fits(counts, evaluation.frames_per_clip, subjects):
+    size = Size([entry.frame_count for entry in entries], len(evaluation.subjects), len(evaluation.measured))
+    if size.fits(evaluation.frames_per_clip):
         return evaluation
-    return replace(evaluation, frames_per_clip=validation.largest_frames(counts, subjects))
+    return replace(evaluation, frames_per_clip=max(1, size.largest_frames()))
+
+
+def _wanted(evaluation: Evaluation, entry: Entry) -> int:
+    frames = min(entry.frame_count, evaluation.frames_per_clip or entry.frame_count)
+    return len(evaluation.subjects) * frames

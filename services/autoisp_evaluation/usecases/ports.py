@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -28,14 +28,21 @@ class EvaluationEnded:
     evaluation: Evaluation
 
 
-Message = JudgeClip | EvaluationEnded
+@dataclass(frozen=True)
+class EvaluationCancelled:
+    """Event: nobody wants the evaluation any more; workers drop its clips."""
+
+    evaluation: Evaluation
+
+
+Message = JudgeClip | EvaluationEnded | EvaluationCancelled
 
 
 class Transaction(Protocol):
     """All of it happens, or nothing: changes of evaluations and the messages that tell of them."""
 
-    async def get(self, name: str) -> Evaluation | None:
-        """The evaluation, locked until the end of the transaction; None if there is none."""
+    async def lock(self, name: str) -> int | None:
+        """The evaluation's revision, which stays until the end of the transaction; None if there is none."""
         ...
 
     async def add(self, evaluation: Evaluation, key: str | None) -> None:
@@ -46,8 +53,8 @@ class Transaction(Protocol):
         """
         ...
 
-    async def update(self, evaluation: Evaluation, clip: str) -> None:
-        """Write the evaluation, and the result of ``clip``."""
+    async def update(self, evaluation: Evaluation, clips: Collection[str]) -> None:
+        """Write the evaluation, and the results of ``clips``."""
         ...
 
     async def send(self, message: Message) -> None:
@@ -64,6 +71,10 @@ class Store(Protocol):
 
     async def get(self, name: str) -> Evaluation | None:
         """The evaluation with all its results; None if there is none."""
+        ...
+
+    async def revision(self, name: str) -> int | None:
+        """The evaluation's revision, without reading the rest of it; None if there is none."""
         ...
 
     async def find(self, key: str) -> Evaluation | None:
@@ -100,4 +111,16 @@ class Artifacts(Protocol):
 
     async def exists(self, artifact: Artifact) -> bool:
         """Whether the bytes are there, with the right size."""
+        ...
+
+
+class Versions(Protocol):
+    """Reads what the registry wrote of model versions."""
+
+    async def onnx(self, name: str) -> Artifact:
+        """The file of ``models/{m}/versions/{n}``.
+
+        Raises:
+            NotFoundError: there is no such version.
+        """
         ...

@@ -1,0 +1,43 @@
+"""Between the domain and the protobuf messages, both ways; what comes from outside is checked in reading."""
+
+from autoisp_evaluation.wire.evaluations import (
+    comparison_to,
+    evaluation_from,
+    evaluation_to,
+    gate_report_to,
+    scope_from,
+)
+from autoisp_evaluation.wire.results import clip_result_from, clip_result_to, subject_result_from
+from autoisp_evaluation.wire.subjects import (
+    artifact_from,
+    artifact_to,
+    command_subject_to,
+    prototype_from,
+    prototype_to,
+    sensor_from,
+    sensor_to,
+    split_from,
+    subject_from,
+    subject_to,
+)
+
+__all__ = [
+    "artifact_from",
+    "artifact_to",
+    "clip_result_from",
+    "clip_result_to",
+    "command_subject_to",
+    "comparison_to",
+    "evaluation_from",
+    "evaluation_to",
+    "gate_report_to",
+    "prototype_from",
+    "prototype_to",
+    "scope_from",
+    "sensor_from",
+    "sensor_to",
+    "split_from",
+    "subject_from",
+    "subject_result_from",
+    "subject_to",
+]
