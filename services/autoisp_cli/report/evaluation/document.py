@@ -10,6 +10,7 @@ from autoisp.common.v1 import common_pb2
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.ingest.v1 import ingest_pb2
 from autoisp_core.quality.metric import Metric
+from google.protobuf import timestamp_pb2
 
 from autoisp_cli.report.evaluation.judged import Judged, numbers, results_of
 from autoisp_cli.report.evaluation.words import source_text, verdict, verdict_word
@@ -19,8 +20,12 @@ VERSION = 1
 """Raised when a key changes its meaning or goes; new keys may come at any time."""
 
 
-def document(judged: Judged) -> dict[str, Any]:
-    """The figures as plain JSON values: None for what is not a finite number or could not be measured."""
+def document(judged: Judged, *, frames: bool = True) -> dict[str, Any]:
+    """The figures as plain JSON values: None for what is not a finite number or could not be measured.
+
+    Args:
+        frames: whether to have each frame's values, which are most of it.
+    """
     evaluation = judged.evaluation
     report = evaluation.gate_report if evaluation.HasField("gate_report") else None
     return {
@@ -44,7 +49,7 @@ def document(judged: Judged) -> dict[str, Any]:
         "totals": [_total(result) for result in evaluation.totals],
         "comparisons": [comparison_dict(comparison) for comparison in evaluation.comparisons],
         "gate": None if report is None else gate_dict(report),
-        "clips": [_clip(clip) for clip in evaluation.clips],
+        "clips": [_clip(clip, frames) for clip in evaluation.clips],
     }
 
 
@@ -154,8 +159,8 @@ def _latency(latency: evaluation_pb2.Latency) -> dict[str, Any]:
     }
 
 
-def _clip(clip: evaluation_pb2.ClipResult) -> dict[str, Any]:
-    subjects = [_subject(result) for result in clip.subjects] if is_judged(clip) else []
+def _clip(clip: evaluation_pb2.ClipResult, frames: bool) -> dict[str, Any]:
+    subjects = [_subject(result, frames) for result in clip.subjects] if is_judged(clip) else []
     worst = [
         {"label": item.label, "metric": item.metric, "frame": item.frame, "value": _number(item.value)}
         for item in clip.worst
@@ -171,14 +176,14 @@ def _clip(clip: evaluation_pb2.ClipResult) -> dict[str, Any]:
     }
 
 
-def _subject(result: evaluation_pb2.SubjectResult) -> dict[str, Any]:
-    metrics = {
-        name: {**estimate_dict(item.within), "values": _values(item.values)}
-        for name, item in results_of(result).items()
-    }
-    for figures in metrics.values():
-        del figures["clips"]
-    return {"label": result.label, "frames": numbers(result), "metrics": metrics}
+def _subject(result: evaluation_pb2.SubjectResult, frames: bool) -> dict[str, Any]:
+    metrics = {}
+    for name, item in results_of(result).items():
+        metrics[name] = {key: value for key, value in estimate_dict(item.within).items() if key != "clips"}
+        if frames:
+            metrics[name]["values"] = _values(item.values)
+    listed = {"frames": numbers(result)} if frames else {}
+    return {"label": result.label, **listed, "metrics": metrics}
 
 
 def _values(values: Iterable[float]) -> list[float | None]:
@@ -195,4 +200,5 @@ def _failure(failure: common_pb2.Failure) -> dict[str, str]:
 
 
 def _time(evaluation: evaluation_pb2.Evaluation, field: str) -> str | None:
-    return str(getattr(evaluation, field).ToJsonString()) if evaluation.HasField(field) else None
+    time: timestamp_pb2.Timestamp = getattr(evaluation, field)
+    return str(time.ToJsonString()) if time.seconds else None

@@ -52,7 +52,7 @@ class Gallery:
 def wanted(evaluation: evaluation_pb2.Evaluation) -> list[evaluation_pb2.Picture]:
     """The pictures that the page shows."""
     groups = [group for _, _, group in _shots(evaluation)[0]]
-    groups += [item.pictures for _, item in _worst(evaluation)[0]]
+    groups += [list(item.pictures) for _, item in _worst(evaluation)[0]]
     return [picture for group in groups for picture in group]
 
 
@@ -104,7 +104,8 @@ def _affordable(
     groups: Iterable[T], pictures: Callable[[T], Iterable[evaluation_pb2.Picture]], budget: int
 ) -> tuple[list[T], int]:
     """As many of the first as the budget holds, but at least one; and how many are left out."""
-    kept, spent, left_out = [], 0, 0
+    kept: list[T] = []
+    spent = left_out = 0
     for group in groups:
         spent += sum(picture.png.size_bytes for picture in pictures(group))
         if kept and spent > budget:

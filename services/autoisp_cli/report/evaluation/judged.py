@@ -47,7 +47,7 @@ class Judged:
 
     @property
     def challenger(self) -> str:
-        """The subject that the report is about: the model, or else the first that is compared, or the first."""
+        """What the report is about: the model, else the first that is compared, else the first subject."""
         labels = self.labels
         if MODEL in labels or not labels:
             return MODEL

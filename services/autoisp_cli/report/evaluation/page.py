@@ -9,6 +9,7 @@ from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.ingest.v1 import ingest_pb2
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.sensor import SensorProfile
+from google.protobuf import timestamp_pb2
 
 from autoisp_cli.report.evaluation.colours import colours
 from autoisp_cli.report.evaluation.gallery import gallery
@@ -125,8 +126,8 @@ def _scope(judged: Judged) -> str:
         return "Intervals hold 95 % of the time for other clips of the same kind."
     if any(is_bounded(result.within) for result in results):
         return (
-            "Intervals hold 95 % of the time for other frames of these clips; a single clip can’t say how much "
-            "others differ."
+            "Intervals hold 95 % of the time for other frames of these clips; a single clip can’t say "
+            "how much others differ."
         )
     return "Too few frames for intervals."
 
@@ -163,6 +164,5 @@ def _sensor(sensor: common_pb2.Sensor) -> str:
 
 
 def _time(evaluation: evaluation_pb2.Evaluation, field: str) -> str:
-    if not evaluation.HasField(field):
-        return ""
-    return f"{getattr(evaluation, field).ToDatetime():%Y-%m-%d %H:%M:%S} UTC"
+    time: timestamp_pb2.Timestamp = getattr(evaluation, field)
+    return f"{time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC" if time.seconds else ""
