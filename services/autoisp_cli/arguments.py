@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-SEVERAL = frozenset({"--footage", "--test", "--rung", "--warm-start"})
+SEVERAL = frozenset({"--footage", "--test", "--rung", "--warm-start", "--subject", "--margin"})
 
 
 def spread(words: Sequence[str]) -> list[str]:

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from autoisp.common.v1 import common_pb2
-from autoisp.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
+from autoisp.evaluation.v1 import evaluation_pb2_grpc
 from autoisp.ingest.v1 import ingest_pb2, ingest_pb2_grpc, sensor_profiles_pb2_grpc
-from autoisp.registry.v1 import registry_pb2, registry_pb2_grpc
+from autoisp.registry.v1 import registry_pb2_grpc
 from autoisp.search.v1 import search_pb2, search_pb2_grpc
 from autoisp_core.frames import Box
 
 from autoisp_client import requests
 from autoisp_client.aio_connection import AsyncConnection
+from autoisp_client.aio_evaluations import AsyncEvaluationCalls
 from autoisp_client.aio_ways_in import AsyncWaysIn
-from autoisp_client.download import VerifiedFile
 from autoisp_client.endpoints import Endpoints
 from autoisp_client.frames import Frame, FrameAssembler, Values, frames_request
 from autoisp_client.live_evaluation import AsyncLiveEvaluation
-from autoisp_client.payload import file_payload
 from autoisp_client.sensor_profiles import AsyncSensorProfileCalls
 
 
-class AsyncClient(AsyncSensorProfileCalls, AsyncWaysIn, AsyncLiveEvaluation):
+class AsyncClient(AsyncEvaluationCalls, AsyncSensorProfileCalls, AsyncWaysIn, AsyncLiveEvaluation):
     """As :class:`autoisp_client.Client`, for asyncio: calls are awaited, lists and watches are iterated.
 
     It belongs to the event loop in which it is made.
@@ -186,109 +182,3 @@ address, or start it with 'autoisp up'
         """All trials of ``searches/{s}``."""
         request = search_pb2.ListTrialsRequest(parent=search, page_size=page_size)
         return self._search.pages(self._search_stub.ListTrials, request, lambda page: page.trials)
-
-    # -- evaluations
-
-    async def create_evaluation(
-        self, evaluation: evaluation_pb2.Evaluation, *, evaluation_id: str = "", request_id: str = ""
-    ) -> evaluation_pb2.Evaluation:
-        """Starts to judge networks and prototypes on a split."""
-        request = evaluation_pb2.CreateEvaluationRequest(
-            evaluation_id=evaluation_id, evaluation=evaluation, request_id=requests.request_id(request_id)
-        )
-        return await self._evaluation.unary(self._evaluation_stub.CreateEvaluation, request)
-
-    async def get_evaluation(self, name: str) -> evaluation_pb2.Evaluation:
-        """The evaluation ``evaluations/{e}``."""
-        request = evaluation_pb2.GetEvaluationRequest(name=name)
-        return await self._evaluation.unary(self._evaluation_stub.GetEvaluation, request)
-
-    def list_evaluations(
-        self, *, search: str = "", page_size: int = 0
-    ) -> AsyncIterator[evaluation_pb2.Evaluation]:
-        """All evaluations, or those of one search."""
-        request = evaluation_pb2.ListEvaluationsRequest(search=search, page_size=page_size)
-        call = self._evaluation_stub.ListEvaluations
-        return self._evaluation.pages(call, request, lambda page: page.evaluations)
-
-    def watch_evaluation(self, name: str) -> AsyncIterator[evaluation_pb2.Evaluation]:
-        """The evaluation now, and again after each clip, until it has ended."""
-        request = evaluation_pb2.WatchEvaluationRequest(name=name)
-        call = self._evaluation_stub.WatchEvaluation
-        return self._evaluation.watch(call, request, requests.evaluation_ended)
-
-    # -- models and artifacts
-
-    async def get_model(self, name: str) -> registry_pb2.Model:
-        """The model ``models/{m}``."""
-        return await self._registry.unary(
-            self._registry_stub.GetModel, registry_pb2.GetModelRequest(name=name)
-        )
-
-    def list_models(self, *, page_size: int = 0) -> AsyncIterator[registry_pb2.Model]:
-        """All models."""
-        request = registry_pb2.ListModelsRequest(page_size=page_size)
-        return self._registry.pages(self._registry_stub.ListModels, request, lambda page: page.models)
-
-    async def register_model_version(
-        self, model: str, version: registry_pb2.ModelVersion, *, request_id: str = ""
-    ) -> registry_pb2.ModelVersion:
-        """Adds an immutable version to ``models/{m}``, which is made with its first version."""
-        request = registry_pb2.RegisterModelVersionRequest(
-            parent=model, model_version=version, request_id=requests.request_id(request_id)
-        )
-        return await self._registry.unary(self._registry_stub.RegisterModelVersion, request)
-
-    async def get_model_version(self, name: str) -> registry_pb2.ModelVersion:
-        """The version ``models/{m}/versions/{v}``, where ``{v}`` is a number, an alias or ``latest``."""
-        request = registry_pb2.GetModelVersionRequest(name=name)
-        return await self._registry.unary(self._registry_stub.GetModelVersion, request)
-
-    def list_model_versions(
-        self, model: str, *, page_size: int = 0
-    ) -> AsyncIterator[registry_pb2.ModelVersion]:
-        """All versions of ``models/{m}``."""
-        request = registry_pb2.ListModelVersionsRequest(parent=model, page_size=page_size)
-        call = self._registry_stub.ListModelVersions
-        return self._registry.pages(call, request, lambda page: page.model_versions)
-
-    async def set_alias(self, model: str, alias: str, version: int, *, etag: str = "") -> registry_pb2.Model:
-        """Points a name such as ``champion`` at a version; with ``etag`` only if nobody was faster."""
-        request = registry_pb2.SetAliasRequest(model=model, alias=alias, version=version, etag=etag)
-        # Repeated with an etag, a call that had succeeded unheard would fail.
-        return await self._registry.unary(self._registry_stub.SetAlias, request, repeat=not etag)
-
-    async def upload_artifact(
-        self, path: Path | str, *, media_type: str = "application/onnx"
-    ) -> common_pb2.Artifact:
-        """Uploads a file, such as a prototype's ONNX graph; the same bytes give the same artifact."""
-        payload = await asyncio.to_thread(file_payload, Path(path))
-        return await self._registry.attempt(
-            lambda: self._registry_stub.UploadArtifact(requests.artifact_upload(payload, media_type))
-        )
-
-    async def download(
-        self, to: Path | str, *, model_version: str = "", sha256: str = ""
-    ) -> common_pb2.Artifact:
-        """Writes a version's ONNX file, or any artifact by its digest, to the path ``to``.
-
-        The file appears complete and verified, or not at all.
-
-        Raises:
-            DataLossError: what arrived is not what was asked for.
-            ResourceExhaustedError: the disk is full.
-        """
-        request = requests.download_request(model_version, sha256)
-
-        async def once() -> common_pb2.Artifact:
-            artifact = common_pb2.Artifact()
-            with VerifiedFile(Path(to)) as file:
-                async for part in self._registry.stream(self._registry_stub.DownloadArtifact, request):
-                    if part.WhichOneof("payload") == "artifact":
-                        artifact = part.artifact
-                    else:
-                        file.write(part.chunk)
-                file.commit(artifact, sha256)
-            return artifact
-
-        return await self._registry.attempt(once)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -13,6 +14,7 @@ from autoisp_client import Client, Endpoints
 from autoisp_core.errors import InvalidArgumentError
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from autoisp_cli.local import LocalStack
 from autoisp_cli.local.folder import StateFolder, is_in_use
@@ -41,28 +43,67 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="Show at most so many.")]
 
 
+@dataclass(frozen=True)
+class Services:
+    """Services to use.
+
+    Attributes:
+        check: raises what ended them, if they are ours and did.
+        ours: whether they were started for this, and end with it.
+    """
+
+    client: Client
+    check: Callable[[], None]
+    ours: bool
+
+
 @contextmanager
-def client_for(server: str | None, state: Path) -> Iterator[Client]:
-    """A client of the named server, of the run that holds the state folder, or of services started for this.
+def services_for(
+    server: str | None,
+    state: Path,
+    *,
+    workers: int = 0,
+    patience: float = _PATIENCE_SECONDS,
+    note: Callable[[str], None] = lambda text: None,
+) -> Iterator[Services]:
+    """The named server, the run that holds the state folder, or services started for this.
+
+    Args:
+        workers: to start with the services.
+        patience: seconds that nobody may answer.
+        note: told of parts that were started again.
 
     Raises:
         InvalidArgumentError: no server is named and there is no state folder.
     """
     folder = StateFolder(state)
     if server is not None:
-        with Client(server, patience=_PATIENCE_SECONDS) as client:
-            yield client
+        with Client(server, patience=patience) as client:
+            yield Services(client, lambda: None, ours=False)
     elif is_in_use(folder):
-        with Client(Endpoints.load(folder.endpoints_file)) as client:
-            yield client
+        with Client(Endpoints.load(folder.endpoints_file), patience=patience) as client:
+            yield Services(client, lambda: None, ours=False)
     elif not folder.path.is_dir():
         raise InvalidArgumentError(
             "--state",
             f"--state {state}: no such folder; run 'autoisp tune' or 'autoisp up' first, or name a --server",
         )
     else:
-        with LocalStack(state, workers=0) as stack, Client(stack.endpoints) as client:
-            yield client
+        with LocalStack(state, workers) as stack, Client(stack.endpoints, patience=patience) as client:
+
+            def check() -> None:
+                for text in stack.notes():
+                    note(text)
+                stack.check()
+
+            yield Services(client, check, ours=True)
+
+
+@contextmanager
+def client_for(server: str | None, state: Path) -> Iterator[Client]:
+    """A client of what :func:`services_for` finds, for looking at what there is."""
+    with services_for(server, state) as services:
+        yield services.client
 
 
 def show_list(
@@ -79,19 +120,20 @@ def show_list(
         return
     table = Table(*columns, box=None, header_style="dim", padding=(0, 3, 0, 0))
     for item in shown:
-        table.add_row(*(str(read(item)) for read in columns.values()))
-    _console().print(table)
+        # As text: brackets in a name would be markup.
+        table.add_row(*(Text(str(read(item))) for read in columns.values()))
+    output_console().print(table)
 
 
-def show_one(message: Any, rows: Sequence[tuple[str, Any]], *, as_json: bool) -> None:
+def show_one(message: Any, rows: Iterable[tuple[str, Any]], *, as_json: bool) -> None:
     """One message as name and value pairs, or as one JSON object."""
     if as_json:
         print(json.dumps(message_dict(message), indent=2))
         return
     table = Table.grid(padding=(0, 3, 0, 0))
     for name, value in rows:
-        table.add_row(f"[dim]{name}[/dim]", str(value))
-    _console().print(table)
+        table.add_row(Text(name, style="dim"), Text(str(value)))
+    output_console().print(table)
 
 
 def full_name(collection: str, name: str) -> str:
@@ -111,7 +153,8 @@ def time_text(message: Any, field: str) -> str:
     return str(getattr(message, field).ToDatetime().strftime("%Y-%m-%d %H:%M:%S"))
 
 
-def _console() -> Console:
+def output_console() -> Console:
+    """Where tables go."""
     console = Console()
     # Into a pipe, nobody wants lines wrapped at 80 characters.
     return console if console.is_terminal else Console(width=240)

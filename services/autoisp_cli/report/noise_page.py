@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
-import jinja2
 from autoisp.ingest.v1 import sensor_profiles_pb2 as wire
 from autoisp_core.errors import ResourceExhaustedError
 
 from autoisp_cli.report.noise_charts import Reference, curve_chart, residue_chart
+from autoisp_cli.report.template import fill
 
 GOOD_FIT = 0.98
 """Share of the variances' spread that a line through clean footage explains."""
@@ -23,11 +22,9 @@ def render_noise(version: wire.SensorProfileVersion, references: Sequence[Refere
         version: calibrated.
         references: noise to compare with.
     """
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    folder = resources.files("autoisp_cli.report")
     calibration = version.calibration
-    return environment.from_string(folder.joinpath("noise.html.j2").read_text("utf-8")).render(
-        style=folder.joinpath("page.css").read_text("utf-8"),
+    return fill(
+        "noise.html.j2",
         version=version,
         calibration=calibration,
         good=calibration.r_squared >= GOOD_FIT,

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import resources
 
-import jinja2
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp_core.spec import Spec, SpecError, has_dynamic
 
@@ -16,6 +13,7 @@ from autoisp_cli.report.figures import Row, comparison, duration, figure
 from autoisp_cli.report.outcome import MODEL, PROTOTYPE, Outcome, failure_text, subject, whole
 from autoisp_cli.report.result import trial_states
 from autoisp_cli.report.snippet import snippet
+from autoisp_cli.report.template import data_uri, fill
 
 _KINDS = ("noisy", PROTOTYPE, MODEL, "truth")
 _CAPTIONS = {"noisy": "Noisy input", PROTOTYPE: "Prototype", MODEL: "Found network", "truth": "Truth"}
@@ -59,13 +57,10 @@ class ClipRow:
 
 def render(outcome: Outcome) -> str:
     """The page's HTML."""
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    source = resources.files("autoisp_cli.report").joinpath("page.html.j2").read_text("utf-8")
-    style = resources.files("autoisp_cli.report").joinpath("page.css").read_text("utf-8")
     spec = _spec(outcome)
     rows: list[Row] = comparison(outcome)
-    return environment.from_string(source).render(
-        style=style,
+    return fill(
+        "page.html.j2",
         whole=whole,
         outcome=outcome,
         verdict=outcome.verdict(),
@@ -111,7 +106,7 @@ def _strips(outcome: Outcome) -> Iterator[Strip]:
         for frame in frames:
             pictures = {p.kind: p.png.sha256 for p in clip.pictures if p.frame == frame}
             shots = tuple(
-                Shot(kind, _CAPTIONS[kind], _data_uri(png), _frame_psnr(clip, kind, frame))
+                Shot(kind, _CAPTIONS[kind], data_uri(png), _frame_psnr(clip, kind, frame))
                 for kind in _KINDS
                 if (png := outcome.pictures.get(pictures.get(kind, "")))
             )
@@ -146,7 +141,3 @@ def _lineage(outcome: Outcome) -> list[tuple[str, str]]:
         ("Trial", outcome.search.best_trial),
         ("Evaluation", outcome.evaluation.name),
     ]
-
-
-def _data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.registry.v1 import registry_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_client import Client
-from autoisp_core.errors import AutoISPError, InternalError
+from autoisp_core.errors import InternalError
 
 from autoisp_cli.report.write import NETWORK
 from autoisp_cli.tune.follow import await_result, follow
@@ -67,21 +66,6 @@ def version_of(client: Client, search: search_pb2.Search, check: Check) -> regis
         return next((version for version in versions if version.lineage.search == search.name), None)
 
     return await_result(f"a version of {search.model}", find, check, APPEARS_WITHIN_SECONDS)
-
-
-def pictures_of(client: Client, evaluation: evaluation_pb2.Evaluation, view: View) -> dict[str, bytes]:
-    """The evaluation's pictures by digest; one that is gone is left out, with a note."""
-    pictures: dict[str, bytes] = {}
-    with tempfile.TemporaryDirectory(prefix="autoisp-") as folder:
-        for picture in (picture for clip in evaluation.clips for picture in clip.pictures):
-            path = Path(folder) / picture.png.sha256
-            try:
-                client.download(path, sha256=picture.png.sha256)
-            except AutoISPError as error:
-                view.note(f"no picture {picture.kind} of frame {picture.frame}: {error.message}")
-            else:
-                pictures[picture.png.sha256] = path.read_bytes()
-    return pictures
 
 
 def network_of(

@@ -40,6 +40,20 @@ _OPTIONS = (
     ("search.test_frames_per_clip", "--test-frames"),
     ("search.dataset", "--footage"),
     ("clips", "--footage"),
+    ("evaluation.dataset", "--dataset"),
+    ("evaluation.split", "--split"),
+    ("evaluation.subjects", "--subject"),
+    ("evaluation.metrics", "--metrics"),
+    ("evaluation.gate", "--gate"),
+    ("evaluation.frames_per_clip", "--frames"),
+    ("evaluation.sensor.test_noise", "--noise"),
+    ("evaluation.sensor", "--sensor"),
+    ("evaluation.seed", "--seed"),
+    ("gate", "--gate"),
+    ("margins", "--margin"),
+    ("baseline_evaluation", "--baseline-evaluation"),
+    ("baseline", "--baseline"),
+    ("subject", "--subject"),
 )
 _OUR_FAULT = frozenset(
     {"INTERNAL", "UNKNOWN", "WORKER_CRASHED", "OUT_OF_MEMORY", "ALL_TRIALS_FAILED", "DELIVERIES_EXHAUSTED"}

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 
+from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.ingest.v1 import ingest_pb2
 from autoisp.search.v1 import search_pb2
 
@@ -29,6 +30,12 @@ def search_id(search: search_pb2.Search, attempt: int = 1) -> str:
     # A map-free message of scalars and lists: its deterministic bytes are the same in every run.
     text = wanted.SerializeToString(deterministic=True).hex()
     identity = f"tune-{_digest(text)}"
+    return identity if attempt == 1 else f"{identity}-{attempt}"
+
+
+def evaluation_id(evaluation: evaluation_pb2.Evaluation, attempt: int = 1) -> str:
+    """The id of the evaluation of these subjects on these frames; later attempts judge once more."""
+    identity = f"eval-{_digest(evaluation.SerializeToString(deterministic=True).hex())}"
     return identity if attempt == 1 else f"{identity}-{attempt}"
 
 

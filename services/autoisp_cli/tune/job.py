@@ -14,6 +14,7 @@ from autoisp.search.v1 import search_pb2
 from autoisp_client import Client
 from autoisp_core.errors import AutoISPError, ResourceExhaustedError
 
+from autoisp_cli import pictures
 from autoisp_cli.local import LocalStack
 from autoisp_cli.report import Outcome, write_report
 from autoisp_cli.tune import collect, faults
@@ -132,7 +133,7 @@ def _outcome(
         version=version,
         dataset=prepared.dataset,
         clips=prepared.clips,
-        pictures=collect.pictures_of(client, evaluation, view),
+        pictures=pictures.fetch(client, (p for clip in evaluation.clips for p in clip.pictures), view.note),
         inputs=collect.network_of(client, version, options.out),
         command=options.command,
         resumed=prepared.resumed,

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from autoisp.common.v1 import common_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.ids import validate_user_id
-from autoisp_core.names import SEARCH, SENSOR_PROFILE, SENSOR_PROFILE_VERSION
-from autoisp_core.sensor import Noise, SensorProfile
-from autoisp_core.sensor import builtin as builtin_sensor
+from autoisp_core.names import SEARCH
 
+from autoisp_cli.paths import expanded, looked_at
+from autoisp_cli.sensor_choice import SensorChoice
 from autoisp_cli.tune.space_file import read_space
 from autoisp_cli.tune.training_options import training_message
 
@@ -25,7 +24,6 @@ LONGEST_MINUTES = 30 * 24 * 60.0
 MOST = 2**31 - 1
 """Of whatever is counted: the messages have 32 bits for it."""
 LARGEST_SEED = 2**63 - 1
-T = TypeVar("T")
 
 _RUNG = re.compile(r"([0-9]+)x([0-9]+(?:\.[0-9]+)?)(s|steps)")
 _MOST_DIGITS = 10
@@ -110,7 +108,7 @@ class TuneOptions:
             raise InvalidArgumentError("--trials", "--rung says how many trials run; leave out --trials")
         if self.model is not None:
             validate_user_id(self.model, "--model")
-        if _looked_at("--out", self.out, Path.exists) and not self.out.is_dir():
+        if looked_at("--out", self.out, Path.exists) and not self.out.is_dir():
             raise InvalidArgumentError("--out", f"--out {self.out} is a file; give a folder")
         # Each is read once more when the messages are made; here it only has to be right.
         self.prototype_source()
@@ -131,40 +129,21 @@ class TuneOptions:
             raise InvalidArgumentError(
                 "--prototype", f"--prototype {self.prototype} is none; write builtin:classical or onnx:FILE"
             )
-        path = _expanded("--prototype", Path(what))
-        if not _looked_at("--prototype", path, Path.is_file):
+        path = expanded("--prototype", Path(what))
+        if not looked_at("--prototype", path, Path.is_file):
             raise InvalidArgumentError(
                 "--prototype", f"--prototype {self.prototype}: no such file; check the path"
             )
         return path
 
     @property
-    def names_profile(self) -> bool:
-        """Whether the sensor is a profile on the server.
-
-        Raises:
-            InvalidArgumentError: it has the beginning of such a name, and another shape.
-        """
-        if not self.sensor.startswith("sensorProfiles/"):
-            return False
-        if SENSOR_PROFILE.match(self.sensor) is None:
-            SENSOR_PROFILE_VERSION.parse(self.sensor, "--sensor")
-        return True
+    def sensor_choice(self) -> SensorChoice:
+        """What ``--sensor`` and ``--noise`` say."""
+        return SensorChoice(self.sensor, self.noise, self.sensor_toml)
 
     def sensor_message(self) -> common_pb2.Sensor:
         """The sensor with its test noise."""
-        message = common_pb2.Sensor()
-        kind, _, name = self.sensor.partition(":")
-        if kind == "builtin":
-            _as_option("--sensor", lambda: builtin_sensor(name))
-            message.builtin = name
-        else:
-            message.toml = self.sensor_toml if self.names_profile else self._sensor_text()
-        if self.noise is not None:
-            noise = self.noise
-            parsed = _as_option("--noise", lambda: Noise.parse(noise))
-            message.test_noise.shot, message.test_noise.read = parsed.shot, parsed.read
-        return message
+        return self.sensor_choice.message()
 
     def explicit_rungs(self) -> list[search_pb2.Rung]:
         """The rungs as given (``8x20s``, ``8x500steps``); empty means that the service plans them."""
@@ -223,26 +202,11 @@ class TuneOptions:
 
     def space_message(self) -> search_pb2.SearchSpace | None:
         """What the file says of the space; None if there is none."""
-        return None if self.space is None else read_space(_expanded("--space", self.space))
+        return None if self.space is None else read_space(expanded("--space", self.space))
 
     def training_message(self) -> search_pb2.Training | None:
         """How to train; None if the service is to choose."""
         return training_message(self.augment, self.distill, self.distill_features, self.inherit)
-
-    def _sensor_text(self) -> str:
-        path = _expanded("--sensor", Path(self.sensor))
-        if not _looked_at("--sensor", path, Path.is_file):
-            raise InvalidArgumentError(
-                "--sensor",
-                f"--sensor {self.sensor}: no such file; write builtin:phone, the path of a TOML file or "
-                "sensorProfiles/ID",
-            )
-        try:
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidArgumentError("--sensor", f"--sensor {self.sensor} is no readable text") from error
-        _as_option("--sensor", lambda: SensorProfile.from_toml(text))
-        return text
 
 
 def _count(option: str, text: str, what: str, digits: str) -> int:
@@ -252,28 +216,3 @@ def _count(option: str, text: str, what: str, digits: str) -> int:
     if count > MOST:
         raise InvalidArgumentError(option, f"{option} {text}: that is too many {what}; give at most {MOST:,}")
     return count
-
-
-def _expanded(option: str, path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError as error:
-        raise InvalidArgumentError(
-            option, f"{option} {path}: there is no such user's home; check the path"
-        ) from error
-
-
-def _looked_at(option: str, path: Path, look: Callable[[Path], bool]) -> bool:
-    try:
-        return look(path)
-    except OSError as error:
-        raise InvalidArgumentError(
-            option, f"{option} {path}: can't look there: {error.strerror}; check the path and its permissions"
-        ) from error
-
-
-def _as_option(option: str, read: Callable[[], T]) -> T:
-    try:
-        return read()
-    except InvalidArgumentError as error:
-        raise InvalidArgumentError(option, f"{option}: {error.message}", reason=error.reason) from error

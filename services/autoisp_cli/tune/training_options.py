@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
 from autoisp.search.v1 import search_pb2
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.training import Augmentation, FeatureDistillation, Training
 
-T = TypeVar("T")
+from autoisp_cli.paths import as_option
 
 _CODES = {
     Augmentation.OFF: search_pb2.AUGMENTATION_OFF,
@@ -31,7 +28,7 @@ def training_message(
     message = search_pb2.Training(
         augmentation=_augmentation(augment), distillation=distill, inherit_weights=inherit
     )
-    _as_option("--distill", lambda: Training(distillation=distill))
+    as_option("--distill", lambda: Training(distillation=distill))
     if distill_features is not None:
         features = _features(distill_features)
         message.feature_distillation.tensor = features.tensor
@@ -64,11 +61,4 @@ def _features(text: str) -> FeatureDistillation:
             f"--distill-features {text}: write a tensor of the prototype and a weight above 0, as in "
             "/body/Relu_output_0:0.1",
         )
-    return _as_option("--distill-features", lambda: FeatureDistillation(tensor, number))
-
-
-def _as_option(option: str, read: Callable[[], T]) -> T:
-    try:
-        return read()
-    except InvalidArgumentError as error:
-        raise InvalidArgumentError(option, f"{option}: {error.message}") from error
+    return as_option("--distill-features", lambda: FeatureDistillation(tensor, number))

@@ -1,0 +1,1 @@
+"""Evaluations from the command line: started, watched, reported."""
