@@ -14,10 +14,11 @@ from autoisp_worker.wire import artifact_out, cost_out, failure_out, quality_out
 
 def clip_judged(evaluation: str, result: domain.ClipResult) -> bytes:
     """Encode ``evaluation.clip_judged``."""
+    state = "CANCELLED" if result.cancelled else "FAILED" if result.failure else "SUCCEEDED"
     message = evaluation_pb2.ClipResult(
         clip=result.clip,
         display_name=result.display_name,
-        state=_state(result),
+        state=evaluation_pb2.EvaluationState.Value(f"EVALUATION_STATE_{state}"),
         subjects=[_subject(subject) for subject in result.subjects],
         pictures=_pictures(result.pictures),
         failure=failure_out(result.failure) if result.failure else None,
@@ -51,16 +52,6 @@ def frames_judged(evaluation: str, clip: str, news: domain.FramesJudged) -> byte
         frames_done=news.done,
         frames_wanted=news.wanted,
     ).SerializeToString(deterministic=True)
-
-
-def _state(result: domain.ClipResult) -> evaluation_pb2.EvaluationState:
-    if result.cancelled:
-        return evaluation_pb2.EVALUATION_STATE_CANCELLED
-    return (
-        evaluation_pb2.EVALUATION_STATE_FAILED
-        if result.failure
-        else evaluation_pb2.EVALUATION_STATE_SUCCEEDED
-    )
 
 
 def _subject(subject: domain.SubjectResult) -> evaluation_pb2.SubjectResult:

@@ -141,7 +141,8 @@ class OnnxStream:
     def unclipped(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> Array:
         """As :meth:`run`, but the picture as the graph gives it: outside of [0, 1], or no numbers at all."""
         batch, self._states = self._network.step(self._inputs(raw, gains, ccm, noise))
-        return batch[0]
+        srgb: Array = batch[0]
+        return srgb
 
     def skip(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> None:
         """Lets the stream see its next frame, as :meth:`run` does, where nobody wants the picture."""

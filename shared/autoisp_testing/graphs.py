@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -85,7 +84,7 @@ def allocating(size: int) -> bytes:
 
 def _model(
     nodes: Sequence[onnx.NodeProto],
-    constants: Mapping[str, npt.ArrayLike],
+    constants: Mapping[str, object],
     scale: float = 2.0,
 ) -> bytes:
     """Three of the raw planes, enlarged, and what else the nodes make of them."""
