@@ -82,6 +82,7 @@ class MosaicCamera:
         self._truths = Pictures(header.truth_format, header.format.developed_box)
 
     def shoot(self, frame: LiveFrame) -> Shot:
+        """See :class:`Camera`; takes in what came with the frame."""
         if frame.metadata is not None:
             self._sensor = told(self._sensor, frame.metadata)
         sensor = self._sensor
@@ -106,6 +107,7 @@ class SynthesisCamera:
         self._clip = RawClip(self._film, sensor, "", header.seed)  # type: ignore[arg-type]  # by index is enough
 
     def shoot(self, frame: LiveFrame) -> Shot:
+        """See :class:`Camera`."""
         self._film.show(frame.index, self._pictures.full_range(frame.values))
         sample = self._clip.sample(frame.index, 1, self._noise)
         return Shot(

@@ -48,6 +48,7 @@ class FrameJudge:
         self._truths = Pictures(header.truth_format, header.format.developed_box)
 
     def develop(self, frame: LiveFrame) -> Developed:
+        """Raises what the camera and the subject raise."""
         if self._dark is not None:
             return self._dark.develop(frame)
         assert self._pictures is not None
@@ -55,6 +56,7 @@ class FrameJudge:
         return Developed(frame, self._pictures(frame.values), truth, 0.0)
 
     def measure(self, developed: Developed) -> FrameAnswer:
+        """Metrics, and the picture in 8 bits where it is wanted."""
         metrics = self._metrics.measure(developed.picture, developed.truth) if self._metrics else {}
         return FrameAnswer(
             index=developed.frame.index,
@@ -65,10 +67,12 @@ class FrameJudge:
         )
 
     def finish(self) -> dict[str, float]:
+        """Means of what only the end brings, such as VMAF."""
         late = self._metrics.finish() if self._metrics else {}
         return {name: float(np.mean(list(values.values()))) for name, values in late.items() if values}
 
     def close(self) -> None:
+        """Ends the metrics' and the subject's processes."""
         if self._metrics is not None:
             self._metrics.close()
         if self._subject is not None:
