@@ -15,8 +15,7 @@ from autoisp_isp.synthesis import RawClip, to_tensor
 from autoisp_runtime.clip_frames.rgb import RgbConverter
 from numpy.typing import NDArray
 
-from autoisp_worker.live.domain import LiveFrame, Metadata, StreamHeader, Values
-from autoisp_worker.live.domain.header import noise_of
+from autoisp_worker.live.domain import LiveFrame, Metadata, StreamHeader, Values, noise_of
 
 Array = NDArray[np.float32]
 

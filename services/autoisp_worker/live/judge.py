@@ -43,14 +43,14 @@ class FrameJudge:
         self._header = header
         self._subject = subject
         self._metrics = FrameMetrics(header.metrics) if header.metrics else None
-        self._dark = _Dark(header, subject) if subject is not None else None
+        self._darkroom = _Darkroom(header, subject) if subject is not None else None
         self._pictures = None if header.bayer else Pictures(header.format, header.format.developed_box)
         self._truths = Pictures(header.truth_format, header.format.developed_box)
 
     def develop(self, frame: LiveFrame) -> Developed:
         """Raises what the camera and the subject raise."""
-        if self._dark is not None:
-            return self._dark.develop(frame)
+        if self._darkroom is not None:
+            return self._darkroom.develop(frame)
         assert self._pictures is not None
         truth = None if frame.truth is None else self._truths(frame.truth)
         return Developed(frame, self._pictures(frame.values), truth, 0.0)
@@ -79,7 +79,7 @@ class FrameJudge:
             self._subject.close()
 
 
-class _Dark:
+class _Darkroom:
     """The camera, the window of frames, and the developer's stream."""
 
     def __init__(self, header: StreamHeader, subject: OpenSubject) -> None:
