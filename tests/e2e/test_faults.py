@@ -82,11 +82,11 @@ def until_in_mid_trial(stack: LocalStack) -> None:
 
 
 def kill(what: str) -> int:
-    """``kill -9`` of our one descendant whose command line has the word."""
+    """``kill -9`` of our one descendant that runs this program or module."""
     (process,) = [
         child
         for child in psutil.Process().children(recursive=True)
-        if any(what in word for word in child.cmdline()[:3])
+        if any(word.endswith(what) for word in child.cmdline()[:3])
     ]
     os.kill(process.pid, signal.SIGKILL)
     return process.pid

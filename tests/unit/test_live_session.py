@@ -125,7 +125,8 @@ async def test_a_failure_ends_the_stream_once_all_is_quiet(threads: ThreadPoolEx
     await evaluate(HEADER, frames(1), Answers())  # the place is free
 
 
-async def test_a_call_that_is_cancelled_gives_up_its_work(threads: ThreadPoolExecutor) -> None:
+@pytest.mark.parametrize("times", [1, 3])
+async def test_a_call_that_is_cancelled_gives_up_its_work(threads: ThreadPoolExecutor, times: int) -> None:
     judge, begun = Judge(0.3), threading.Event()
     develop = judge.develop
 
@@ -136,7 +137,9 @@ async def test_a_call_that_is_cancelled_gives_up_its_work(threads: ThreadPoolExe
     judge.develop = told  # type: ignore[method-assign]
     call = asyncio.create_task(EvaluateStream(judge, threads, LIMITS)(HEADER, frames(3), Answers()))
     await asyncio.to_thread(begun.wait, 10)
-    call.cancel()
+    for _ in range(times):
+        call.cancel()
+        await asyncio.sleep(0.02)
     with pytest.raises(asyncio.CancelledError):
         await call
     assert (judge.closed, judge.given_up) == (True, True)

@@ -15,8 +15,7 @@ from autoisp_isp.synthesis import RawClip, to_tensor
 from autoisp_runtime.clip_frames.rgb import RgbConverter
 from numpy.typing import NDArray
 
-from autoisp_worker.live.domain import LiveFrame, Metadata, StreamHeader, Values
-from autoisp_worker.live.domain.header import noise_of
+from autoisp_worker.live.domain import LiveFrame, Metadata, StreamHeader, Values, noise_of
 
 Array = NDArray[np.float32]
 
@@ -82,6 +81,7 @@ class MosaicCamera:
         self._truths = Pictures(header.truth_format, header.format.developed_box)
 
     def shoot(self, frame: LiveFrame) -> Shot:
+        """See :class:`Camera`; takes in what came with the frame."""
         if frame.metadata is not None:
             self._sensor = told(self._sensor, frame.metadata)
         sensor = self._sensor
@@ -106,6 +106,7 @@ class SynthesisCamera:
         self._clip = RawClip(self._film, sensor, "", header.seed)  # type: ignore[arg-type]  # by index is enough
 
     def shoot(self, frame: LiveFrame) -> Shot:
+        """See :class:`Camera`."""
         self._film.show(frame.index, self._pictures.full_range(frame.values))
         sample = self._clip.sample(frame.index, 1, self._noise)
         return Shot(

@@ -43,18 +43,20 @@ class FrameJudge:
         self._header = header
         self._subject = subject
         self._metrics = FrameMetrics(header.metrics) if header.metrics else None
-        self._dark = _Dark(header, subject) if subject is not None else None
+        self._darkroom = _Darkroom(header, subject) if subject is not None else None
         self._pictures = None if header.bayer else Pictures(header.format, header.format.developed_box)
         self._truths = Pictures(header.truth_format, header.format.developed_box)
 
     def develop(self, frame: LiveFrame) -> Developed:
-        if self._dark is not None:
-            return self._dark.develop(frame)
+        """Raises what the camera and the subject raise."""
+        if self._darkroom is not None:
+            return self._darkroom.develop(frame)
         assert self._pictures is not None
         truth = None if frame.truth is None else self._truths(frame.truth)
         return Developed(frame, self._pictures(frame.values), truth, 0.0)
 
     def measure(self, developed: Developed) -> FrameAnswer:
+        """Metrics, and the picture in 8 bits where it is wanted."""
         metrics = self._metrics.measure(developed.picture, developed.truth) if self._metrics else {}
         return FrameAnswer(
             index=developed.frame.index,
@@ -65,17 +67,19 @@ class FrameJudge:
         )
 
     def finish(self) -> dict[str, float]:
+        """Means of what only the end brings, such as VMAF."""
         late = self._metrics.finish() if self._metrics else {}
         return {name: float(np.mean(list(values.values()))) for name, values in late.items() if values}
 
     def close(self) -> None:
+        """Ends the metrics' and the subject's processes."""
         if self._metrics is not None:
             self._metrics.close()
         if self._subject is not None:
             self._subject.close()
 
 
-class _Dark:
+class _Darkroom:
     """The camera, the window of frames, and the developer's stream."""
 
     def __init__(self, header: StreamHeader, subject: OpenSubject) -> None:

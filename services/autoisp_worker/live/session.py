@@ -73,7 +73,7 @@ class Session:
         finally:
             for task in (stop, *stages):
                 task.cancel()
-            # Until the threads are through: what they work with is closed next.
+            # Until the threads are through, even if cancelled again: what they work with is closed next.
             await asyncio.gather(stop, *stages, return_exceptions=True)
 
     async def _read(self, parts: AsyncIterator[FramePart]) -> None:

@@ -3,7 +3,7 @@
 from autoisp_worker.live.domain.answers import FrameAnswer, Summary, Tally
 from autoisp_worker.live.domain.assembly import FrameAssembly
 from autoisp_worker.live.domain.frames import FramePart, LiveFrame, Metadata, Values
-from autoisp_worker.live.domain.header import LiveSubject, StreamHeader
+from autoisp_worker.live.domain.header import LiveSubject, StreamHeader, noise_of
 from autoisp_worker.live.domain.limits import MAX_PART_BYTES, StreamLimits
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "Summary",
     "Tally",
     "Values",
+    "noise_of",
 ]
