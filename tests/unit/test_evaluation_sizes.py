@@ -62,7 +62,7 @@ def full(size: Size, frames: int) -> Evaluation:
         pictures = tuple(picture(kind) for kind in ("noisy", "truth", *labels))
         worst = tuple(
             WorstFrame(labels[0], "psnr", 100_000, 20.1, tuple(map(picture, ("truth", *labels))))
-            for _ in range(4)
+            for _ in range(3 * len(labels))
         )
         return ClipResult(
             f"clips/a-clip-of-this-dataset-{number:06d}",
@@ -110,7 +110,17 @@ def full(size: Size, frames: int) -> Evaluation:
 
 @pytest.mark.parametrize(
     ("clips", "subjects", "metrics"),
-    [(1, 1, 2), (1, 2, 16), (8, 2, 2), (8, 2, 16), (60, 16, 2), (40, 16, 15), (700, 2, 2), (300, 2, 15)],
+    [
+        (1, 1, 2),
+        (1, 2, 16),
+        (8, 2, 2),
+        (8, 2, 16),
+        (1, 16, 16),
+        (20, 16, 2),
+        (14, 16, 15),
+        (400, 2, 2),
+        (250, 2, 15),
+    ],
 )
 def test_the_largest_results_fit_into_their_messages(clips: int, subjects: int, metrics: int) -> None:
     size = Size([100_000] * clips, subjects, min(metrics, len(METRICS)))
