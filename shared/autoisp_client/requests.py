@@ -21,6 +21,7 @@ _SEARCH_ENDS = {
 _EVALUATION_ENDS = {
     evaluation_pb2.EVALUATION_STATE_SUCCEEDED,
     evaluation_pb2.EVALUATION_STATE_FAILED,
+    evaluation_pb2.EVALUATION_STATE_CANCELLED,
 }
 
 

@@ -75,11 +75,11 @@ def wanted(client: Client, folder: Path) -> evaluation_pb2.Evaluation:
 
 
 def kill(what: str) -> None:
-    """``kill -9`` of our descendant whose command line has the word; the first one, as it may have children."""
+    """``kill -9`` of our first descendant that runs it; it may have children."""
     found = [
         child
         for child in psutil.Process().children(recursive=True)
-        if any(what in word for word in child.cmdline()[:3])
+        if what in [Path(word).name for word in child.cmdline()[:3]]
     ]
     os.kill(min(found, key=lambda child: child.create_time()).pid, signal.SIGKILL)
 
@@ -168,5 +168,6 @@ def test_every_frame_is_judged_once_whatever_dies(stack: LocalStack, client: Cli
     assert clips == {(name, clip.clip): 1 for name in (calm.name, stormy.name) for clip in ended.clips}
     assert completed == {calm.name: 1, stormy.name: 1}
     assert dead_letters == 0
-    assert any("worker" in note for note in stack.notes())
-    assert any("nats-server" in note for note in stack.notes())
+    notes = stack.notes()
+    assert any("worker" in note for note in notes), notes
+    assert any("nats-server" in note for note in notes), notes

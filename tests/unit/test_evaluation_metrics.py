@@ -191,6 +191,10 @@ def test_the_gate_is_checked_at_the_end() -> None:
     assert partly is not None
     assert [check.passed for check in partly.checks] == [True, False]
     assert ended(clip(1)).gate_report is None
+    # One that an older release let through still ends the evaluation.
+    unread = ended(clip(1), gate="beauty = 1").gate_report
+    assert unread is not None
+    assert not unread.passed
 
 
 def test_a_gate_sees_costs_and_latencies() -> None:
