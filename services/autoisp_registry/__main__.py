@@ -10,7 +10,7 @@ from autoisp_runtime.uploads import clear_spool
 
 from autoisp_registry import tables
 from autoisp_registry.api import RegistryServicer
-from autoisp_registry.bus import RegistryBus, encode
+from autoisp_registry.bus import RegistryBus, StoredVersions, encode
 from autoisp_registry.config import RegistryConfig
 from autoisp_registry.store import SqlStore
 from autoisp_registry.usecases import Models, Transfers
@@ -20,8 +20,10 @@ async def build(runtime: Runtime[RegistryConfig]) -> None:
     """Wire the service."""
     config = runtime.config
     clear_spool(config.spool_dir)
-    models = Models(SqlStore(runtime.database, runtime.outbox, encode), runtime.artifacts)
-    transfers = Transfers(models, runtime.artifacts, config.spool_dir, config.max_artifact_bytes)
+    artifacts = runtime.artifacts
+    store = SqlStore(runtime.database, runtime.outbox, encode)
+    models = Models(store, artifacts, StoredVersions(artifacts))
+    transfers = Transfers(models, artifacts, config.spool_dir, config.max_artifact_bytes)
     runtime.serve(
         registry_pb2_grpc.add_RegistryServiceServicer_to_server, RegistryServicer(models, transfers)
     )

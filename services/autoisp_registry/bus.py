@@ -6,11 +6,12 @@ import structlog
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.events.v1 import events_pb2
 from autoisp_core import ids, names
+from autoisp_runtime.async_artifacts import AsyncArtifactStore
 from autoisp_runtime.jetstream import Envelope, Event, event_subject
 from autoisp_runtime.outbox import OutgoingMessage
 
 from autoisp_registry import gate, wire
-from autoisp_registry.domain import Lineage
+from autoisp_registry.domain import GateResult, Lineage, ModelVersion
 from autoisp_registry.ports import Message, VersionPromoted, VersionRegistered
 from autoisp_registry.usecases import EvaluatedNetwork, Models
 
@@ -76,6 +77,7 @@ def evaluated_network(event: events_pb2.EvaluationCompleted) -> EvaluatedNetwork
             event.macs_per_pixel_limit if event.HasField("macs_per_pixel_limit") else None,
             event.latency_ratio_goal if event.HasField("latency_ratio_goal") else None,
         ),
+        own_gate=_gate_result(evaluation),
     )
 
 
@@ -93,6 +95,30 @@ class RegistryBus:
             _log.info("nothing to register", evaluation=event.evaluation.name)
             return
         await self._models.register_evaluated(network)
+
+
+class StoredVersions:
+    """Versions as keyed results in the artifact store: ``models/{m}/versions/{n}``.
+
+    Args:
+        artifacts: the store.
+    """
+
+    def __init__(self, artifacts: AsyncArtifactStore) -> None:
+        self._artifacts = artifacts
+
+    async def publish(self, version: ModelVersion) -> None:
+        """See :class:`autoisp_registry.ports.Publisher`."""
+        data = wire.version_to(version).SerializeToString(deterministic=True)
+        await self._artifacts.put_result(version.name, data, overwrite=True)
+
+
+def _gate_result(evaluation: evaluation_pb2.Evaluation) -> GateResult | None:
+    if evaluation.HasField("gate_report"):
+        report = evaluation.gate_report
+        return GateResult(report.passed, tuple(check.text for check in report.checks))
+    # A gate that said nothing let nothing through.
+    return GateResult(False, ("gate: failed, it was not checked",)) if evaluation.gate else None
 
 
 def _measured(result: evaluation_pb2.SubjectResult) -> gate.Measured:

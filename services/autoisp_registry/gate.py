@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from autoisp_core.quality import GateCheck, GateReport
+from autoisp_core.quality.gate_report import checked, clips_judged
+
 from autoisp_registry.domain import GateResult, finite
 
 
@@ -64,45 +67,51 @@ def metrics_of(model: Measured, prototype: Measured | None) -> dict[str, float]:
     return finite(metrics)
 
 
-def check(metrics: Mapping[str, float], clips: Clips, limits: Limits) -> GateResult:
-    """Compare the metrics of :func:`metrics_of` with what was asked; what is unknown does not pass."""
-    checks = [_at_least(metrics, "psnr_model", metrics.get("psnr_prototype"), "psnr_prototype", " dB")]
+def check(
+    metrics: Mapping[str, float], clips: Clips, limits: Limits, own_gate: GateResult | None = None
+) -> GateResult:
+    """Compare the metrics of :func:`metrics_of` with what was asked; what is unknown does not pass.
+
+    Args:
+        own_gate: what the evaluation's own gate said, which has to pass too.
+    """
+    checks = [_not_below_prototype(metrics)]
     if limits.macs_per_pixel is not None:
-        checks.append(_at_most(metrics, "macs_per_pixel", limits.macs_per_pixel, "limit"))
+        found = metrics.get("macs_per_pixel")
+        checks.append(
+            checked(
+                "macs_per_pixel", found, limits.macs_per_pixel, at_least=False, unit="MAC", more=" (limit)"
+            )
+        )
     if limits.latency_ratio is not None:
-        checks.append(_at_least(metrics, "latency_ratio", limits.latency_ratio, "goal", "×"))
-    checks.append(_all_judged(clips))
-    return GateResult(all(passed for passed, _ in checks), tuple(line for _, line in checks))
-
-
-def _at_least(
-    metrics: Mapping[str, float], name: str, bound: float | None, bound_name: str, unit: str
-) -> tuple[bool, str]:
-    value = metrics.get(name)
-    if value is None or bound is None:
-        return False, f"{name}: failed, {name if value is None else bound_name} was not measured"
-    passed = value >= bound
-    sign = ">=" if passed else "<"
-    return passed, (
-        f"{name}: {_verdict(passed)}, {value:.2f}{unit} {sign} {bound:.2f}{unit} ({bound_name}), "
-        f"by {value - bound:+.2f}{unit}"
+        checks.append(_fast_enough(metrics, limits.latency_ratio))
+    # A network that breaks on one clip must not pass on the others.
+    checks.append(clips_judged(clips.judged, clips.wanted))
+    report = GateReport.of(checks)
+    lines = tuple(check.text for check in report.checks)
+    if own_gate is None:
+        return GateResult(report.passed, lines)
+    return GateResult(
+        report.passed and own_gate.passed, (*lines, *(line for line in own_gate.checks if line not in lines))
     )
 
 
-def _at_most(metrics: Mapping[str, float], name: str, bound: float, bound_name: str) -> tuple[bool, str]:
-    value = metrics.get(name)
-    if value is None:
-        return False, f"{name}: failed, {name} was not measured"
-    passed = value <= bound
-    sign = "<=" if passed else ">"
-    return passed, f"{name}: {_verdict(passed)}, {value:.1f} {sign} {bound:.1f} ({bound_name})"
+def _not_below_prototype(metrics: Mapping[str, float]) -> GateCheck:
+    value, bound = metrics.get("psnr_model"), metrics.get("psnr_prototype")
+    if value is None or bound is None:
+        missing = "psnr_model" if value is None else "psnr_prototype"
+        return GateCheck(False, f"psnr_model: failed, {missing} was not measured")
+    return checked(
+        "psnr_model",
+        value,
+        bound,
+        at_least=True,
+        unit="dB",
+        more=f" (psnr_prototype), by {value - bound:+.2f} dB",
+    )
 
 
-def _all_judged(clips: Clips) -> tuple[bool, str]:
-    # A network that breaks on one clip must not pass on the others.
-    passed = 0 < clips.wanted == clips.judged
-    return passed, f"clips_judged: {_verdict(passed)}, {clips.judged} of {clips.wanted}"
-
-
-def _verdict(passed: bool) -> str:
-    return "passed" if passed else "failed"
+def _fast_enough(metrics: Mapping[str, float], goal: float) -> GateCheck:
+    value = metrics.get("latency_ratio")
+    by = "" if value is None else f", by {value - goal:+.2f}×"
+    return checked("latency_ratio", value, goal, at_least=True, unit="×", more=f" (goal){by}")

@@ -91,6 +91,18 @@ class Store(Protocol):
         ...
 
 
+class Publisher(Protocol):
+    """Leaves versions where other services read them."""
+
+    async def publish(self, version: ModelVersion) -> None:
+        """Leave a version under its name, over whatever a registration that came to nothing left there.
+
+        Raises:
+            UnavailableError, ResourceExhaustedError: the artifact store is away or full.
+        """
+        ...
+
+
 class Artifacts(Protocol):
     """The artifact store."""
 

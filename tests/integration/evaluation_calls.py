@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,6 +129,23 @@ def clip_result(command: commands_pb2.RunEvaluation) -> evaluation_pb2.ClipResul
         display_name=command.entry.clip.display_name,
         state=evaluation_pb2.EVALUATION_STATE_SUCCEEDED,
         subjects=results,
+    )
+
+
+def frames_judged(
+    evaluation: str, clip: str, frames: Iterable[int], label: str = "model"
+) -> events_pb2.EvaluationFramesJudged:
+    """A worker's news of one subject's frames."""
+    told = [
+        evaluation_pb2.FrameResult(frame=frame, quality=common_pb2.Quality(psnr_db=30, ssim=0.9))
+        for frame in frames
+    ]
+    return events_pb2.EvaluationFramesJudged(
+        evaluation=evaluation,
+        clip=clip,
+        subjects=[evaluation_pb2.SubjectResult(label=label, frames=told)],
+        frames_done=len(told),
+        frames_wanted=4,
     )
 
 

@@ -131,11 +131,22 @@ class FakeArtifacts:
 
 
 @dataclass
+class FakePublisher:
+    """Keeps what was published, by name."""
+
+    versions: dict[str, ModelVersion] = field(default_factory=dict)
+
+    async def publish(self, version: ModelVersion) -> None:
+        self.versions[version.name] = version
+
+
+@dataclass
 class World:
     """The use cases with fakes around."""
 
     store: FakeStore = field(default_factory=FakeStore)
     artifacts: FakeArtifacts = field(default_factory=FakeArtifacts)
+    publisher: FakePublisher = field(default_factory=FakePublisher)
 
     def __post_init__(self) -> None:
-        self.models = Models(self.store, self.artifacts, lambda: NOW)
+        self.models = Models(self.store, self.artifacts, self.publisher, lambda: NOW)

@@ -20,6 +20,7 @@ from autoisp_evaluation.domain import (
     ClipResult,
     Entry,
     Failure,
+    ModelVersion,
     Picture,
     Prototype,
     Registration,
@@ -27,9 +28,9 @@ from autoisp_evaluation.domain import (
     State,
     Subject,
 )
-from autoisp_evaluation.usecases.ports import EvaluationEnded, JudgeClip
+from autoisp_evaluation.usecases.ports import EvaluationCancelled, EvaluationEnded, JudgeClip
 from autoisp_runtime.jetstream import Envelope
-from evaluation_fakes import MANIFEST, NOW, World, artifact, evaluation, result
+from evaluation_fakes import MANIFEST, NOW, World, artifact, draft, evaluation, result
 
 GOOD = {"prototype": [20.0, 21.0], "model": [30.0, 31.0]}
 
@@ -44,6 +45,7 @@ def search_completed() -> events_pb2.SearchCompleted:
             sensor=common_pb2.Sensor(builtin="phone", test_noise=common_pb2.Noise(shot=0.01, read=0.0005)),
             seed=7,
             model="models/m",
+            gate="a gate",
             seconds_per_megapixel_limit=0.05,
         ),
         best_trial=search_pb2.Trial(
@@ -66,6 +68,39 @@ def test_a_command_carries_all_that_a_worker_needs() -> None:
     assert [subject.label for subject in command.subjects] == ["prototype", "model"]
     assert command.subjects[1].onnx == wire.artifact_to(artifact(1))
     assert (command.sensor.builtin, command.seed, command.frames_per_clip) == ("phone", 3, 2)
+
+
+def test_a_command_names_files_and_the_metrics_beside_quality() -> None:
+    subject = Subject("model", ModelVersion("models/m/versions/3", artifact(1)))
+    told = evaluation(subjects=(subject,), metrics=("psnr", "ssim", "tof"))
+    command = commands_pb2.RunEvaluation.FromString(
+        encode(JudgeClip(told, Entry("clips/c1", "", 7, b""))).payload
+    )
+    assert command.metrics == ["tof"]
+    assert command.subjects[0].onnx == wire.artifact_to(artifact(1))
+    # The evaluation itself names the version.
+    kept = wire.evaluation_to(told).subjects[0]
+    assert kept.model_version == "models/m/versions/3"
+    assert wire.subject_from(kept, "subject") == subject
+
+
+def test_a_cancellation_goes_to_the_workers() -> None:
+    sent = encode(EvaluationCancelled(evaluation()))
+    assert sent.subject == "autoisp.v1.evt.evaluation.cancelled.e"
+    assert events_pb2.EvaluationCancelled.FromString(sent.payload).evaluation == "evaluations/e"
+
+
+async def test_news_of_frames_that_cannot_be_read_are_none() -> None:
+    world = World()
+    bus = EvaluationBus(world.evaluations, world.live)
+    await bus.on_frames_judged(b"\xff\xff")
+    await bus.on_frames_judged(b"")
+    await world.evaluations.create(draft(), "mine")
+    news = events_pb2.EvaluationFramesJudged(
+        evaluation="evaluations/mine", clip="clips/c1", frames_done=7, frames_wanted=20
+    )
+    await bus.on_frames_judged(news.SerializeToString())
+    assert [clip.frames_done for clip in (await world.evaluations.get("evaluations/mine")).clips] == [7, 0]
 
 
 def test_ids_tell_messages_apart_and_repeat_themselves() -> None:
@@ -98,6 +133,7 @@ def test_a_completed_search_is_read() -> None:
     assert read.onnx == artifact(1)
     assert read.sensor == Sensor("phone", test_noise=Noise(0.01, 0.0005))
     assert (read.manifest, read.seed, read.frames_per_clip) == (MANIFEST, 7, 24)
+    assert read.gate == "a gate"
     assert read.registration == Registration("models/m", "{}", None, 100.0)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from autoisp_core.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError, UnavailableError
 from autoisp_core.noise import Noise
-from autoisp_evaluation.domain import Prototype, Sensor, Split, State, Subject
-from autoisp_evaluation.usecases.ports import EvaluationEnded, JudgeClip
+from autoisp_evaluation.domain import ModelVersion, Prototype, Sensor, Split, State, Subject
+from autoisp_evaluation.usecases.ports import EvaluationCancelled, EvaluationEnded, JudgeClip
 from evaluation_fakes import SUBJECTS, World, artifact, completed_search, draft, entry, result
 
 GOOD = {"prototype": [20.0], "model": [30.0]}
@@ -55,6 +55,13 @@ async def test_a_taken_id_is_refused(world: World) -> None:
         await world.evaluations.create(draft(), "mine")
 
 
+GATE = '[[check]]\nmetric = "delta_e2000"\nnot_worse_than_baseline_by = 0.1'
+
+
+def version(name: str) -> Subject:
+    return Subject("model", ModelVersion(name))
+
+
 TWICE = (SUBJECTS[0], SUBJECTS[0])
 
 
@@ -77,6 +84,15 @@ TWICE = (SUBJECTS[0], SUBJECTS[0])
         ({"sensor": Sensor(toml="#" * 70_000)}, "evaluation.sensor.toml"),
         ({"search": "s"}, "evaluation.search"),
         ({"trial": "searches/s"}, "evaluation.trial"),
+        ({"metrics": ("psnr", "beauty")}, "evaluation.metrics"),
+        ({"gate": "[[check]]"}, "evaluation.gate"),
+        ({"gate": "not toml"}, "evaluation.gate"),
+        ({"gate": 'subject = "other"\n' + GATE}, "evaluation.gate"),
+        ({"gate": GATE, "subjects": (Subject("model", artifact(1)),)}, "evaluation.gate"),
+        ({"subjects": (version("models/m"),)}, "evaluation.subjects[0].model_version"),
+        ({"subjects": (version("models/m/versions/champion"),)}, "evaluation.subjects[0].model_version"),
+        ({"subjects": (version("models/m/versions/latest"),)}, "evaluation.subjects[0].model_version"),
+        ({"subjects": (version("models/m/versions/03"),)}, "evaluation.subjects[0].model_version"),
     ],
 )
 async def test_bad_requests_name_the_field(world: World, changes: dict[str, Any], field: str) -> None:
@@ -111,6 +127,7 @@ async def test_bad_ids_name_the_field(world: World, evaluation_id: str, request_
             {"subjects": (SUBJECTS[1], Subject("p", Prototype(onnx=artifact(2))))},
             "evaluation.subjects[1].prototype.onnx",
         ),
+        ({"subjects": (version("models/m/versions/4"),)}, "evaluation.subjects[0].model_version"),
     ],
 )
 async def test_what_is_missing_is_named(world: World, changes: dict[str, Any], field: str) -> None:
@@ -128,6 +145,74 @@ async def test_more_frames_than_a_message_holds_are_refused_with_a_number_that_f
     assert await world.evaluations.create(draft(frames_per_clip=largest))
     with pytest.raises(InvalidArgumentError):
         await world.evaluations.create(draft(frames_per_clip=largest + 1))
+
+
+async def test_metrics_are_those_asked_for_and_those_of_the_gate(world: World) -> None:
+    plain = await world.evaluations.create(draft())
+    assert plain.metrics == ("psnr", "ssim")
+    asked = await world.evaluations.create(draft(metrics=("tof", "psnr", "tof"), gate=GATE))
+    assert asked.metrics == ("psnr", "ssim", "delta_e2000", "tof")
+    assert asked.gate == GATE
+    assert asked.clips[0].frames_wanted == 20
+
+
+async def test_a_model_version_is_judged_by_its_file(world: World) -> None:
+    created = await world.evaluations.create(draft(subjects=(version("models/m/versions/3"),)))
+    assert created.subjects == (Subject("model", ModelVersion("models/m/versions/3", artifact(1))),)
+    world.artifacts.stored.clear()
+    with pytest.raises(NotFoundError) as caught:
+        await world.evaluations.create(draft(subjects=(version("models/m/versions/3"),)))
+    assert caught.value.reason == "NO_ARTIFACT"
+
+
+async def test_more_results_than_a_message_holds_are_refused_whatever_the_frames(world: World) -> None:
+    world.datasets.splits[Split.TEST] = [entry(number) for number in range(2000)]
+    with pytest.raises(InvalidArgumentError) as caught:
+        await world.evaluations.create(draft())
+    assert caught.value.reason == "TOO_MANY_RESULTS"
+    assert (await world.evaluations.judge_search(completed_search())).frames_per_clip == 1
+
+
+async def test_cancelling_ends_it_once_and_late_results_are_dropped(world: World) -> None:
+    created = await world.evaluations.create(draft(), "mine")
+    await world.evaluations.record(created.name, result("clips/c1", GOOD))
+    world.store.sent.clear()
+    cancelled = await world.evaluations.cancel(created.name)
+    assert cancelled.state is State.CANCELLED
+    assert [clip.state for clip in cancelled.clips] == [State.SUCCEEDED, State.CANCELLED]
+    assert world.store.sent == [EvaluationCancelled(cancelled)]
+    assert await world.evaluations.cancel(created.name) == cancelled
+    await world.evaluations.record(created.name, result("clips/c2", GOOD))
+    assert await world.evaluations.get(created.name) == cancelled
+    assert len(world.store.sent) == 1
+    for name, kind in (("evaluations/none", NotFoundError), ("e", InvalidArgumentError)):
+        with pytest.raises(kind):
+            await world.evaluations.cancel(name)
+
+
+async def test_what_has_ended_cannot_be_cancelled(world: World) -> None:
+    created = await world.evaluations.create(draft(), "mine")
+    for clip in ("clips/c1", "clips/c2"):
+        await world.evaluations.record(created.name, result(clip, GOOD))
+    world.store.sent.clear()
+    assert (await world.evaluations.cancel(created.name)).state is State.SUCCEEDED
+    assert world.store.sent == []
+
+
+async def test_a_result_that_was_overtaken_is_taken_in_after_the_other(world: World) -> None:
+    created = await world.evaluations.create(draft(), "mine")
+    world.store.overtaken_by = created.judged(result("clips/c2", GOOD), created.create_time)
+    world.store.sent.clear()
+    await world.evaluations.record(created.name, result("clips/c1", GOOD))
+    ended = await world.evaluations.get(created.name)
+    assert [clip.state for clip in ended.clips] == [State.SUCCEEDED, State.SUCCEEDED]
+    assert world.store.sent == [EvaluationEnded(ended)]
+
+
+async def test_a_searchs_gate_decides_what_is_measured(world: World) -> None:
+    judged = await world.evaluations.judge_search(completed_search(gate=GATE))
+    assert judged.gate == GATE
+    assert judged.metrics == ("psnr", "ssim", "delta_e2000")
 
 
 async def test_a_search_is_judged_on_the_test_split(world: World) -> None:

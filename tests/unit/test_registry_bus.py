@@ -114,6 +114,20 @@ async def test_a_network_that_some_clip_did_not_judge_is_no_champion() -> None:
     assert gate.checks[-1] == "clips_judged: failed, 1 of 2"
 
 
+async def test_the_gate_of_an_evaluation_is_heard() -> None:
+    event = completed()
+    assert evaluated_network(event).own_gate is None  # type: ignore[union-attr]
+    event.evaluation.gate = "checked, or not"
+    unheard = evaluated_network(event)
+    assert unheard is not None
+    assert unheard.own_gate == GateResult(False, ("gate: failed, it was not checked",))
+    check = evaluation_pb2.GateCheck(passed=True, text="ssim: passed, 0.9 >= 0.8")
+    event.evaluation.gate_report.CopyFrom(evaluation_pb2.GateReport(passed=True, checks=[check]))
+    heard = evaluated_network(event)
+    assert heard is not None
+    assert heard.own_gate == GateResult(True, ("ssim: passed, 0.9 >= 0.8",))
+
+
 async def test_an_event_that_is_wrong_is_refused_for_good() -> None:
     event, world = completed(), World()
     event.model = "model"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
+from autoisp_registry.domain import GateResult
 from autoisp_registry.gate import Clips, Limits, check, metrics_of
 from registry_fakes import measured
 
@@ -63,7 +65,7 @@ def test_the_checks_can_be_read() -> None:
     )
     assert result.checks == (
         "psnr_model: passed, 29.41 dB >= 28.64 dB (psnr_prototype), by +0.78 dB",
-        "macs_per_pixel: failed, 250.0 > 200.0 (limit)",
+        "macs_per_pixel: failed, 250 MAC > 200 MAC (limit)",
         "latency_ratio: failed, 75.00× < 100.00× (goal), by -25.00×",
         "clips_judged: passed, 2 of 2",
     )
@@ -76,3 +78,16 @@ def test_a_clip_that_was_not_judged_fails_the_gate(clips: Clips) -> None:
     result = check(metrics_of(measured(30.0), measured(25.0)), clips, Limits())
     assert not result.passed
     assert result.checks[-1] == f"clips_judged: failed, {clips.judged} of {clips.wanted}"
+
+
+OWN = GateResult(True, ("ssim: passed, 0.9 >= 0.8", "clips_judged: passed, 2 of 2"))
+
+
+def test_the_evaluations_own_gate_has_to_pass_too() -> None:
+    good = metrics_of(measured(30.0), measured(25.0))
+    both = check(good, ALL, Limits(), OWN)
+    assert both.passed
+    # What both say is said once.
+    assert both.checks[1:] == ("clips_judged: passed, 2 of 2", "ssim: passed, 0.9 >= 0.8")
+    assert not check(good, ALL, Limits(), replace(OWN, passed=False)).passed
+    assert not check(metrics_of(measured(24.0), measured(25.0)), ALL, Limits(), OWN).passed

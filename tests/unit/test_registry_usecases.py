@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from autoisp_core.errors import AbortedError, InvalidArgumentError, NotFoundError
+from autoisp_core.errors import AbortedError, InvalidArgumentError, NotFoundError, UnavailableError
 from autoisp_registry.domain import GateResult, Lineage, Model, ModelVersion
 from autoisp_registry.gate import Limits
 from autoisp_registry.ports import VersionPromoted, VersionRegistered
@@ -31,6 +31,7 @@ async def test_a_good_network_becomes_candidate_and_champion(world: World) -> No
     assert [m.alias if isinstance(m, VersionPromoted) else "registered" for m in world.store.sent] == [
         *("registered", "candidate", "champion")
     ]
+    assert world.publisher.versions == {version.name: version}
 
 
 async def test_a_network_that_fails_the_gate_is_only_candidate(world: World) -> None:
@@ -40,6 +41,33 @@ async def test_a_network_that_fails_the_gate_is_only_candidate(world: World) -> 
     assert version.number == 2
     assert (await world.models.get_model("models/m")).aliases == {"candidate": 2, "champion": 1}
     assert (await world.models.get_version("models/m/versions/champion")).number == 1
+
+
+async def test_a_network_that_fails_its_evaluations_gate_is_only_candidate(world: World) -> None:
+    failed = GateResult(False, ("ssim: failed, 0.9 < 0.95",))
+    version = await world.models.register_evaluated(network(own_gate=failed))
+    assert (await world.models.get_model("models/m")).aliases == {"candidate": 1}
+    assert version.content.gate is not None
+    assert not version.content.gate.passed
+    assert version.content.gate.checks[-1] == "ssim: failed, 0.9 < 0.95"
+    passed = network(own_gate=replace(failed, passed=True), lineage=Lineage(evaluation="evaluations/f"))
+    await world.models.register_evaluated(passed)
+    assert (await world.models.get_model("models/m")).aliases == {"candidate": 2, "champion": 2}
+
+
+async def test_a_version_that_cannot_be_left_for_others_is_not_registered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(version: ModelVersion) -> None:
+        raise UnavailableError("the store is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.publisher, "publish", away)
+        with pytest.raises(UnavailableError):
+            await world.models.register_evaluated(network())
+    assert world.store.versions == {}
+    again = await world.models.register_evaluated(network())
+    assert world.publisher.versions == {"models/m/versions/1": again}
 
 
 async def test_an_evaluation_registers_once(world: World) -> None:

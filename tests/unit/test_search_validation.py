@@ -68,6 +68,9 @@ WRONG = [
     ({"space": SpaceDraft(residual=(-1,))}, "search.space.residual", "0, 1"),
     ({"space": SpaceDraft(heads=(0, 9))}, "search.space.heads", "0, 1"),
     ({"sensor": SensorDraft(builtin="eye")}, "search.sensor.builtin", "phone"),
+    ({"gate": "check"}, "search.gate", "TOML"),
+    ({"gate": '[[check]]\nmetric = "beauty"\nat_least = 1'}, "search.gate", "psnr"),
+    ({"gate": 'subject = "me"\n[[check]]\nmetric = "psnr"\nat_least = 1'}, "search.gate", "prototype, model"),
     ({"sensor": SensorDraft(toml="name = 3")}, "search.sensor.toml", "sensor.name"),
     ({"sensor": SensorDraft(toml="name = 'a'\ncolour = 1")}, "search.sensor.toml", "sensor.colour"),
     ({"sensor": SensorDraft(toml="not toml")}, "search.sensor.toml", "TOML"),
@@ -82,6 +85,13 @@ async def test_wrong_fields_are_named(changes: dict[str, object], field: str, fi
         await validated(draft(**changes), "s", DATASETS)
     assert caught.value.field == field
     assert fix in caught.value.message
+
+
+async def test_a_gate_is_kept_as_it_is() -> None:
+    gate = '[[check]]\nmetric = "ssim"\nnot_worse_than_baseline_by = 0.01'
+    settings, _ = await validated(draft(gate=gate), "s", DATASETS)
+    assert settings.gate == gate
+    assert draft(gate=gate).fingerprint() != draft().fingerprint()
 
 
 async def test_an_unknown_dataset_is_not_found() -> None:

@@ -43,6 +43,7 @@ SEARCH = replace(
         display_name="mine",
         max_duration_seconds=61.5,
         test_frames_per_clip=0,
+        gate="a gate",
         seed=3,
         objectives=(Objective.QUALITY, Objective.LATENCY),
         max_trials=4,
@@ -82,7 +83,7 @@ def test_a_search_reads_back_as_the_draft_that_would_make_it_again() -> None:
     assert draft.prototype == settings.prototype
     assert draft.rungs == settings.rungs
     assert draft.max_duration_seconds == 61.5
-    assert draft.test_frames_per_clip == 0
+    assert (draft.test_frames_per_clip, draft.gate) == (0, "a gate")
     assert draft.sensor.toml == SENSOR.toml
     assert draft.sensor.test_noise == (0.01, 0.0005)
     assert draft.objectives == ("quality", "latency")

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from statistics import median
 
-from autoisp_core.quality import Gate, GateReport
+from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.quality import Gate, GateCheck, GateReport
 
 from autoisp_evaluation.domain.comparing import Comparison, comparisons, gate_report
 from autoisp_evaluation.domain.results import (
@@ -148,8 +149,7 @@ class Evaluation:
             for subject in self.subjects
         )
         ended = replace(self, state=State.SUCCEEDED, totals=totals, end_time=now)
-        report = gate_report(ended, Gate.parse(self.gate)) if self.gate else None
-        return replace(ended, comparisons=comparisons(ended), gate_report=report)
+        return replace(ended, comparisons=comparisons(ended), gate_report=_gate_report(ended))
 
     def _metrics(self, clips: Sequence[ClipResult], label: str) -> tuple[MetricResult, ...]:
         return tuple(
@@ -209,6 +209,16 @@ def total(label: str, results: Iterable[SubjectResult]) -> SubjectResult:
         latency=_total_latency([result.latency for result in clips if result.latency is not None]),
         devices=clips[0].devices,
     )
+
+
+def _gate_report(ended: Evaluation) -> GateReport | None:
+    if not ended.gate:
+        return None
+    try:
+        return gate_report(ended, Gate.parse(ended.gate))
+    except InvalidArgumentError as error:
+        # It could be read when the evaluation was made; an older release read it otherwise.
+        return GateReport.of([GateCheck(False, f"gate: failed, it can't be read: {error.message}")])
 
 
 def _total_latency(clips: Sequence[Latency]) -> Latency | None:

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 
 from autoisp_core.errors import InvalidArgumentError
 
-MAX_CLIP_BYTES = 800_000
-"""Of 900,000 that the bus takes; the rest is for pictures and headers."""
+MAX_CLIP_BYTES = 880_000
+"""Of 900,000 that the bus takes."""
 MAX_EVALUATION_BYTES = 3_800_000
 """Of 4 MiB that gRPC takes."""
 
 _FRAME = 28  # a FrameResult
 _VALUE = 4  # a metric's
 _CLIP = 1_500
-_SUBJECT = 1_100  # cost, latency, devices, and a crop in each of five pictures
+_SUBJECT = 800  # cost, latency, devices
+_PICTURE = 190
+_WORST_FRAMES = 3  # that a worker keeps of each subject, with a crop of the truth and of every subject
 _ESTIMATE = 70
 _IMPROVEMENT = 115  # with its clip's name
 
@@ -32,8 +34,9 @@ class Size:
         """Whether the results of the evaluation, and of each of its clips, fit; 0 means all frames."""
         counts = [min(count, frames_per_clip or count) for count in self.frame_counts]
         frame = self.subjects * (_FRAME + _VALUE * self.metrics)
-        whole = sum(counts) * frame + len(counts) * self._clip_bytes
-        return whole <= MAX_EVALUATION_BYTES and max(counts, default=0) * frame <= MAX_CLIP_BYTES
+        clip = self._clip_bytes
+        whole = sum(counts) * frame + len(counts) * clip
+        return whole <= MAX_EVALUATION_BYTES and max(counts, default=0) * frame + clip <= MAX_CLIP_BYTES
 
     def largest_frames(self) -> int:
         """The most frames per clip that fit; 0 if not even one does."""
@@ -70,5 +73,6 @@ class Size:
 
     @property
     def _clip_bytes(self) -> int:
-        each = _SUBJECT + self.metrics * (_ESTIMATE + _IMPROVEMENT)
+        worst = _WORST_FRAMES * _PICTURE * (self.subjects + 2)
+        each = _SUBJECT + _PICTURE + worst + self.metrics * (_ESTIMATE + _IMPROVEMENT)
         return _CLIP + self.subjects * each

@@ -68,7 +68,7 @@ class Watching:
             while True:
                 changed.clear()
                 newer = await self._since(name, evaluation.revision if evaluation else 0)
-                item = _item(follower, evaluation, newer)
+                item = self._item(follower, evaluation, newer)
                 evaluation = newer or evaluation
                 if item is not None:
                     yield item
@@ -96,11 +96,14 @@ class Watching:
             async with asyncio.timeout(POLL_S):
                 await changed.wait()
 
-
-def _item(follower: Follower, before: Evaluation | None, newer: Evaluation | None) -> Evaluation | None:
-    """What a watcher of frames gets next; None: nothing."""
-    if newer is not None and newer.state.terminal:
-        return newer
-    if before is None:
-        return follower.snapshot(newer) if newer else None
-    return follower.news(newer or before)
+    def _item(
+        self, follower: Follower, before: Evaluation | None, newer: Evaluation | None
+    ) -> Evaluation | None:
+        """What a watcher of frames gets next; None: nothing."""
+        if newer is not None and newer.state.terminal:
+            return newer
+        current = newer or before
+        if current is None:
+            return None
+        counted = self._live.counted(current)
+        return follower.snapshot(counted) if before is None else follower.news(counted)

@@ -13,8 +13,15 @@ from autoisp_core.errors import AlreadyExistsError, NotFoundError
 from autoisp_core.pagination import Page, PageRequest
 
 from autoisp_registry import gate, validation
-from autoisp_registry.domain import CANDIDATE, CHAMPION, Content, Lineage, Model, ModelVersion
-from autoisp_registry.ports import Artifacts, Store, Transaction, VersionPromoted, VersionRegistered
+from autoisp_registry.domain import CANDIDATE, CHAMPION, Content, GateResult, Lineage, Model, ModelVersion
+from autoisp_registry.ports import (
+    Artifacts,
+    Publisher,
+    Store,
+    Transaction,
+    VersionPromoted,
+    VersionRegistered,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -30,6 +37,7 @@ class EvaluatedNetwork:
         measured, prototype: totals of both; no prototype means that it was not judged.
         clips: what the totals are of.
         limits: what the gate checks.
+        own_gate: what the evaluation's own gate said; None if it had none.
     """
 
     model: str
@@ -40,6 +48,7 @@ class EvaluatedNetwork:
     prototype: gate.Measured | None
     clips: gate.Clips
     limits: gate.Limits
+    own_gate: GateResult | None = None
 
 
 class Models:
@@ -48,6 +57,7 @@ class Models:
     Args:
         store: keeps models.
         artifacts: knows which bytes exist.
+        publisher: tells other services of versions.
         now: the clock, in UTC.
     """
 
@@ -55,10 +65,12 @@ class Models:
         self,
         store: Store,
         artifacts: Artifacts,
+        publisher: Publisher,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
         self._artifacts = artifacts
+        self._publisher = publisher
         self._now = now
 
     async def register(self, parent: str, content: Content, request_id: str = "") -> ModelVersion:
@@ -95,7 +107,7 @@ class Models:
             return existing
         await self._stored(network.onnx, "evaluation.subjects.onnx")
         metrics = gate.metrics_of(network.measured, network.prototype)
-        result = gate.check(metrics, network.clips, network.limits)
+        result = gate.check(metrics, network.clips, network.limits, network.own_gate)
         content = Content(network.onnx, metrics, network.lineage, network.spec, result)
         return await self._add(network.model, content, key, promote=True)
 
@@ -186,6 +198,9 @@ class Models:
                 passed = content.gate is not None and content.gate.passed
                 aliases = [CANDIDATE, *([CHAMPION] if passed else [])] if promote else []
                 await self._promote(transaction, before, after, aliases, version.number)
+                # Before anybody can know of it, while the number is nobody else's. If nothing comes of the
+                # transaction, the next version of this number takes its place.
+                await self._publisher.publish(version)
         except AlreadyExistsError:
             # The same request or event, a moment earlier: nothing of this transaction was written.
             existing = await self._store.find(key) if key else None

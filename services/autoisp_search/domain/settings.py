@@ -68,6 +68,7 @@ class SearchSettings:
         model: ``models/{m}`` where the result is registered.
         objectives: quality alone for the one best network within the budget; with a cost, a front of both.
         test_frames_per_clip: 0 means all.
+        gate: TOML, what the network must reach on the test split beside the budget; empty for none.
     """
 
     dataset: str
@@ -88,3 +89,4 @@ class SearchSettings:
     training: Training = field(default_factory=Training)
     validation_frames_per_clip: int = 8
     test_frames_per_clip: int = 24
+    gate: str = ""

@@ -72,6 +72,7 @@ class SearchDraft:
     model: str = ""
     validation_frames_per_clip: int = 0
     test_frames_per_clip: int | None = None
+    gate: str = ""
 
     def fingerprint(self) -> str:
         """Equal for equal drafts."""
@@ -79,4 +80,6 @@ class SearchDraft:
         if self.training == TrainingDraft():
             # So drafts from before there was a choice keep the fingerprint that is in the database.
             del document["training"]
+        if not self.gate:
+            del document["gate"]
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

@@ -10,6 +10,7 @@ from dataclasses import replace
 from autoisp_core.errors import InvalidArgumentError, NotFoundError
 from autoisp_core.ids import validate_user_id
 from autoisp_core.names import DATASET, MODEL, SEARCH, model_name
+from autoisp_core.quality import Gate
 from autoisp_core.sensor import Noise, SensorProfile
 from autoisp_core.sensor import builtin as builtin_sensor
 from autoisp_core.spec import SearchSpace, cost
@@ -120,7 +121,14 @@ def _settings(draft: SearchDraft, search_id: str) -> SearchSettings:
             0,
             MAX_FRAMES_PER_CLIP,
         ),
+        gate=_gate(draft.gate),
     )
+
+
+def _gate(text: str) -> str:
+    if text:
+        Gate.parse(text, "search.gate").require(("prototype", "model"), "search.gate")
+    return text
 
 
 def _prototype(prototype: Prototype) -> Prototype:

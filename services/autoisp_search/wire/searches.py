@@ -66,6 +66,7 @@ def search_to(search: Search) -> search_pb2.Search:
         model=settings.model,
         validation_frames_per_clip=settings.validation_frames_per_clip,
         test_frames_per_clip=settings.test_frames_per_clip,
+        gate=settings.gate,
         objectives=[objective.value for objective in settings.objectives],
         max_trials=settings.max_trials or 0,
         warm_start=[search_name(earlier) for earlier in settings.warm_start],
@@ -189,6 +190,7 @@ def draft_from(message: search_pb2.Search) -> SearchDraft:
         test_frames_per_clip=(
             message.test_frames_per_clip if message.HasField("test_frames_per_clip") else None
         ),
+        gate=message.gate,
     )
 
 

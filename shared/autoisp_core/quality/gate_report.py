@@ -91,10 +91,10 @@ def with_unit(number: float, unit: str, *, signed: bool = False) -> str:
     sign = "+" if signed else ""
     if unit in ("dB", "×"):
         text = f"{number:{sign}.2f}"
-    elif number == int(number) if math.isfinite(number) else False:
+    elif math.isfinite(number) and number == int(number):
         text = f"{number:{sign},.0f}"
     else:
-        text = f"{number:{sign}.4g}"
+        text = f"{number:{sign},.1f}" if abs(number) >= 1000 else f"{number:{sign}.4g}"
     return _joined(text, unit)
 
 
