@@ -351,6 +351,7 @@ class Search(_message.Message):
     MAX_TRIALS_FIELD_NUMBER: _builtins.int
     WARM_START_FIELD_NUMBER: _builtins.int
     TRAINING_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     PROTOTYPE_PROFILE_FIELD_NUMBER: _builtins.int
@@ -383,6 +384,10 @@ class Search(_message.Message):
     """Frames per clip that the test evaluation looks at, evenly spread; 0 means all. Default 24."""
     max_trials: _builtins.int
     """Trials of the first rung, at most. Without max_duration it replaces the clock: rungs follow from this number."""
+    gate: _builtins.str
+    """What the network must reach on the test split beside the budget to become champion, as TOML; the guide
+    "evaluation" documents it. Its subjects are "model" and "prototype". Empty: no more than the prototype's quality.
+    """
     state: Global___SearchState.ValueType
     """Output only from here on."""
     macs_per_pixel_limit: _builtins.float
@@ -471,6 +476,7 @@ class Search(_message.Message):
         max_trials: _builtins.int = ...,
         warm_start: _abc.Iterable[_builtins.str] | None = ...,
         training: Global___Training | None = ...,
+        gate: _builtins.str = ...,
         state: Global___SearchState.ValueType = ...,
         failure: _common_pb2.Failure | None = ...,
         prototype_profile: _prototype_pb2.PrototypeProfile | None = ...,
@@ -488,7 +494,7 @@ class Search(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel_limit", b"_macs_per_pixel_limit", "_seconds_per_megapixel_limit", b"_seconds_per_megapixel_limit", "_test_frames_per_clip", b"_test_frames_per_clip", "budget", b"budget", "create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "macs_per_pixel_limit", b"macs_per_pixel_limit", "max_duration", b"max_duration", "prototype", b"prototype", "prototype_profile", b"prototype_profile", "seconds_per_megapixel_limit", b"seconds_per_megapixel_limit", "sensor", b"sensor", "space", b"space", "start_time", b"start_time", "test_frames_per_clip", b"test_frames_per_clip", "training", b"training", "trial_counts", b"trial_counts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel_limit", b"_macs_per_pixel_limit", "_seconds_per_megapixel_limit", b"_seconds_per_megapixel_limit", "_test_frames_per_clip", b"_test_frames_per_clip", "best_trial", b"best_trial", "budget", b"budget", "create_time", b"create_time", "dataset", b"dataset", "display_name", b"display_name", "end_time", b"end_time", "etag", b"etag", "failure", b"failure", "macs_per_pixel_limit", b"macs_per_pixel_limit", "max_duration", b"max_duration", "max_parallel_trials", b"max_parallel_trials", "max_trials", b"max_trials", "model", b"model", "name", b"name", "objectives", b"objectives", "pareto_trials", b"pareto_trials", "prototype", b"prototype", "prototype_profile", b"prototype_profile", "rung", b"rung", "rungs", b"rungs", "seconds_per_megapixel_limit", b"seconds_per_megapixel_limit", "seed", b"seed", "sensor", b"sensor", "space", b"space", "start_time", b"start_time", "state", b"state", "strategy", b"strategy", "strategy_figures", b"strategy_figures", "test_frames_per_clip", b"test_frames_per_clip", "training", b"training", "trial_counts", b"trial_counts", "validation_frames_per_clip", b"validation_frames_per_clip", "warm_start", b"warm_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_macs_per_pixel_limit", b"_macs_per_pixel_limit", "_seconds_per_megapixel_limit", b"_seconds_per_megapixel_limit", "_test_frames_per_clip", b"_test_frames_per_clip", "best_trial", b"best_trial", "budget", b"budget", "create_time", b"create_time", "dataset", b"dataset", "display_name", b"display_name", "end_time", b"end_time", "etag", b"etag", "failure", b"failure", "gate", b"gate", "macs_per_pixel_limit", b"macs_per_pixel_limit", "max_duration", b"max_duration", "max_parallel_trials", b"max_parallel_trials", "max_trials", b"max_trials", "model", b"model", "name", b"name", "objectives", b"objectives", "pareto_trials", b"pareto_trials", "prototype", b"prototype", "prototype_profile", b"prototype_profile", "rung", b"rung", "rungs", b"rungs", "seconds_per_megapixel_limit", b"seconds_per_megapixel_limit", "seed", b"seed", "sensor", b"sensor", "space", b"space", "start_time", b"start_time", "state", b"state", "strategy", b"strategy", "strategy_figures", b"strategy_figures", "test_frames_per_clip", b"test_frames_per_clip", "training", b"training", "trial_counts", b"trial_counts", "validation_frames_per_clip", b"validation_frames_per_clip", "warm_start", b"warm_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__macs_per_pixel_limit: _TypeAlias = _typing.Literal["macs_per_pixel_limit"]  # noqa: Y015
     _WhichOneofArgType__macs_per_pixel_limit: _TypeAlias = _typing.Literal["_macs_per_pixel_limit", b"_macs_per_pixel_limit"]  # noqa: Y015
