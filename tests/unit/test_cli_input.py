@@ -52,6 +52,7 @@ def run(capsys, *words):
         (["--reduction", "9", "--warm-start", "models/m"], "--warm-start", "searches/{search}"),
         (["--reduction", "9", "--space", "none.json"], "--space", "check the path"),
         (["--reduction", "9", "--augment", "wild"], "--augment", "adversarial"),
+        (["--reduction", "9", "--gate", "none.toml"], "--gate", "no such file"),
         (["--reduction", "9", "--distill", "2"], "--distill", "0 (none) to 1"),
         (["--reduction", "9", "--distill", "nan"], "--distill", "0 (none) to 1"),
         (["--reduction", "9", "--distill-features", "relu"], "--distill-features", "a weight above 0"),
@@ -236,6 +237,7 @@ def test_unknown_words_and_no_words(capsys):
 
 def test_options_take_what_a_glob_gives():
     words = ["tune", "--footage", "a", "b", "--test", "c", "--rung", "4x1s", "2x2s", "--seed", "1", "-h"]
+    assert spread(["--subject", "a=b", "c=d"]) == ["--subject", "a=b", "--subject", "c=d"]
     assert spread(["--warm-start", "a", "b"]) == ["--warm-start", "a", "--warm-start", "b"]
     assert spread(words) == [
         *("tune", "--footage", "a", "--footage", "b", "--test", "c"),

@@ -4,10 +4,12 @@ import doctest
 
 import pytest
 from autoisp_cli import arguments
-from autoisp_client import aio, client, endpoints
+from autoisp_client import aio, client, endpoints, subjects
 
 
-@pytest.mark.parametrize("module", [aio, client, endpoints, arguments], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [aio, client, endpoints, subjects, arguments], ids=lambda module: module.__name__
+)
 def test_the_examples_of_the_docstrings_run(module):
     results = doctest.testmod(module)
     assert results.attempted > 0

@@ -28,8 +28,9 @@ from autoisp_cli.commands.common import (
 from autoisp_cli.commands.evaluations_show import comparison_table, evaluation_rows, gate_rows
 from autoisp_cli.evaluate import job
 from autoisp_cli.evaluate.live import choose_view
-from autoisp_cli.evaluate.options import RunOptions, gate_text, margins
+from autoisp_cli.evaluate.options import RunOptions, margins
 from autoisp_cli.evaluate.start import start
+from autoisp_cli.gate_file import gate_text
 from autoisp_cli.local import default_workers
 from autoisp_cli.report.evaluation import Judged
 from autoisp_cli.sensor_choice import SensorChoice

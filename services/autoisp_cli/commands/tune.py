@@ -122,6 +122,10 @@ def tune_command(
         str | None,
         typer.Option("--test-frames", metavar="N|all", help="Frames per test clip; 24 by default."),
     ] = None,
+    gate: Annotated[
+        Path | None,
+        typer.Option("--gate", metavar="FILE", help="What the network must reach on unseen clips, as TOML."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Find a network that does the prototype's job at a fraction of its cost, and prove it on unseen clips.
@@ -153,6 +157,7 @@ def tune_command(
         inherit=inherit,
         model=model,
         test_frames=test_frames,
+        gate=gate,
         max_parallel_trials=count,
         command=shlex.join(["autoisp", *sys.argv[1:]]),
     )

@@ -11,7 +11,8 @@ from autoisp_client.subjects import SPLITS, onnx_file, subject_of
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.quality import METRICS, metrics_named
 
-from autoisp_cli.paths import as_option, expanded, looked_at, text_of
+from autoisp_cli.gate_file import gate_text
+from autoisp_cli.paths import as_option, expanded, looked_at
 from autoisp_cli.sensor_choice import SensorChoice
 
 _NEEDS_MORE = frozenset({"vmaf"})
@@ -89,18 +90,6 @@ class RunOptions:
                 raise InvalidArgumentError("--subject", f"--subject {word}: no such file; check the path")
             return f"onnx:{path}"
         return source
-
-
-def gate_text(path: Path) -> str:
-    """The text of a gate's file; the service knows what it may say.
-
-    Raises:
-        InvalidArgumentError: there is no such file, or nothing in it.
-    """
-    text = text_of("--gate", path, "write the path of a TOML file")
-    if not text.strip():
-        raise InvalidArgumentError("--gate", f"--gate {path}: nothing is in it; write at least one check")
-    return text
 
 
 def margins(words: Sequence[str]) -> dict[str, float]:

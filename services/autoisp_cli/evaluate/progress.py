@@ -79,6 +79,7 @@ class EvaluationProgress:
 
     def _take(self, result: evaluation_pb2.ClipResult) -> ClipProgress | None:
         clip = self.clips.setdefault(result.clip, ClipProgress(clip_title(result)))
+        clip.title = result.display_name or clip.title
         before = clip.ended
         if result.state:
             clip.state = result.state

@@ -46,6 +46,8 @@ def _job(options: TuneOptions, search: search_pb2.Search) -> Iterator[Choice]:
         yield Choice("Budget", f"1/{options.reduction:g} of the prototype's cost", option="--reduction")
     else:
         yield Choice("Budget", f"{number(options.budget_macs)} MAC per output pixel", option="--budget-macs")
+    if options.gate is not None:
+        yield Choice("Gate", str(options.gate), option="--gate")
     yield Choice("Sensor", options.sensor, option="--sensor")
     if search.sensor.HasField("test_noise"):
         noise = search.sensor.test_noise

@@ -38,6 +38,7 @@ _OPTIONS = (
     ("search.rungs", "--rung"),
     ("search.model", "--model"),
     ("search.test_frames_per_clip", "--test-frames"),
+    ("search.gate", "--gate"),
     ("search.dataset", "--footage"),
     ("clips", "--footage"),
     ("evaluation.dataset", "--dataset"),

@@ -14,6 +14,7 @@ from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.ids import validate_user_id
 from autoisp_core.names import SEARCH
 
+from autoisp_cli.gate_file import gate_text
 from autoisp_cli.paths import expanded, looked_at
 from autoisp_cli.sensor_choice import SensorChoice
 from autoisp_cli.tune.space_file import read_space
@@ -63,6 +64,7 @@ class TuneOptions:
     inherit: bool | None = None
     model: str | None = None
     test_frames: str | None = None
+    gate: Path | None = None
     max_parallel_trials: int = 2
     command: str = field(default="", compare=False)
     sensor_toml: str = ""
@@ -119,6 +121,7 @@ class TuneOptions:
         self.warm_start_names()
         self.space_message()
         self.training_message()
+        self.gate_text()
 
     def prototype_source(self) -> str | Path:
         """The name of a built-in prototype, or the path of an ONNX file."""
@@ -203,6 +206,10 @@ class TuneOptions:
     def space_message(self) -> search_pb2.SearchSpace | None:
         """What the file says of the space; None if there is none."""
         return None if self.space is None else read_space(expanded("--space", self.space))
+
+    def gate_text(self) -> str:
+        """What the network must reach, as TOML; empty for the service's default."""
+        return "" if self.gate is None else gate_text(self.gate)
 
     def training_message(self) -> search_pb2.Training | None:
         """How to train; None if the service is to choose."""

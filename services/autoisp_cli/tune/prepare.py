@@ -117,6 +117,7 @@ def search_message(
         warm_start=options.warm_start_names(),
         space=options.space_message(),
         training=options.training_message(),
+        gate=options.gate_text(),
         max_parallel_trials=options.max_parallel_trials,
         model=f"models/{options.model}" if options.model else "",
     )

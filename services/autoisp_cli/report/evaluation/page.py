@@ -56,7 +56,8 @@ def render(judged: Judged) -> str:
     return fill(
         "evaluation/page.html.j2",
         judged=judged,
-        verdict=verdict(judged),
+        # A figure stays with its unit.
+        verdict=verdict(judged).replace(" dB", "\u00a0dB"),
         badge=_badge(judged),
         tiles=_tiles(judged)[:_TILES],
         gate=evaluation.gate_report if evaluation.HasField("gate_report") else None,

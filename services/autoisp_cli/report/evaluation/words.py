@@ -81,7 +81,7 @@ def verdict_text(comparison: evaluation_pb2.Comparison) -> str:
     if word != "same" or not comparison.margin:
         return word
     unit = metric_named(comparison.metric).unit
-    return f"same within {comparison.margin:g}" + (f" {unit}" if unit else "")
+    return f"same within {comparison.margin:.3g}" + (f" {unit}" if unit else "")
 
 
 def comparison_text(comparison: evaluation_pb2.Comparison) -> str:
