@@ -16,7 +16,8 @@ from autoisp_runtime.jetstream import Command, Envelope, Publisher
 from autoisp_worker import wire, wire_evaluation
 from autoisp_worker.attempts import Attempts
 from autoisp_worker.compute import ComputeThread, StopRequest
-from autoisp_worker.domain import ClipResult, Failure, TrialResult, TrialState
+from autoisp_worker.domain import Failure, TrialResult, TrialState
+from autoisp_worker.domain_evaluation import ClipResult
 from autoisp_worker.results import Checkpoints
 from autoisp_worker.tickets import clip_ticket, profile_ticket, trial_ticket
 from autoisp_worker.usecases import Jobs, Settlement, Ticket

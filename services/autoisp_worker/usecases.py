@@ -10,17 +10,8 @@ from typing import Protocol
 import structlog
 
 from autoisp_worker.compute import StopRequest
-from autoisp_worker.domain import (
-    ClipResult,
-    EvaluationJob,
-    Failure,
-    FramesJudged,
-    ProfileJob,
-    PrototypeProfile,
-    TrialJob,
-    TrialProgress,
-    TrialResult,
-)
+from autoisp_worker.domain import Failure, ProfileJob, PrototypeProfile, TrialJob, TrialProgress, TrialResult
+from autoisp_worker.domain_evaluation import ClipResult, EvaluationJob, FramesJudged
 
 _log = structlog.get_logger(__name__)
 

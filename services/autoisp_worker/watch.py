@@ -15,7 +15,8 @@ from autoisp_runtime.jetstream import Publisher
 
 from autoisp_worker import wire, wire_evaluation
 from autoisp_worker.compute import StopReason, StopRequest
-from autoisp_worker.domain import FramesJudged, TrialProgress
+from autoisp_worker.domain import TrialProgress
+from autoisp_worker.domain_evaluation import FramesJudged
 from autoisp_worker.tickets import frames_subject, report_subject
 from autoisp_worker.usecases import OnFrames, OnProgress
 

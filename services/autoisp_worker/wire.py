@@ -18,7 +18,7 @@ from autoisp_core.sensor import Noise, SensorProfile
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from autoisp_worker import domain
+from autoisp_worker import domain, domain_evaluation
 from autoisp_worker.wire_training import training
 
 ALWAYS = ("psnr", "ssim")
@@ -94,9 +94,9 @@ def trial_job(message: commands_pb2.RunTrial) -> domain.TrialJob:
     )
 
 
-def evaluation_job(message: commands_pb2.RunEvaluation) -> domain.EvaluationJob:
+def evaluation_job(message: commands_pb2.RunEvaluation) -> domain_evaluation.EvaluationJob:
     """Decode a command."""
-    return domain.EvaluationJob(
+    return domain_evaluation.EvaluationJob(
         evaluation=message.evaluation,
         clip=_clip_range(message.entry),
         subjects=tuple(_subject(subject) for subject in message.subjects),
@@ -205,10 +205,12 @@ def _prototype(message: prototype_pb2.Prototype, where: str) -> domain.Prototype
             raise InvalidArgumentError(where, f"{where} is empty; set builtin or onnx")
 
 
-def _subject(message: evaluation_pb2.Subject) -> domain.Subject:
+def _subject(message: evaluation_pb2.Subject) -> domain_evaluation.Subject:
     if message.WhichOneof("source") == "onnx":
-        return domain.Subject(message.label, model=_artifact(message.onnx, "subjects.onnx"))
-    return domain.Subject(message.label, prototype=_prototype(message.prototype, "subjects.prototype"))
+        return domain_evaluation.Subject(message.label, model=_artifact(message.onnx, "subjects.onnx"))
+    return domain_evaluation.Subject(
+        message.label, prototype=_prototype(message.prototype, "subjects.prototype")
+    )
 
 
 def _clip_range(entry: ingest_pb2.DatasetManifest.Entry) -> domain.ClipRange:

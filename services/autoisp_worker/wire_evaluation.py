@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.events.v1 import events_pb2
 
-from autoisp_worker import domain
+from autoisp_worker import domain, domain_evaluation
 from autoisp_worker.wire import artifact_out, cost_out, failure_out, quality_out
 
 
-def clip_judged(evaluation: str, result: domain.ClipResult) -> bytes:
+def clip_judged(evaluation: str, result: domain_evaluation.ClipResult) -> bytes:
     """Encode ``evaluation.clip_judged``."""
     state = "CANCELLED" if result.cancelled else "FAILED" if result.failure else "SUCCEEDED"
     message = evaluation_pb2.ClipResult(
@@ -38,7 +38,7 @@ def clip_judged(evaluation: str, result: domain.ClipResult) -> bytes:
     )
 
 
-def frames_judged(evaluation: str, clip: str, news: domain.FramesJudged) -> bytes:
+def frames_judged(evaluation: str, clip: str, news: domain_evaluation.FramesJudged) -> bytes:
     """Encode ``evaluation.frames_judged``."""
     return events_pb2.EvaluationFramesJudged(
         evaluation=evaluation,
@@ -54,7 +54,7 @@ def frames_judged(evaluation: str, clip: str, news: domain.FramesJudged) -> byte
     ).SerializeToString(deterministic=True)
 
 
-def _subject(subject: domain.SubjectResult) -> evaluation_pb2.SubjectResult:
+def _subject(subject: domain_evaluation.SubjectResult) -> evaluation_pb2.SubjectResult:
     latency = subject.latency
     return evaluation_pb2.SubjectResult(
         label=subject.label,
@@ -84,7 +84,7 @@ def _subject(subject: domain.SubjectResult) -> evaluation_pb2.SubjectResult:
     )
 
 
-def _frames(frames: Iterable[domain.FrameValues]) -> list[evaluation_pb2.FrameResult]:
+def _frames(frames: Iterable[domain_evaluation.FrameValues]) -> list[evaluation_pb2.FrameResult]:
     return [
         evaluation_pb2.FrameResult(
             frame=frame.frame,
@@ -94,7 +94,9 @@ def _frames(frames: Iterable[domain.FrameValues]) -> list[evaluation_pb2.FrameRe
     ]
 
 
-def _metrics(names: Sequence[str], frames: Sequence[domain.FrameValues]) -> list[evaluation_pb2.MetricResult]:
+def _metrics(
+    names: Sequence[str], frames: Sequence[domain_evaluation.FrameValues]
+) -> list[evaluation_pb2.MetricResult]:
     return [
         evaluation_pb2.MetricResult(
             metric=name, values=[frame.values.get(name, math.nan) for frame in frames]
@@ -103,7 +105,7 @@ def _metrics(names: Sequence[str], frames: Sequence[domain.FrameValues]) -> list
     ]
 
 
-def _pictures(pictures: Iterable[domain.Picture]) -> list[evaluation_pb2.Picture]:
+def _pictures(pictures: Iterable[domain_evaluation.Picture]) -> list[evaluation_pb2.Picture]:
     return [
         evaluation_pb2.Picture(kind=picture.kind, frame=picture.frame, png=artifact_out(picture.png))
         for picture in pictures

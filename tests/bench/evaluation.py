@@ -39,7 +39,7 @@ from autoisp_testing.scenes import moving_scene
 from autoisp_worker import wire
 from autoisp_worker.compute import StopRequest
 from autoisp_worker.config import WorkerConfig
-from autoisp_worker.domain import FramesJudged
+from autoisp_worker.domain_evaluation import FramesJudged
 from autoisp_worker.jobs import LocalJobs
 from autoisp_worker.tools import Tools
 from record import record, spread

@@ -28,7 +28,7 @@ from autoisp_testing.graphs import allocating, endless, root_of
 from autoisp_worker import wire, wire_evaluation
 from autoisp_worker.compute import StopReason, StopRequest
 from autoisp_worker.config import WorkerConfig
-from autoisp_worker.domain import ClipResult, FramesJudged
+from autoisp_worker.domain_evaluation import ClipResult, FramesJudged
 from autoisp_worker.jobs import LocalJobs
 from autoisp_worker.jobs.faults import StoppedError
 from autoisp_worker.tools import Tools

@@ -15,7 +15,8 @@ from autoisp_isp.network import build
 from autoisp_worker import wire
 from autoisp_worker.compute import StopRequest
 from autoisp_worker.config import WorkerConfig
-from autoisp_worker.domain import ClipResult, Failure, PrototypeProfile
+from autoisp_worker.domain import Failure, PrototypeProfile
+from autoisp_worker.domain_evaluation import ClipResult
 from autoisp_worker.jobs import LocalJobs
 from autoisp_worker.tools import Tools
 from onnx import TensorProto, helper

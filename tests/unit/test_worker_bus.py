@@ -25,16 +25,8 @@ from autoisp_runtime.jetstream import Command, Envelope, command_subject
 from autoisp_worker.attempts import Attempts
 from autoisp_worker.bus import CommandBus
 from autoisp_worker.compute import ComputeThread, StopRequest
-from autoisp_worker.domain import (
-    ClipResult,
-    EvaluationJob,
-    Failure,
-    ProfileJob,
-    PrototypeProfile,
-    TrialJob,
-    TrialResult,
-    TrialState,
-)
+from autoisp_worker.domain import Failure, ProfileJob, PrototypeProfile, TrialJob, TrialResult, TrialState
+from autoisp_worker.domain_evaluation import ClipResult, EvaluationJob
 from autoisp_worker.results import Checkpoints, Results
 from autoisp_worker.tickets import trial_ticket
 from autoisp_worker.usecases import OnFrames, OnProgress, Settlement

@@ -8,7 +8,8 @@ from autoisp.events.v1 import events_pb2
 from autoisp_runtime.jetstream import Publisher
 from autoisp_worker import watch
 from autoisp_worker.compute import StopReason, StopRequest
-from autoisp_worker.domain import FramesJudged, FrameValues, TrialProgress
+from autoisp_worker.domain import TrialProgress
+from autoisp_worker.domain_evaluation import FramesJudged, FrameValues
 
 TRIAL = "searches/s/trials/r0-0001"
 

@@ -5,15 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoisp_worker.compute import StopRequest
-from autoisp_worker.domain import (
-    ClipResult,
-    EvaluationJob,
-    Failure,
-    ProfileJob,
-    PrototypeProfile,
-    TrialJob,
-    TrialResult,
-)
+from autoisp_worker.domain import Failure, ProfileJob, PrototypeProfile, TrialJob, TrialResult
+from autoisp_worker.domain_evaluation import ClipResult, EvaluationJob
 from autoisp_worker.tools import Tools
 from autoisp_worker.usecases import OnFrames, OnProgress
 

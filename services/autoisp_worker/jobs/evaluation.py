@@ -12,7 +12,8 @@ from autoisp_isp.prototype import sensor_for
 from autoisp_isp.reel import Reel, Shot
 
 from autoisp_worker.compute import StopReason, StopRequest
-from autoisp_worker.domain import ClipResult, EvaluationJob, Failure, FramesJudged, FrameValues
+from autoisp_worker.domain import Failure
+from autoisp_worker.domain_evaluation import ClipResult, EvaluationJob, FramesJudged, FrameValues
 from autoisp_worker.jobs.faults import StoppedError, check_stop, failure_of
 from autoisp_worker.jobs.judging import Judging, blamed
 from autoisp_worker.jobs.pictures import Gallery
@@ -84,12 +85,9 @@ def _judge(
     _watch_all(reel, judgings, gallery, stop)
     latencies = [judging.latency() for judging in judgings]
     least, most = _TIMING_SECONDS
-    seconds = seconds_per_megapixel(
-        developers,
-        frames,
-        sensor,
-        seconds=min(most, max(least, _TIMING_SHARE * (time.perf_counter() - begun))),
-    )
+    length = min(most, max(least, _TIMING_SHARE * (time.perf_counter() - begun)))
+    with blamed("timing the subjects"):
+        seconds = seconds_per_megapixel(developers, frames, sensor, seconds=length)
     return ClipResult(
         clip=job.clip.clip,
         display_name=job.clip.display_name,

@@ -15,7 +15,8 @@ from autoisp_isp.isolated import IsolatedNetwork, IsolatedStream
 from autoisp_isp.metrics import FrameMetrics
 from autoisp_isp.reel import Shot
 
-from autoisp_worker.domain import FrameValues, Latency, Quality, SubjectResult
+from autoisp_worker.domain import Quality
+from autoisp_worker.domain_evaluation import FrameValues, Latency, SubjectResult
 from autoisp_worker.jobs.subjects import THREADS, OpenSubject
 
 

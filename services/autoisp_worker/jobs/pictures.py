@@ -10,7 +10,7 @@ from autoisp_isp.evaluation import Array
 from autoisp_isp.reel import Shot
 from autoisp_runtime.artifacts import ArtifactStore
 
-from autoisp_worker.domain import FrameValues, Picture, WorstFrame
+from autoisp_worker.domain_evaluation import FrameValues, Picture, WorstFrame
 
 _EDGE, _ENLARGE = 144, 3
 _WORST_PER_SUBJECT = 3

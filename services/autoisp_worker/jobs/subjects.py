@@ -13,7 +13,8 @@ from autoisp_isp.prototype import OnnxPrototype, Prototype, load_prototype
 from autoisp_isp.runtime_session import load_session
 from autoisp_runtime.artifacts import ArtifactStore
 
-from autoisp_worker.domain import Cost, DeviceEstimate, PrototypeSource, Subject
+from autoisp_worker.domain import Cost, PrototypeSource
+from autoisp_worker.domain_evaluation import DeviceEstimate, Subject
 from autoisp_worker.tools import Tools
 
 THREADS = 1

@@ -4,7 +4,7 @@ Small pictures flatter (all fits into the cache), large ones cost seconds with a
 between. What is timed is the processor time of the one thread that does it all: on an idle core that is the
 wall time, and on a busy one it leaves out the time that others had the core. Neighbours can still slow a run
 down, through shared caches, but never speed one up; so the fastest run tells most of the program and least of
-them.
+them. A network in a process of its own is timed there.
 """
 
 from __future__ import annotations
