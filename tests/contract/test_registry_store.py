@@ -6,11 +6,12 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
+from autoisp.registry.v1 import registry_pb2
 from autoisp_core.artifact import Artifact
 from autoisp_core.errors import AlreadyExistsError, InvalidArgumentError
 from autoisp_core.pagination import PageRequest, encode_page_token
-from autoisp_registry import tables
-from autoisp_registry.bus import encode
+from autoisp_registry import tables, wire
+from autoisp_registry.bus import StoredVersions, encode
 from autoisp_registry.domain import Content, GateResult, Lineage, ModelVersion, Prototype
 from autoisp_registry.ports import Message, VersionRegistered
 from autoisp_registry.store import SqlStore
@@ -102,11 +103,14 @@ async def test_a_key_is_taken_once_and_a_clash_spoils_nothing(store: Store) -> N
 async def test_the_same_request_at_once_registers_once(store: Store, tmp_path: object) -> None:
     artifacts = AsyncArtifactStore(ArtifactStore(f"{tmp_path}/artifacts"))
     onnx = await artifacts.put_bytes(b"onnx", "application/onnx")
-    models = Models(store, artifacts)
+    models = Models(store, artifacts, StoredVersions(artifacts))
     content = Content(onnx)
     found = await asyncio.gather(*(models.register("models/m", content, "same") for _ in range(6)))
     assert {version.number for version in found} == {1}
     assert [v.number for v in (await store.list_versions("models/m", ALL)).items] == [1]
+    left = await artifacts.get_result("models/m/versions/1")
+    assert left is not None
+    assert wire.version_from(registry_pb2.ModelVersion.FromString(left)) == found[0]
 
 
 async def test_aliases_are_kept(store: Store) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
 from autoisp_core import ids, names
-from autoisp_core.artifact import Artifact
 from autoisp_core.errors import (
     AlreadyExistsError,
     AutoISPError,
@@ -19,16 +18,11 @@ from autoisp_core.errors import (
 from autoisp_core.pagination import Page, PageRequest
 
 from autoisp_evaluation.domain import (
-    MODEL_LABEL,
-    PROTOTYPE_LABEL,
     ClipResult,
     Entry,
     Evaluation,
     Failure,
     ModelVersion,
-    Prototype,
-    Registration,
-    Sensor,
     Split,
     State,
     Subject,
@@ -46,27 +40,11 @@ from autoisp_evaluation.usecases.ports import (
     Transaction,
     Versions,
 )
+from autoisp_evaluation.usecases.searches import CompletedSearch, fitting, wanted_by
 from autoisp_evaluation.usecases.sizes import Size
 from autoisp_evaluation.usecases.validation import Draft
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class CompletedSearch:
-    """What a search that succeeded asks to be judged."""
-
-    search: str
-    trial: str
-    dataset: str
-    manifest: Artifact
-    prototype: Prototype
-    onnx: Artifact
-    sensor: Sensor
-    seed: int
-    frames_per_clip: int
-    registration: Registration
-    gate: str = ""
 
 
 class Evaluations:
@@ -146,20 +124,7 @@ class Evaluations:
         key = f"search/{search.search}"
         if existing := await self._store.find(key):
             return existing
-        evaluation = Evaluation(
-            name=names.evaluation_name(names.id_of(search.search)),
-            dataset=search.dataset,
-            split=Split.TEST,
-            subjects=(Subject(PROTOTYPE_LABEL, search.prototype), Subject(MODEL_LABEL, search.onnx)),
-            sensor=search.sensor,
-            seed=search.seed,
-            frames_per_clip=search.frames_per_clip,
-            search=search.search,
-            trial=search.trial,
-            gate=search.gate,
-            registration=search.registration,
-            create_time=self._now(),
-        )
+        evaluation = wanted_by(search, self._now())
         entries: Sequence[Entry] = ()
         try:
             evaluation = replace(evaluation, metrics=validation.metrics_of((), search.gate, "search.gate"))
@@ -173,7 +138,7 @@ class Evaluations:
                 raise
             evaluation = evaluation.failed(Failure(error.reason, error.message), self._now())
         else:
-            evaluation = _fitting(evaluation, entries)
+            evaluation = fitting(evaluation, entries)
         try:
             return await self._start(evaluation, entries, key)
         except AlreadyExistsError:
@@ -325,14 +290,6 @@ class Evaluations:
             return
         for entry in entries:
             await transaction.send(JudgeClip(evaluation, entry))
-
-
-def _fitting(evaluation: Evaluation, entries: Sequence[Entry]) -> Evaluation:
-    """Fewer frames per clip where the results would not fit: no search is lost for its test frames."""
-    size = Size([entry.frame_count for entry in entries], len(evaluation.subjects), len(evaluation.measured))
-    if size.fits(evaluation.frames_per_clip):
-        return evaluation
-    return replace(evaluation, frames_per_clip=max(1, size.largest_frames()))
 
 
 def _wanted(evaluation: Evaluation, entry: Entry) -> int:
