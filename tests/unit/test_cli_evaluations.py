@@ -134,7 +134,7 @@ def test_run_judges_shows_and_reports(capsys, tmp_path, services, gate):
         "2 clips of datasets/data-0123456789ab",
         "carphone: prototype 28.",
         "model is better than prototype",
-        "gate: passed, psnr at least",
+        "gate: ✓ psnr at least",
         "[red]bikes",
         "index.html",
     ):
@@ -220,7 +220,7 @@ def test_show_and_list_have_intervals_verdicts_and_gate(capsys, services):
         "psnr ↑",
         " … ",
         "psnr: model +",
-        "passed, psnr at least 0.1 better",
+        "✓ psnr at least 0.1 better",
         "fits 4K30 at phone-npu-10: 74 fps, bound by traffic",
         "[red]bikes",
     ):
@@ -254,7 +254,7 @@ def test_compare_tells_each_metric(capsys, services):
 
 def test_check_tells_what_the_gate_said(capsys, services, gate):
     assert main(["evaluations", "check", "e", "--gate", str(gate)]) == 0
-    assert "passed, psnr at least" in capsys.readouterr().out
+    assert "✓ psnr at least" in capsys.readouterr().out
     services.ended.gate_report.passed = False
     assert main(["evaluations", "check", "e", "--gate", str(gate)]) == 1
     gate.write_text("[[check]]\n")

@@ -120,7 +120,7 @@ def test_a_failed_gate_is_seen_at_once():
     assert not judged.passed
     assert "gate failed" in text
     assert "✗ flicker at most 1 code: 2.00" in text
-    assert "gate: FAILED, flicker at most 1 code: 2.00" in outcome_lines(judged)
+    assert "gate: ✗ flicker at most 1 code: 2.00" in outcome_lines(judged)
 
 
 def test_one_clip_says_nothing_of_others():
@@ -153,13 +153,17 @@ def test_frames_without_truth_have_only_some_metrics():
     judged = make_judged(clips=("street",), labels=("model",), metrics=("psnr", "flicker"), frames=8)
     result = judged.evaluation.clips[0].subjects[0]
     for item in (result.metrics[0], judged.evaluation.totals[0].metrics[0]):
-        item.within.mean = item.across.mean = math.nan
+        item.ClearField("within")
+        item.ClearField("across")
         item.values[:] = [math.nan] * len(item.values)
     found = Page(render(judged))
     assert "no frame of this clip has a value" in found.text
     assert len(found.series) == 1
     assert document(judged)["clips"][0]["subjects"][0]["metrics"]["psnr"]["values"] == [None] * 8
     assert {row["psnr"] for row in rows_of(judged)} == {""}
+    total = document(judged)["totals"][0]["metrics"]["psnr"]
+    assert total["mean"] is total["within"]["mean"] is total["within"]["low"] is None
+    assert any(line.startswith("model: psnr –, flicker 2.") for line in outcome_lines(judged))
 
 
 def test_evaluations_from_before_other_metrics_are_read():
@@ -321,6 +325,14 @@ def test_the_gallery_shows_every_clip_before_any_twice(judged):
     ]
     assert [picture.kind for picture in shown.shots[0].pictures] == ["noisy", "prototype", "model", "truth"]
     assert shown.left_out == 0
+    clip = judged.evaluation.clips[0]
+    theirs = evaluation_pb2.WorstFrame(label="prototype", metric="psnr", frame=1, pictures=clip.pictures[:1])
+    other = evaluation_pb2.Evaluation(subjects=judged.evaluation.subjects)
+    other.clips.add(clip="clips/c0", worst=[theirs, clip.worst[0]])
+    assert [case.title.split(": ")[1][:5] for case in gallery(Judged(other, judged.pictures)).worst] == [
+        "model",
+        "proto",
+    ]
     needed = {picture.png.sha256 for picture in wanted(judged.evaluation)}
     assert needed == set(judged.pictures)
 
@@ -339,6 +351,7 @@ def test_the_gallery_has_an_end(judged):
 
 def comparison(verdict, **fields):
     found = evaluation_pb2.Comparison(metric="psnr", subject="a", baseline="b", verdict=verdict, **fields)
+    found.improvement.frames = 5
     found.improvement.mean, found.improvement.low, found.improvement.high = -0.05, -0.08, 0.02
     return found
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from autoisp_cli.commands.common import output_console
 from autoisp_cli.report.evaluation import Judged
 from autoisp_cli.report.evaluation.document import comparison_dict
-from autoisp_cli.report.evaluation.judged import clip_title, metric_named, results_of
+from autoisp_cli.report.evaluation.judged import clip_title, mean_of, metric_named, results_of
 from autoisp_cli.report.evaluation.tables import fps_text
 from autoisp_cli.report.evaluation.words import (
     arrow,
@@ -103,7 +103,7 @@ def _clip(judged: Judged, clip: evaluation_pb2.ClipResult) -> str:
     for result in clip.subjects:
         found = results_of(result)
         means = [
-            f"{metric.name} {value_text(metric, found[metric.name].within.mean)}"
+            f"{metric.name} {value_text(metric, mean_of(found[metric.name]))}"
             for metric in judged.metrics
             if metric.name in found
         ]

@@ -12,7 +12,7 @@ from autoisp.ingest.v1 import ingest_pb2
 from autoisp_core.quality.metric import Metric
 from google.protobuf import timestamp_pb2
 
-from autoisp_cli.report.evaluation.judged import Judged, numbers, results_of
+from autoisp_cli.report.evaluation.judged import Judged, mean_of, numbers, results_of
 from autoisp_cli.report.evaluation.words import source_text, verdict, verdict_word
 from autoisp_cli.report.outcome import failure_text, is_judged, macs
 
@@ -55,8 +55,10 @@ def document(judged: Judged, *, frames: bool = True) -> dict[str, Any]:
 
 def estimate_dict(estimate: evaluation_pb2.Estimate) -> dict[str, Any]:
     """A mean with its interval; None for a bound that nothing can be said of."""
-    bounds = {"mean": _number(estimate.mean), "low": _number(estimate.low), "high": _number(estimate.high)}
-    return {**bounds, "frames": estimate.frames, "clips": estimate.clips}
+    bounds = {"mean": estimate.mean, "low": estimate.low, "high": estimate.high}
+    # Of no frames, nothing is known, and the zeros of an empty message aren't figures.
+    figures = {name: _number(value) if estimate.frames else None for name, value in bounds.items()}
+    return {**figures, "frames": estimate.frames, "clips": estimate.clips}
 
 
 def comparison_dict(comparison: evaluation_pb2.Comparison) -> dict[str, Any]:
@@ -112,7 +114,7 @@ def _metric(metric: Metric) -> dict[str, str]:
 def _total(result: evaluation_pb2.SubjectResult) -> dict[str, Any]:
     metrics = {
         name: {
-            "mean": _number(item.within.mean),
+            "mean": _number(mean_of(item)),
             "within": estimate_dict(item.within),
             "across": estimate_dict(item.across) if item.HasField("across") else None,
         }

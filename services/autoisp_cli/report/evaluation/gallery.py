@@ -16,7 +16,7 @@ from autoisp_cli.report.template import data_uri
 
 T = TypeVar("T")
 
-SHOT_BYTES, WORST_BYTES = 3_000_000, 1_500_000
+SHOT_BYTES, WORST_BYTES = 2_500_000, 1_500_000
 """Of PNG files; as text in the page they take a third more."""
 _WORST = 24
 _ENDS = ("noisy", "truth")
@@ -88,8 +88,12 @@ def _shots(evaluation: evaluation_pb2.Evaluation) -> tuple[list[_Group], int]:
 def _worst(
     evaluation: evaluation_pb2.Evaluation,
 ) -> tuple[list[tuple[evaluation_pb2.ClipResult, evaluation_pb2.WorstFrame]], int]:
-    """Every clip's worst frame, then every clip's second worst, and so on."""
-    columns = [[(clip, item) for item in clip.worst if item.pictures] for clip in evaluation.clips]
+    """Every clip's worst frame, then every clip's second worst, and so on; first those of the challenger."""
+    ours = Judged(evaluation).challenger
+    columns = [
+        sorted(((clip, item) for item in clip.worst if item.pictures), key=lambda pair: pair[1].label != ours)
+        for clip in evaluation.clips
+    ]
     found = list(_by_turns(columns))
     kept, left_out = _affordable(found[:_WORST], lambda pair: pair[1].pictures, WORST_BYTES)
     return kept, left_out + max(0, len(found) - _WORST)

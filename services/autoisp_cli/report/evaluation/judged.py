@@ -120,9 +120,14 @@ def best_interval(result: evaluation_pb2.MetricResult) -> evaluation_pb2.Estimat
     return result.across if across else result.within
 
 
+def mean_of(result: evaluation_pb2.MetricResult) -> float:
+    """The metric's mean; NaN where no frame has a value."""
+    return result.within.mean if result.HasField("within") else math.nan
+
+
 def is_bounded(estimate: evaluation_pb2.Estimate) -> bool:
     """Whether the interval says anything."""
-    return math.isfinite(estimate.low) and math.isfinite(estimate.high)
+    return estimate.frames > 0 and math.isfinite(estimate.low) and math.isfinite(estimate.high)
 
 
 def clip_title(clip: evaluation_pb2.ClipResult) -> str:

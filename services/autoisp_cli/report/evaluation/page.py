@@ -13,7 +13,7 @@ from google.protobuf import timestamp_pb2
 
 from autoisp_cli.report.evaluation.colours import colours
 from autoisp_cli.report.evaluation.gallery import gallery
-from autoisp_cli.report.evaluation.judged import Judged, clip_title, is_bounded, results_of
+from autoisp_cli.report.evaluation.judged import Judged, clip_title, is_bounded, mean_of, results_of
 from autoisp_cli.report.evaluation.plots import plots
 from autoisp_cli.report.evaluation.tables import (
     COSTS,
@@ -103,7 +103,7 @@ def _tiles(judged: Judged) -> list[Tile]:
             )
             tiles.append(Tile(by, words, verdict_word(comparison)))
         elif result is not None:
-            tiles.append(Tile(with_unit(metric, result.within.mean), f"{metric_title(metric)} of {label}"))
+            tiles.append(Tile(with_unit(metric, mean_of(result)), f"{metric_title(metric)} of {label}"))
     if total.HasField("latency") and total.latency.p50:
         tiles.append(Tile(f"{number(total.latency.p50 * 1e3)} ms", f"per megapixel, {label}, median"))
     if total.devices:

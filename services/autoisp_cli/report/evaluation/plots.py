@@ -12,7 +12,7 @@ from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp_core.quality.metric import Metric
 
 from autoisp_cli.report.evaluation.colours import Colour
-from autoisp_cli.report.evaluation.judged import Judged, clip_title, results_of, series
+from autoisp_cli.report.evaluation.judged import Judged, clip_title, mean_of, results_of, series
 from autoisp_cli.report.evaluation.words import interval_text, metric_title, value_text, with_unit
 from autoisp_cli.report.outcome import subject
 from autoisp_cli.report.svg import Scale, axes, element, padded, picture
@@ -69,7 +69,7 @@ def _plot(clip: evaluation_pb2.ClipResult, metric: Metric, colours: Mapping[str,
         result = results_of(subject(clip.subjects, label)).get(metric.name)
         if result is not None:
             interval = interval_text(metric, result.within)
-            means.append((label, colour, with_unit(metric, result.within.mean), interval))
+            means.append((label, colour, with_unit(metric, mean_of(result)), interval))
     return Plot(clip_title(clip), _draw(clip_title(clip), metric, lines, colours), means)
 
 

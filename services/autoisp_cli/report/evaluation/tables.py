@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp_core.quality.metric import Metric
 
-from autoisp_cli.report.evaluation.judged import Judged, best_interval, is_bounded, results_of
+from autoisp_cli.report.evaluation.judged import Judged, best_interval, is_bounded, mean_of, results_of
 from autoisp_cli.report.evaluation.words import (
     arrow,
     interval_text,
@@ -169,7 +169,7 @@ def _cell(judged: Judged, metric: Metric, label: str, result: evaluation_pb2.Met
             verdict_text(comparison),
             interval_bar(comparison),
         )
-    return Cell(value_text(metric, result.within.mean), interval_text(metric, best_interval(result)), change)
+    return Cell(value_text(metric, mean_of(result)), interval_text(metric, best_interval(result)), change)
 
 
 def _cost(total: evaluation_pb2.SubjectResult) -> CostRow:

@@ -12,6 +12,7 @@ from autoisp_cli.report.evaluation.judged import (
     Judged,
     best_interval,
     is_bounded,
+    mean_of,
     metric_named,
     results_of,
 )
@@ -67,7 +68,7 @@ def interval_text(metric: Metric, estimate: evaluation_pb2.Estimate, *, sign: bo
 def estimate_text(metric: Metric, result: evaluation_pb2.MetricResult) -> str:
     """``29.86 dB (29.61 … 30.12)``."""
     interval = interval_text(metric, best_interval(result))
-    return with_unit(metric, result.within.mean) + (f" ({interval})" if interval else "")
+    return with_unit(metric, mean_of(result)) + (f" ({interval})" if interval else "")
 
 
 def verdict_word(comparison: evaluation_pb2.Comparison) -> str:
@@ -111,7 +112,7 @@ def verdict(judged: Judged) -> str:
     comparison = judged.comparison(lead.name, label)
     if comparison is None:
         result = results_of(judged.total(label)).get(lead.name)
-        mean = with_unit(lead, result.within.mean) if result else "–"
+        mean = with_unit(lead, mean_of(result)) if result else "–"
         return f"{label} has {mean} {metric_title(lead)} on {where}"
     by = f"{with_unit(lead, comparison.improvement.mean, sign=True)} {metric_title(lead)} on {where}"
     word = verdict_word(comparison)
@@ -164,4 +165,4 @@ def outcome_lines(judged: Judged) -> list[str]:
 
 def gate_lines(report: evaluation_pb2.GateReport) -> list[str]:
     """Each check of a gate; empty if there was none."""
-    return [f"gate: {'passed' if check.passed else 'FAILED'}, {check.text}" for check in report.checks]
+    return [f"gate: {'✓' if check.passed else '✗'} {check.text}" for check in report.checks]
