@@ -29,12 +29,28 @@ _SIZES = {"x": 16, "a": 160, "b": 320, "y": 48}
         ([node("Conv", "x w", "a"), node("Conv", "a w", "b"), node("Add", "b x", "y")], 16 + 160 + 320),
         # a goes in place, so b is no memory of its own, and lives on in it
         ([node("Conv", "x w", "a"), node("Relu", "a", "b"), node("Conv", "b w", "y")], 160 + 48),
+        # a is read again later, so b can't take its place
+        ([node("Conv", "x w", "a"), node("Relu", "a", "b"), node("Add", "a b", "y")], 160 + 320 + 48),
+        # nor that of what shares a
+        (
+            [node("Conv", "x w", "a"), node("Identity", "a", "c"), node("Relu", "a", "b")]
+            + [node("Add", "b c", "y")],
+            160 + 320 + 48,
+        ),
+        # nor that of a frame that came from outside
+        ([node("Relu", "x", "a"), node("Conv", "a w", "y")], 160 + 48),
+        # the shape of a is no part of it: a goes when b is made
+        (
+            [node("Conv", "x w", "a"), node("Shape", "a", "s"), node("Conv", "a w", "b")]
+            + [node("Resize", "b e e s", "y")],
+            160 + 320,
+        ),
         # nobody reads a, and it is there all the same while it is made
         ([node("Conv", "x w", "b"), node("Conv", "x w", "a"), node("Conv", "b w", "y")], 16 + 320 + 160),
     ],
 )
 def test_values_live_from_their_maker_to_their_last_reader(nodes: list[NodeProto], peak: int) -> None:
-    values = sizes(**_SIZES) | {"w": Extent((4, 4, 3, 3), 0)}
+    values = sizes(**_SIZES) | {"w": Extent((4, 4, 3, 3), 0), "s": Extent((4,), 32)}
 
     assert peak_bytes(nodes, values, ["x"], ["y"]) == peak
 
