@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, suppress
 from typing import Any
 
 import grpc
@@ -14,10 +15,12 @@ from autoisp_client.evaluated import EvaluatedFrame, Message, StreamMessages, St
 from autoisp_client.evaluation_input import Shot
 from autoisp_client.faults import cut_short, explain
 
-Call = Callable[[Any], Any]
+Call = Callable[..., Any]
 OnSummary = Callable[[evaluation_pb2.StreamSummary], None] | None
 
 _SERVICE = "live evaluation"
+_ENDED = (grpc.RpcError, asyncio.InvalidStateError)
+"""How a write fails once the call has ended; whoever reads hears why it did."""
 
 
 def evaluate_frames(
@@ -71,26 +74,35 @@ def evaluate_frames(
 
 
 async def evaluate_frames_async(
-    call: Call, shots: AsyncIterator[Shot], options: StreamOptions, address: str, on_summary: OnSummary
+    call: Call, shots: AsyncGenerator[Shot, None], options: StreamOptions, address: str, on_summary: OnSummary
 ) -> AsyncIterator[EvaluatedFrame]:
-    """As :func:`evaluate_frames`, for asyncio."""
+    """As :func:`evaluate_frames`, for asyncio; however the call ends, ``shots`` are closed with it."""
     stream = StreamMessages(options)
     window, changed = StreamWindow(stream, options.pictures), asyncio.Condition()
     failures: list[BaseException] = []
+    responses = call()
 
-    async def messages() -> AsyncIterator[Message]:
-        try:
+    async def send() -> None:
+        async with aclosing(shots):
             async for shot in shots:
                 for message in stream.of(*shot):
                     async with changed:
                         await changed.wait_for(lambda: window.is_open(message))  # noqa: B023 - waits here
                     window.send(message)
-                    yield message
+                    with suppress(*_ENDED):
+                        await responses.write(message)
+        with suppress(*_ENDED):
+            await responses.done_writing()
+
+    async def send_or_fail() -> None:
+        try:
+            await send()
         except Exception as error:
             failures.append(error)
-            raise
+            responses.cancel()
 
-    responses = call(messages())
+    # Not an iterator that gRPC reads: it stays where it is when the server ends the call.
+    sending = asyncio.create_task(send_or_fail())
     try:
         async for response in responses:
             async with changed:
@@ -105,7 +117,9 @@ async def evaluate_frames_async(
             raise explain(error, _SERVICE, address) from error
         raise
     finally:
+        sending.cancel()
         responses.cancel()
+        await asyncio.wait({sending})
     _end(window, address, on_summary)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -35,7 +35,7 @@ async def shots_async(
     frames: Any,
     truth: Iterable[Frame] | AsyncIterable[Frame] | None,
     metadata: Iterable[Metadata | None] | None,
-) -> AsyncIterator[Shot]:
+) -> AsyncGenerator[Shot, None]:
     """As :func:`shots`; files and webcams are read in a thread."""
     opened = _opened(frames)
     truths = None if truth is None else _each(truth)

@@ -13,7 +13,7 @@ from autoisp_client.aio_connection import AsyncConnection
 from autoisp_client.connection import Connection
 from autoisp_client.evaluated import EvaluatedFrame, StreamOptions, subject_of
 from autoisp_client.evaluation_calls import evaluate_frames, evaluate_frames_async
-from autoisp_client.evaluation_input import Shot, shots, shots_async
+from autoisp_client.evaluation_input import shots, shots_async
 from autoisp_client.live import Frame
 
 Footage: TypeAlias = Iterable[Frame] | Path | str | int
@@ -124,7 +124,7 @@ class AsyncLiveEvaluation:
             with_truth=truth is not None,
             seed=seed,
         )
-        sent: AsyncIterator[Shot] = shots_async(frames, truth, metadata)
+        sent = shots_async(frames, truth, metadata)
         return evaluate_frames_async(
             self._live_stub.EvaluateStream, sent, options, self._live.address, on_summary
         )

@@ -153,9 +153,8 @@ def main() -> None:
     given = words.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    figures = {}
+    figures, model = {}, recurrent()
     with tempfile.TemporaryDirectory() as folder, running_live(Path(folder)) as live:
-        model = recurrent()
         artifact = live.put(model)
         for name, (height, width) in SIZES.items():
             film, frames = Film(height, width), max(8, int(4e7 / (height * width)))
@@ -169,7 +168,9 @@ def main() -> None:
                 "stream_to_bare": spread([other / one for one, other in pairs]),
             }
         counted = fairness(live, artifact, Film(*SIZES["480x272"]), 8, given.seconds)
-        flat = memory(live, artifact, given.frames)
+    # Of a process of its own: what the others took it gives back bit by bit.
+    with tempfile.TemporaryDirectory() as folder, running_live(Path(folder)) as live:
+        flat = memory(live, live.put(model), given.frames)
     record(
         "evaluation_stream",
         {

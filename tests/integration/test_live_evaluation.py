@@ -224,6 +224,29 @@ async def test_asyncio_does_the_same(live: Live, tmp_path: Path) -> None:
     assert eventually(lambda: live.children() == [])
 
 
+@pytest.mark.parametrize("waits", [False, True])
+async def test_the_camera_is_let_go_when_the_server_ends_the_call(live: Live, waits: bool) -> None:
+    """Whether it waits for a place in the window, or for its own next frame."""
+    closed = asyncio.Event()
+
+    async def camera() -> AsyncIterator[np.ndarray]:
+        try:
+            for frame in moving_scene(9, HEIGHT, WIDTH):
+                yield frame
+                if waits:
+                    await asyncio.Event().wait()
+        finally:
+            closed.set()
+
+    before = asyncio.all_tasks()
+    async with AsyncClient(Endpoints(*["127.0.0.1:1"] * 4, live=live.process.address), patience=0) as client:
+        with pytest.raises(NotFoundError):
+            [frame async for frame in client.evaluate_stream(camera(), model_version="models/m/versions/1")]
+        async with asyncio.timeout(10):
+            await closed.wait()
+    assert asyncio.all_tasks() == before, "nothing goes on"
+
+
 def test_nobody_there() -> None:
     with (
         Client("127.0.0.1:9", patience=0) as client,
