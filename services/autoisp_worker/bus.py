@@ -13,14 +13,15 @@ from autoisp.events.v1 import commands_pb2
 from autoisp_core.errors import AutoISPError
 from autoisp_runtime.jetstream import Command, Envelope, Publisher
 
-from autoisp_worker import wire
+from autoisp_worker import wire, wire_evaluation
 from autoisp_worker.attempts import Attempts
 from autoisp_worker.compute import ComputeThread, StopRequest
-from autoisp_worker.domain import ClipResult, Failure, TrialResult, TrialState
+from autoisp_worker.domain import Failure, TrialResult, TrialState
+from autoisp_worker.domain_evaluation import ClipResult
 from autoisp_worker.results import Checkpoints
 from autoisp_worker.tickets import clip_ticket, profile_ticket, trial_ticket
 from autoisp_worker.usecases import Jobs, Settlement, Ticket
-from autoisp_worker.watch import TrialWatch
+from autoisp_worker.watch import ClipWatch, TrialWatch
 
 _log = structlog.get_logger(__name__)
 
@@ -49,7 +50,7 @@ class CommandBus:
         settlement: records and announces.
         jobs: does the arithmetic, in ``compute``.
         checkpoints: of trials; deleted once a trial is settled.
-        watch: looks after a running trial.
+        trials, clips: look after what runs.
         worker_id: this worker's name in results.
         attempts: counts what kills its workers, so that it is given up.
     """
@@ -60,7 +61,8 @@ class CommandBus:
         jobs: Jobs,
         compute: ComputeThread,
         checkpoints: Checkpoints,
-        watch: TrialWatch,
+        trials: TrialWatch,
+        clips: ClipWatch,
         worker_id: str,
         attempts: Attempts,
     ) -> None:
@@ -68,7 +70,8 @@ class CommandBus:
         self._jobs = jobs
         self._compute = compute
         self._checkpoints = checkpoints
-        self._watch = watch
+        self._trials = trials
+        self._clips = clips
         self._worker_id = worker_id
         self._attempts = attempts
 
@@ -125,7 +128,7 @@ class CommandBus:
 
         async def work() -> bytes:
             stop = StopRequest()
-            async with self._watch.over(job.trial, stop) as on_progress:
+            async with self._trials.over(job.trial, stop) as on_progress:
                 result = await self._attempt(ticket, lambda: self._jobs.trial(job, stop, on_progress), stop)
             return wire.trial_completed(result)
 
@@ -137,8 +140,9 @@ class CommandBus:
 
         async def work() -> bytes:
             stop = StopRequest()
-            result = await self._attempt(ticket, lambda: self._jobs.judge(job, stop), stop)
-            return wire.clip_judged(job.evaluation, result)
+            async with self._clips.over(job.evaluation, job.clip.clip, stop) as on_frames:
+                result = await self._attempt(ticket, lambda: self._jobs.judge(job, stop, on_frames), stop)
+            return wire_evaluation.clip_judged(job.evaluation, result)
 
         return ticket, work
 
@@ -158,7 +162,7 @@ class CommandBus:
                 message = envelope.decode(commands_pb2.RunEvaluation)
                 clip = message.entry.clip
                 judged = ClipResult(clip.name, clip.display_name, failure=failure)
-                return clip_ticket(message.evaluation, clip.name), wire.clip_judged(
+                return clip_ticket(message.evaluation, clip.name), wire_evaluation.clip_judged(
                     message.evaluation, judged
                 )
 

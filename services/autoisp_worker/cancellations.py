@@ -1,4 +1,4 @@
-"""Which searches were cancelled: the event stream knows, also what was said before this worker started."""
+"""What was cancelled: the event stream knows, also what was said before this worker started."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ from nats.js.errors import NotFoundError
 
 
 class Cancellations:
-    """Looks into the event stream rather than listening to it: nothing to miss while NATS is away."""
+    """Looks into the event stream rather than listening to it: nothing to miss while NATS is away.
 
-    def __init__(self, connection: NatsConnection) -> None:
+    Args:
+        connection: to NATS.
+        event: that says so.
+    """
+
+    def __init__(self, connection: NatsConnection, event: Event) -> None:
         self._connection = connection
+        self._event = event
 
-    async def includes(self, search_id: str) -> bool:
-        """Whether the search was cancelled; False while nobody can tell."""
+    async def includes(self, resource_id: str) -> bool:
+        """Whether it was cancelled; False while nobody can tell."""
         if not self._connection.connected:
             return False
         try:
-            await self._connection.js.get_last_msg(
-                EVENT_STREAM, event_subject(Event.SEARCH_CANCELLED, search_id)
-            )
+            await self._connection.js.get_last_msg(EVENT_STREAM, event_subject(self._event, resource_id))
         except NotFoundError:
             return False
         except (nats.errors.Error, TimeoutError, OSError):

@@ -15,8 +15,8 @@ T = TypeVar("T")
 class StopReason(Enum):
     """Why work is to end early."""
 
-    CANCELLED = "its search was cancelled"
-    TIME_LIMIT = "it took longer than a trial may"
+    CANCELLED = "it was cancelled"
+    TIME_LIMIT = "it took longer than it may"
     SHUTDOWN = "this worker stops"
 
 

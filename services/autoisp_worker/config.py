@@ -41,6 +41,13 @@ class WorkerConfig(ServiceConfig):
     checkpoint_seconds: float = Field(5.0, gt=0, description="how much training a killed worker may cost")
     max_deliver: int = Field(5, ge=1, description="a job fails once so many attempts killed their worker")
     trial_limit_seconds: float = Field(6 * 3600.0, gt=0, description="a trial that takes longer fails")
+    clip_limit_seconds: float = Field(6 * 3600.0, gt=0, description="a clip whose judging takes longer fails")
+    frame_limit_seconds: float = Field(
+        60.0, gt=0, description="a judged network that takes longer for one frame is stopped"
+    )
+    network_memory_bytes: int = Field(
+        4 << 30, ge=64 << 20, description="by how much the process of a judged network may grow"
+    )
     profile_seconds: float = Field(20.0, gt=0, description="about how long a prototype is measured")
     # A trial in work loses nothing when it is interrupted, and whoever stops a worker waits for it.
     stop_grace_seconds: float = Field(1.0, ge=0, description="how long work in progress may go on at a stop")

@@ -71,12 +71,18 @@ class Fidelity:
 
 @dataclass(frozen=True)
 class Cost:
-    """Per output pixel, measured of the exported network; ``macs_per_pixel`` None: can't be counted."""
+    """Per output pixel, measured of the exported network; ``macs_per_pixel`` None: can't be counted.
+
+    Bytes are of feature maps written, of those that live at one time at most, and of recurrent state.
+    """
 
     macs_per_pixel: float | None
     parameters: int
     size_bytes: int
     seconds_per_megapixel: float
+    bytes_per_pixel: float = 0.0
+    peak_activation_bytes_per_pixel: float = 0.0
+    state_bytes_per_pixel: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -199,62 +205,3 @@ class TrialProgress:
     fraction: float
     steps: int
     loss: float
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What an evaluation judges: a network made here (``model``), or a prototype."""
-
-    label: str
-    model: Artifact | None = None
-    prototype: PrototypeSource | None = None
-
-
-@dataclass(frozen=True)
-class EvaluationJob:
-    """Judge all subjects on one clip; ``frames_per_clip`` 0: on every frame."""
-
-    evaluation: str
-    clip: ClipRange
-    subjects: tuple[Subject, ...]
-    sensor: SensorProfile
-    seed: int
-    frames_per_clip: int
-
-
-@dataclass(frozen=True)
-class FrameQuality:
-    """One frame's quality; ``frame`` counts from the clip's start."""
-
-    frame: int
-    quality: Quality
-
-
-@dataclass(frozen=True)
-class SubjectResult:
-    """One subject's figures on a clip."""
-
-    label: str
-    quality: Quality
-    cost: Cost
-    frames: tuple[FrameQuality, ...]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A crop to look at; ``kind`` is ``noisy``, ``truth`` or a subject's label."""
-
-    kind: str
-    frame: int
-    png: Artifact
-
-
-@dataclass(frozen=True)
-class ClipResult:
-    """An evaluation's result on one clip; with ``failure`` set the rest is empty."""
-
-    clip: str
-    display_name: str
-    subjects: tuple[SubjectResult, ...] = ()
-    pictures: tuple[Picture, ...] = ()
-    failure: Failure | None = field(default=None)

@@ -21,13 +21,21 @@ def trial_ticket(trial: str) -> Ticket:
 
 def clip_ticket(evaluation: str, clip: str) -> Ticket:
     """Of one clip of an evaluation."""
-    ids = (*names.EVALUATION.parse(evaluation, "evaluation"), *names.CLIP.parse(clip, "clip"))
-    return _ticket(clip_key(evaluation, clip), Event.EVALUATION_CLIP_JUDGED, *ids)
+    return _ticket(clip_key(evaluation, clip), Event.EVALUATION_CLIP_JUDGED, *_clip_ids(evaluation, clip))
 
 
 def report_subject(trial: str) -> str:
     """Where a running trial gives signs of life."""
     return event_subject(Event.TRIAL_REPORTED, "-".join(names.TRIAL.parse(trial, "trial")))
+
+
+def frames_subject(evaluation: str, clip: str) -> str:
+    """Where frames of a clip that is being judged are told."""
+    return event_subject(Event.EVALUATION_FRAMES_JUDGED, "-".join(_clip_ids(evaluation, clip)))
+
+
+def _clip_ids(evaluation: str, clip: str) -> tuple[str, ...]:
+    return (*names.EVALUATION.parse(evaluation, "evaluation"), *names.CLIP.parse(clip, "clip"))
 
 
 def _ticket(key: str, event: Event, *ids: str) -> Ticket:

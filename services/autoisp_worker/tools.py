@@ -22,6 +22,8 @@ class Tools:
         worker_id: this worker's name in results.
         checkpoint_seconds: between two checkpoints of a training.
         profile_seconds: about how long a prototype is measured.
+        frame_limit_seconds: for one frame of a judged network.
+        network_memory_bytes: by how much the process of a judged network may grow.
     """
 
     store: ArtifactStore
@@ -35,6 +37,8 @@ class Tools:
     worker_id: str
     checkpoint_seconds: float
     profile_seconds: float
+    frame_limit_seconds: float
+    network_memory_bytes: int
 
     @classmethod
     def of(cls, config: WorkerConfig, store: ArtifactStore) -> Tools:
@@ -51,4 +55,6 @@ class Tools:
             worker_id=config.worker_id,
             checkpoint_seconds=config.checkpoint_seconds,
             profile_seconds=config.profile_seconds,
+            frame_limit_seconds=config.frame_limit_seconds,
+            network_memory_bytes=config.network_memory_bytes,
         )

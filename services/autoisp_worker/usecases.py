@@ -10,20 +10,14 @@ from typing import Protocol
 import structlog
 
 from autoisp_worker.compute import StopRequest
-from autoisp_worker.domain import (
-    ClipResult,
-    EvaluationJob,
-    Failure,
-    ProfileJob,
-    PrototypeProfile,
-    TrialJob,
-    TrialProgress,
-    TrialResult,
-)
+from autoisp_worker.domain import Failure, ProfileJob, PrototypeProfile, TrialJob, TrialProgress, TrialResult
+from autoisp_worker.domain_evaluation import ClipResult, EvaluationJob, FramesJudged
 
 _log = structlog.get_logger(__name__)
 
 OnProgress = Callable[[TrialProgress], None]
+OnFrames = Callable[[Callable[[], FramesJudged | None]], None]
+"""Takes what is asked, about once a second and in another thread, for the frames since it was asked last."""
 
 
 class Jobs(Protocol):
@@ -39,7 +33,7 @@ class Jobs(Protocol):
     def trial(self, job: TrialJob, stop: StopRequest, on_progress: OnProgress) -> TrialResult:
         """Train, export, validate and measure one spec."""
 
-    def judge(self, job: EvaluationJob, stop: StopRequest) -> ClipResult:
+    def judge(self, job: EvaluationJob, stop: StopRequest, on_frames: OnFrames) -> ClipResult:
         """Judge subjects on one clip."""
 
 

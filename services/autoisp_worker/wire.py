@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from autoisp.common.v1 import common_pb2
@@ -14,12 +13,16 @@ from autoisp.search.v1 import search_pb2
 from autoisp_core import sensor as sensors
 from autoisp_core.artifact import Artifact
 from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.quality import metrics_named
 from autoisp_core.sensor import Noise, SensorProfile
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from autoisp_worker import domain
+from autoisp_worker import domain, domain_evaluation
 from autoisp_worker.wire_training import training
+
+ALWAYS = ("psnr", "ssim")
+"""Metrics of every evaluation."""
 
 _SPLITS = {
     ingest_pb2.SPLIT_TRAIN: domain.Split.TRAIN,
@@ -91,15 +94,16 @@ def trial_job(message: commands_pb2.RunTrial) -> domain.TrialJob:
     )
 
 
-def evaluation_job(message: commands_pb2.RunEvaluation) -> domain.EvaluationJob:
+def evaluation_job(message: commands_pb2.RunEvaluation) -> domain_evaluation.EvaluationJob:
     """Decode a command."""
-    return domain.EvaluationJob(
+    return domain_evaluation.EvaluationJob(
         evaluation=message.evaluation,
         clip=_clip_range(message.entry),
         subjects=tuple(_subject(subject) for subject in message.subjects),
         sensor=_sensor(message.sensor),
         seed=message.seed,
         frames_per_clip=message.frames_per_clip,
+        metrics=tuple(metric.name for metric in metrics_named([*ALWAYS, *message.metrics])),
     )
 
 
@@ -123,12 +127,12 @@ def profiled(search: str, outcome: domain.PrototypeProfile | domain.Failure) -> 
     """Encode ``prototype.profiled``."""
     event = events_pb2.PrototypeProfiled(search=search)
     if isinstance(outcome, domain.Failure):
-        event.failure.CopyFrom(_failure_out(outcome))
+        event.failure.CopyFrom(failure_out(outcome))
     else:
         event.profile.CopyFrom(
             prototype_pb2.PrototypeProfile(
-                cost=_cost_out(outcome.cost),
-                quality=_quality_out(outcome.quality),
+                cost=cost_out(outcome.cost),
+                quality=quality_out(outcome.quality),
                 frames=outcome.frames,
                 inputs=outcome.inputs,
                 lessons=_lessons_out(outcome.lessons) if outcome.lessons else None,
@@ -149,11 +153,11 @@ def trial_completed(result: domain.TrialResult) -> bytes:
     trial = search_pb2.Trial(
         name=result.trial,
         state=search_pb2.TrialState.Value(f"TRIAL_STATE_{result.state.value}"),
-        cost=_cost_out(result.cost) if result.cost else None,
-        quality=_quality_out(result.quality) if result.quality else None,
-        failure=_failure_out(result.failure) if result.failure else None,
-        onnx=_artifact_out(result.onnx) if result.onnx else None,
-        checkpoint=_artifact_out(result.checkpoint) if result.checkpoint else None,
+        cost=cost_out(result.cost) if result.cost else None,
+        quality=quality_out(result.quality) if result.quality else None,
+        failure=failure_out(result.failure) if result.failure else None,
+        onnx=artifact_out(result.onnx) if result.onnx else None,
+        checkpoint=artifact_out(result.checkpoint) if result.checkpoint else None,
         progress=1.0 if result.state is domain.TrialState.SUCCEEDED else 0.0,
         steps=result.steps,
         train_seconds=result.train_seconds,
@@ -164,25 +168,6 @@ def trial_completed(result: domain.TrialResult) -> bytes:
     return events_pb2.TrialCompleted(trial=trial).SerializeToString(deterministic=True)
 
 
-def clip_judged(evaluation: str, result: domain.ClipResult) -> bytes:
-    """Encode ``evaluation.clip_judged``."""
-    state = "FAILED" if result.failure else "SUCCEEDED"
-    message = evaluation_pb2.ClipResult(
-        clip=result.clip,
-        display_name=result.display_name,
-        state=evaluation_pb2.EvaluationState.Value(f"EVALUATION_STATE_{state}"),
-        subjects=[_subject_out(subject) for subject in result.subjects],
-        pictures=[
-            evaluation_pb2.Picture(kind=picture.kind, frame=picture.frame, png=_artifact_out(picture.png))
-            for picture in result.pictures
-        ],
-        failure=_failure_out(result.failure) if result.failure else None,
-    )
-    return events_pb2.EvaluationClipJudged(evaluation=evaluation, result=message).SerializeToString(
-        deterministic=True
-    )
-
-
 def _artifact(message: common_pb2.Artifact, where: str) -> Artifact:
     try:
         return Artifact(message.uri, message.sha256, message.size_bytes, message.media_type)
@@ -190,7 +175,8 @@ def _artifact(message: common_pb2.Artifact, where: str) -> Artifact:
         raise InvalidArgumentError(where, f"{where} is no artifact: {error}") from error
 
 
-def _artifact_out(artifact: Artifact) -> common_pb2.Artifact:
+def artifact_out(artifact: Artifact) -> common_pb2.Artifact:
+    """Encode a reference to bytes in the store."""
     return common_pb2.Artifact(
         uri=artifact.uri,
         sha256=artifact.sha256,
@@ -219,10 +205,12 @@ def _prototype(message: prototype_pb2.Prototype, where: str) -> domain.Prototype
             raise InvalidArgumentError(where, f"{where} is empty; set builtin or onnx")
 
 
-def _subject(message: evaluation_pb2.Subject) -> domain.Subject:
+def _subject(message: evaluation_pb2.Subject) -> domain_evaluation.Subject:
     if message.WhichOneof("source") == "onnx":
-        return domain.Subject(message.label, model=_artifact(message.onnx, "subjects.onnx"))
-    return domain.Subject(message.label, prototype=_prototype(message.prototype, "subjects.prototype"))
+        return domain_evaluation.Subject(message.label, model=_artifact(message.onnx, "subjects.onnx"))
+    return domain_evaluation.Subject(
+        message.label, prototype=_prototype(message.prototype, "subjects.prototype")
+    )
 
 
 def _clip_range(entry: ingest_pb2.DatasetManifest.Entry) -> domain.ClipRange:
@@ -238,40 +226,33 @@ def _clip_range(entry: ingest_pb2.DatasetManifest.Entry) -> domain.ClipRange:
     )
 
 
-def _cost_out(cost: domain.Cost) -> common_pb2.Cost:
+def cost_out(cost: domain.Cost) -> common_pb2.Cost:
+    """Encode a cost."""
     return common_pb2.Cost(
         macs_per_pixel=cost.macs_per_pixel,
         parameters=cost.parameters,
         size_bytes=cost.size_bytes,
         seconds_per_megapixel=cost.seconds_per_megapixel,
+        bytes_per_pixel=cost.bytes_per_pixel,
+        peak_activation_bytes_per_pixel=cost.peak_activation_bytes_per_pixel,
+        state_bytes_per_pixel=cost.state_bytes_per_pixel,
     )
 
 
-def _quality_out(quality: domain.Quality) -> common_pb2.Quality:
+def quality_out(quality: domain.Quality) -> common_pb2.Quality:
+    """Encode a quality."""
     return common_pb2.Quality(psnr_db=quality.psnr_db, ssim=quality.ssim)
 
 
 def _lessons_out(lessons: domain.Lessons) -> prototype_pb2.Lessons:
     return prototype_pb2.Lessons(
-        file=_artifact_out(lessons.file), count=lessons.count, real=lessons.real, seconds=lessons.seconds
+        file=artifact_out(lessons.file), count=lessons.count, real=lessons.real, seconds=lessons.seconds
     )
 
 
-def _failure_out(failure: domain.Failure) -> common_pb2.Failure:
+def failure_out(failure: domain.Failure) -> common_pb2.Failure:
+    """Encode a failure."""
     return common_pb2.Failure(reason=failure.reason, message=failure.message)
-
-
-def _subject_out(subject: domain.SubjectResult) -> evaluation_pb2.SubjectResult:
-    frames: Iterable[evaluation_pb2.FrameResult] = (
-        evaluation_pb2.FrameResult(frame=frame.frame, quality=_quality_out(frame.quality))
-        for frame in subject.frames
-    )
-    return evaluation_pb2.SubjectResult(
-        label=subject.label,
-        quality=_quality_out(subject.quality),
-        cost=_cost_out(subject.cost),
-        frames=frames,
-    )
 
 
 def _timestamp(moment: datetime) -> Timestamp:

@@ -14,6 +14,7 @@ from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.spec import FRAME_PIXELS
 
 from autoisp_isp.contract import Contract, check_contract, parse_onnx
+from autoisp_isp.cost_memory import peak_bytes
 from autoisp_isp.cost_operators import check_countable, multiply_accumulates
 from autoisp_isp.cost_shapes import Extent, extents
 from autoisp_isp.cost_traffic import is_map, written_bytes
@@ -31,6 +32,7 @@ class OnnxCost:
         fusible_bytes_per_pixel: those of them that only elementwise operators write.
         state_bytes_per_pixel: bytes of recurrent state that one frame hands to the next.
         file_bytes: size of the serialised model.
+        peak_activation_bytes_per_pixel: the most bytes of feature maps that live at one time.
     """
 
     macs_per_pixel: float
@@ -39,6 +41,7 @@ class OnnxCost:
     fusible_bytes_per_pixel: float
     state_bytes_per_pixel: float
     file_bytes: int
+    peak_activation_bytes_per_pixel: float
 
 
 def count_cost(model: bytes, *, height: int = 64, width: int = 64, field: str = "prototype") -> OnnxCost:
@@ -79,6 +82,7 @@ def count_cost(model: bytes, *, height: int = 64, width: int = 64, field: str = 
     inputs = {value.name for value in parsed.graph.input}
     written, fusible = written_bytes(parsed.graph.node, shapes, inputs)
     state = sum(shapes[one.output].nbytes for one in contract.states if is_map(shapes[one.output]))
+    peak = peak_bytes(parsed.graph.node, shapes, inputs, [value.name for value in parsed.graph.output])
     return OnnxCost(
         macs_per_pixel=macs / area + frame_macs / FRAME_PIXELS,
         parameters=_parameters(parsed),
@@ -86,6 +90,7 @@ def count_cost(model: bytes, *, height: int = 64, width: int = 64, field: str = 
         fusible_bytes_per_pixel=fusible / area,
         state_bytes_per_pixel=state / area,
         file_bytes=len(model),
+        peak_activation_bytes_per_pixel=peak / area,
     )
 
 

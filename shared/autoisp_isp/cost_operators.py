@@ -39,6 +39,12 @@ def check_countable(nodes: Iterable[onnx.NodeProto], *, field: str, fix: str) ->
             )
 
 
+def countable(model: onnx.ModelProto) -> bool:
+    """Whether the arithmetic of a graph, and of its own functions, can be counted."""
+    nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
+    return not any(node.op_type in UNCOUNTED | INNER_GRAPHS for node in nodes)
+
+
 def multiply_accumulates(node: onnx.NodeProto, values: Mapping[str, Shaped]) -> int:
     """Multiply-accumulates of one node; borders count as if the kernel were whole there.
 

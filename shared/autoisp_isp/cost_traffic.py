@@ -7,7 +7,7 @@ from typing import Protocol
 
 import onnx
 
-_FREE = frozenset(
+FREE = frozenset(
     {"Clip", "Constant", "Dropout", "Flatten", "Identity", "LeakyRelu", "Relu", "Reshape", "Shape"}
     | {"Squeeze", "Unsqueeze"}
 )
@@ -64,7 +64,7 @@ def written_bytes(
     written = fusible = 0
     given = set(inputs)
     for node in nodes:
-        if node.op_type in _FREE:
+        if node.op_type in FREE:
             given |= set(node.output) if node.input and node.input[0] in given else set()
             continue
         size = sum(

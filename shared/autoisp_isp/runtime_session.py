@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.errors import FailedPreconditionError, InvalidArgumentError
 
 from autoisp_isp.contract import Contract, check_contract, parse_onnx
 from autoisp_isp.cost import grey_inputs
@@ -18,6 +18,10 @@ from autoisp_isp.scene_cut import SceneCuts
 from autoisp_isp.states import only_states
 
 Array = npt.NDArray[np.float32]
+
+CPU = "cpu"
+PROVIDERS = {CPU: "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+"""What runs a graph, and what ONNX Runtime calls it."""
 
 
 class OnnxNetwork:
@@ -131,8 +135,13 @@ class OnnxStream:
         Raises:
             InvalidArgumentError: fewer frames than the graph takes, or another size than the frames before.
         """
+        srgb: Array = np.clip(self.unclipped(raw, gains, ccm, noise), 0.0, 1.0)
+        return srgb
+
+    def unclipped(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> Array:
+        """As :meth:`run`, but the picture as the graph gives it: outside of [0, 1], or no numbers at all."""
         batch, self._states = self._network.step(self._inputs(raw, gains, ccm, noise))
-        srgb: Array = np.clip(batch[0], 0.0, 1.0)
+        srgb: Array = batch[0]
         return srgb
 
     def skip(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> None:
@@ -188,32 +197,38 @@ class Latency:
     repeats: int
 
 
-def load_session(model: bytes, threads: int = 1, *, field: str = "model") -> OnnxNetwork:
-    """Loads a graph for the CPU.
+def load_session(model: bytes, threads: int = 1, *, field: str = "model", provider: str = CPU) -> OnnxNetwork:
+    """Loads a graph.
 
     Args:
         model: serialised ONNX that obeys the model contract.
         threads: threads for the arithmetic, at least 1.
         field: name of the argument that errors speak of.
+        provider: of ``PROVIDERS``: what runs it.
 
     Raises:
         InvalidArgumentError: no valid ONNX, not the contract's inputs and outputs, or ONNX Runtime refuses
         it.
+        FailedPreconditionError: reason NO_PROVIDER, the provider isn't there.
     """
     contract = check_contract(model, field=field)
-    session = open_session(model, threads, field)
+    session = open_session(model, threads, field, provider)
     if not contract.recurrent:
         return OnnxNetwork(contract, session, threads)
     states = only_states(parse_onnx(model, field=field)).SerializeToString()
-    return OnnxNetwork(contract, session, threads, open_session(states, threads, field))
+    return OnnxNetwork(contract, session, threads, open_session(states, threads, field, provider))
 
 
-def open_session(model: bytes, threads: int, field: str = "model") -> onnxruntime.InferenceSession:
-    """Any ONNX graph in ONNX Runtime, on the CPU.
+def open_session(
+    model: bytes, threads: int, field: str = "model", provider: str = CPU
+) -> onnxruntime.InferenceSession:
+    """Any ONNX graph in ONNX Runtime.
 
     Raises:
-        InvalidArgumentError: ONNX Runtime refuses it.
+        InvalidArgumentError: ONNX Runtime refuses it, or there is no such provider at all.
+        FailedPreconditionError: reason NO_PROVIDER, the provider isn't there.
     """
+    providers = _provider_names(provider)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -221,10 +236,33 @@ def open_session(model: bytes, threads: int, field: str = "model") -> onnxruntim
     # Idle threads that spin would take the core from whoever trains beside us.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model, options, providers=providers)
     except Exception as error:  # ONNX Runtime's own exceptions share no base class but this
         reason = " ".join(str(error).split())[:200]
         raise InvalidArgumentError(field, f"ONNX Runtime can't load the model: {reason}") from error
+    # It goes on with the CPU, and only a warning, where a provider's libraries or device aren't there.
+    if session.get_providers()[0] != providers[0]:
+        raise _no_provider(provider)
+    return session
+
+
+def _provider_names(provider: str) -> list[str]:
+    """ONNX Runtime's names: the provider, and the CPU for operators that it lacks."""
+    if provider not in PROVIDERS:
+        raise InvalidArgumentError(
+            "provider", f"no provider {provider!r}: choose from {', '.join(PROVIDERS)}"
+        )
+    if PROVIDERS[provider] not in onnxruntime.get_available_providers():
+        raise _no_provider(provider)
+    return list(dict.fromkeys((PROVIDERS[provider], PROVIDERS[CPU])))
+
+
+def _no_provider(provider: str) -> FailedPreconditionError:
+    return FailedPreconditionError(
+        f"ONNX Runtime {onnxruntime.__version__} has no {PROVIDERS[provider]} here: install onnxruntime-gpu "
+        f"and a driver, or take the provider {CPU}",
+        reason="NO_PROVIDER",
+    )
 
 
 def measure_latency(network: OnnxNetwork, height: int, width: int, repeats: int = 5) -> Latency:

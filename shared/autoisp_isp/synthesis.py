@@ -96,8 +96,13 @@ class RawClip:
 
     def noisy(self, index: int, noise: Noise) -> Tensor:
         """Noisy packed raw (4, h, w) of one frame: the same in every window that holds it."""
-        generator = torch.Generator().manual_seed(frame_seed(self._digest, index, self._seed))
-        return add_noise(mosaic_of(self.camera(index)), noise, generator)
+        return self._recorded(index, self.camera(index), noise)
+
+    def frame(self, index: int, noise: Noise) -> tuple[Tensor, Tensor]:
+        """Noisy packed raw (4, h, w) of one frame and its truth (3, 2h, 2w), at little more than the price
+        of one of them."""
+        camera = self.camera(index)
+        return self._recorded(index, camera, noise), process(camera, self._gains, self._ccm)
 
     def sample(self, index: int, window: int, noise: Noise) -> RawSample:
         """The causal window of `window` frames that ends at frame `index`, with its truth."""
@@ -110,3 +115,7 @@ class RawClip:
             noise=torch.tensor([noise.shot, noise.read], dtype=torch.float32),
             truth=process(self.camera(index), self._gains, self._ccm),
         )
+
+    def _recorded(self, index: int, camera: Tensor, noise: Noise) -> Tensor:
+        generator = torch.Generator().manual_seed(frame_seed(self._digest, index, self._seed))
+        return add_noise(mosaic_of(camera), noise, generator)

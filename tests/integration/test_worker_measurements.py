@@ -15,7 +15,8 @@ from autoisp_isp.network import build
 from autoisp_worker import wire
 from autoisp_worker.compute import StopRequest
 from autoisp_worker.config import WorkerConfig
-from autoisp_worker.domain import ClipResult, Failure, PrototypeProfile
+from autoisp_worker.domain import Failure, PrototypeProfile
+from autoisp_worker.domain_evaluation import ClipResult
 from autoisp_worker.jobs import LocalJobs
 from autoisp_worker.tools import Tools
 from onnx import TensorProto, helper
@@ -36,7 +37,8 @@ def profile(footage: Footage, prototype: prototype_pb2.Prototype) -> PrototypePr
 
 
 def judge(footage: Footage, *subjects: evaluation_pb2.Subject, **changes: object) -> ClipResult:
-    return jobs(footage).judge(wire.evaluation_job(footage.evaluation(*subjects, **changes)), StopRequest())
+    job = wire.evaluation_job(footage.evaluation(*subjects, **changes))
+    return jobs(footage).judge(job, StopRequest(), lambda take: None)
 
 
 def network(footage: Footage) -> Artifact:
@@ -133,7 +135,7 @@ def test_subjects_are_judged_on_the_same_frames_and_shown(footage: Footage) -> N
     first, second = result.subjects
     assert [frame.frame for frame in first.frames] == [0, 2, 5]
     assert first.frames == second.frames
-    assert first.quality.psnr_db == pytest.approx(np.mean([frame.quality.psnr_db for frame in first.frames]))
+    assert first.quality.psnr_db == pytest.approx(np.mean([frame.values["psnr"] for frame in first.frames]))
     assert {picture.kind for picture in result.pictures} == {"noisy", "truth", "model", "model-again"}
     for picture in result.pictures:
         pixels = cv2.imdecode(np.frombuffer(footage.store.get_bytes(picture.png), np.uint8), cv2.IMREAD_COLOR)

@@ -11,98 +11,31 @@ import grpc
 import pytest
 import pytest_asyncio
 from autoisp.evaluation.v1 import evaluation_pb2
-from autoisp.events.v1 import commands_pb2, events_pb2
+from autoisp.events.v1 import commands_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_core.spec import cost
 from autoisp_isp.checkpoint import load_checkpoint
-from autoisp_runtime.jetstream import (
-    Command,
-    Event,
-    NatsConnection,
-    Publisher,
-    command_subject,
-    ensure_topology,
-    event_subject,
-)
-from autoisp_runtime.jetstream.topology import COMMAND_STREAM, DEAD_LETTER_STREAM, EVENT_STREAM
+from autoisp_runtime.jetstream.topology import DEAD_LETTER_STREAM
 from autoisp_testing.nats import NatsServer
 from autoisp_testing.processes import ServiceProcess
 from autoisp_worker.results import Checkpoints, trial_key
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from worker_bus import Bus, worker_process
 from worker_jobs import RECURRENT, Footage
 
-ACK_WAIT_S = 2.0
 _LONG = 800
 """Steps of a trial that is still at it when something happens to its worker."""
-COMPLETED = "autoisp.v1.evt.trial.completed."
-
-
-class Bus:
-    """The other side of the bus: sends commands, reads the event stream from its beginning."""
-
-    def __init__(self, connection: NatsConnection) -> None:
-        self.connection = connection
-        self._publisher = Publisher(connection, "autoisp/testing")
-
-    async def send(self, command: commands_pb2.RunTrial, event_id: str = "") -> None:
-        resource = command.trial.removeprefix("searches/").replace("/trials/", "-")
-        subject = command_subject(Command.TRIAL_RUN, resource)
-        await self._publisher.publish(subject, command.SerializeToString(), event_id or subject)
-
-    async def evaluate(self, command: commands_pb2.RunEvaluation) -> None:
-        subject = command_subject(Command.EVALUATION_RUN, "e-c")
-        await self._publisher.publish(subject, command.SerializeToString(), subject)
-
-    async def cancel(self, search_id: str) -> None:
-        event = events_pb2.SearchCancelled(search=f"searches/{search_id}")
-        subject = event_subject(Event.SEARCH_CANCELLED, search_id)
-        await self._publisher.publish(subject, event.SerializeToString(), subject)
-
-    async def events(self, subject: str = COMPLETED) -> list[bytes]:
-        """Payloads of all events so far whose subject begins with this."""
-        js = self.connection.js
-        info = await js.stream_info(EVENT_STREAM)
-        messages = [
-            await js.get_msg(EVENT_STREAM, sequence)
-            for sequence in range(max(1, info.state.first_seq), info.state.last_seq + 1)
-        ]
-        return [message.data or b"" for message in messages if (message.subject or "").startswith(subject)]
-
-    async def completed(self, count: int = 1, timeout_s: float = 40.0) -> list[search_pb2.Trial]:
-        """The completed trials, once there are so many and nothing is left to do."""
-        deadline = time.monotonic() + timeout_s
-        while True:
-            found = await self.events()
-            if len(found) >= count and await self.queued() == 0:
-                return [events_pb2.TrialCompleted.FromString(payload).trial for payload in found]
-            assert time.monotonic() < deadline, f"{len(found)} of {count} trials after {timeout_s} s"
-            await asyncio.sleep(0.1)
-
-    async def queued(self, stream: str = COMMAND_STREAM) -> int:
-        return (await self.connection.js.stream_info(stream)).state.messages
 
 
 @pytest_asyncio.fixture
 async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
-    connection = await NatsConnection.open(nats_server.url)
-    await ensure_topology(connection.js, ack_wait_s=ACK_WAIT_S)
-    yield Bus(connection)
-    await connection.close()
+    async with Bus.of(nats_server) as connected:
+        yield connected
 
 
 @pytest.fixture
 def footage(tmp_path: Path) -> Footage:
     return Footage.make(tmp_path / "artifacts")
-
-
-def worker_process(nats_server: NatsServer, folder: Path, **settings: object) -> ServiceProcess:
-    defaults = {
-        "nats_url": nats_server.url,
-        "ack_wait_seconds": ACK_WAIT_S,
-        "checkpoint_seconds": 0.2,
-        "worker_id": "tester",
-    }
-    return ServiceProcess("autoisp_worker", folder, **(defaults | settings))
 
 
 @pytest.fixture
@@ -162,11 +95,7 @@ async def test_a_recurrent_trial_and_the_evaluation_of_its_network(
 
     # The search service sends no spec along: whoever gets the graph sees from itself that it is recurrent.
     await bus.evaluate(footage.evaluation(evaluation_pb2.Subject(label="model", onnx=trial.onnx)))
-    deadline = time.monotonic() + 30
-    while not (judged := await bus.events("autoisp.v1.evt.evaluation.clip_judged.")):
-        assert time.monotonic() < deadline, worker.log[-3000:]
-        await asyncio.sleep(0.1)
-    result = events_pb2.EvaluationClipJudged.FromString(judged[0]).result
+    (result,) = await bus.judged()
     assert not result.HasField("failure"), result.failure
     assert [frame.frame for frame in result.subjects[0].frames] == [0, 2, 5]
     assert result.subjects[0].cost.macs_per_pixel == cost(RECURRENT).macs_per_pixel

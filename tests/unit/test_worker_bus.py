@@ -25,19 +25,11 @@ from autoisp_runtime.jetstream import Command, Envelope, command_subject
 from autoisp_worker.attempts import Attempts
 from autoisp_worker.bus import CommandBus
 from autoisp_worker.compute import ComputeThread, StopRequest
-from autoisp_worker.domain import (
-    ClipResult,
-    EvaluationJob,
-    Failure,
-    ProfileJob,
-    PrototypeProfile,
-    TrialJob,
-    TrialResult,
-    TrialState,
-)
+from autoisp_worker.domain import Failure, ProfileJob, PrototypeProfile, TrialJob, TrialResult, TrialState
+from autoisp_worker.domain_evaluation import ClipResult, EvaluationJob
 from autoisp_worker.results import Checkpoints, Results
 from autoisp_worker.tickets import trial_ticket
-from autoisp_worker.usecases import OnProgress, Settlement
+from autoisp_worker.usecases import OnFrames, OnProgress, Settlement
 
 LIMIT = 3
 TRIAL = "searches/s/trials/r0-0000"
@@ -60,7 +52,7 @@ class FakeJobs:
         now = datetime.now(UTC)
         return TrialResult(job.trial, TrialState.SUCCEEDED, "w", now, now, steps=20)
 
-    def judge(self, job: EvaluationJob, stop: StopRequest) -> ClipResult:
+    def judge(self, job: EvaluationJob, stop: StopRequest, on_frames: OnFrames) -> ClipResult:
         self._call()
         return ClipResult(job.clip.clip, job.clip.display_name, failure=Failure("BAD_CLIP", "unreadable"))
 
@@ -87,6 +79,12 @@ class NoWatch:
         yield lambda progress: None
 
 
+class NoClipWatch:
+    @asynccontextmanager
+    async def over(self, evaluation: str, clip: str, stop: StopRequest) -> AsyncIterator[OnFrames]:
+        yield lambda take: None
+
+
 class Bench:
     def __init__(self, folder: Path) -> None:
         store = ArtifactStore(str(folder))
@@ -100,6 +98,7 @@ class Bench:
             ComputeThread(),
             self.checkpoints,
             NoWatch(),
+            NoClipWatch(),
             "w",
             Attempts(store, LIMIT),
         )

@@ -6,12 +6,19 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from autoisp_core import sensor as sensors
+from autoisp_core.spec import Spec
+from autoisp_isp.export import export_onnx
+from autoisp_isp.isolated import IsolatedNetwork
+from autoisp_isp.network import build
+from autoisp_isp.prototype import OnnxPrototype
+from autoisp_isp.runtime_session import load_session
 from autoisp_worker.jobs import timing
 
 Array = npt.NDArray[np.float32]
 MEGAPIXELS = timing.HEIGHT * timing.WIDTH / 1e6
 FRAMES = [np.zeros((32, 48, 3), np.uint8)]
 SENSOR = sensors.builtin("phone")
+_SPEC = Spec(Spec.code((1, 1, 3, 0, 0), (2, 7, 0, 0, 0)), width=8, packing=4)
 
 
 class Spinner:
@@ -54,6 +61,15 @@ def test_time_that_others_had_the_processor_does_not_count() -> None:
     measured = timing.seconds_per_megapixel({"a": preempted}, FRAMES, SENSOR, seconds=0.1)
 
     assert measured["a"] == pytest.approx(0.01 / MEGAPIXELS, rel=0.25)
+
+
+def test_a_network_in_another_process_is_timed_there() -> None:
+    model = export_onnx(build(_SPEC))
+    here = OnnxPrototype(load_session(model), 0.0)
+    with IsolatedNetwork(model, limit_s=60) as there:
+        measured = timing.seconds_per_megapixel({"a": here, "b": there}, FRAMES, SENSOR, seconds=0.5)
+
+    assert 0.3 < measured["a"] / measured["b"] < 3
 
 
 def test_every_subject_sees_the_same_picture_with_its_own_window() -> None:

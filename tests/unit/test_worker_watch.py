@@ -9,6 +9,7 @@ from autoisp_runtime.jetstream import Publisher
 from autoisp_worker import watch
 from autoisp_worker.compute import StopReason, StopRequest
 from autoisp_worker.domain import TrialProgress
+from autoisp_worker.domain_evaluation import FramesJudged, FrameValues
 
 TRIAL = "searches/s/trials/r0-0001"
 
@@ -26,15 +27,19 @@ class SlowPublisher:
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds
-        self.reports: list[events_pb2.TrialReported] = []
+        self.payloads: list[tuple[str, bytes]] = []
 
     async def publish(self, subject: str, payload: bytes, event_id: str, **options: Any) -> bool:
-        self.reports.append(events_pb2.TrialReported.FromString(payload))
+        self.payloads.append((subject, payload))
         try:
             await asyncio.sleep(self.seconds)
         except asyncio.CancelledError:
             return True
         return True
+
+    @property
+    def reports(self) -> list[events_pb2.TrialReported]:
+        return [events_pb2.TrialReported.FromString(payload) for _, payload in self.payloads]
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +48,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def watching(publisher: SlowPublisher, *cancelled: str, limit_s: float = 60.0) -> watch.TrialWatch:
-    return watch.TrialWatch(Cancelled(*cancelled), cast(Publisher, publisher), "worker-1", limit_s)
+    watches = watch.JobWatch(Cancelled(*cancelled), cast(Publisher, publisher), limit_s)
+    return watch.TrialWatch(watches, "worker-1")
 
 
 async def test_ends_with_the_trial_even_if_a_publication_swallows_its_cancellation() -> None:
@@ -84,3 +90,44 @@ async def test_stops_a_trial_that_takes_too_long() -> None:
         await asyncio.sleep(0.1)
 
     assert stop.reason is StopReason.TIME_LIMIT
+
+
+def clips(publisher: SlowPublisher, *cancelled: str, limit_s: float = 60.0) -> watch.ClipWatch:
+    return watch.ClipWatch(watch.JobWatch(Cancelled(*cancelled), cast(Publisher, publisher), limit_s))
+
+
+async def test_frames_are_told_once() -> None:
+    publisher = SlowPublisher()
+    frame = FrameValues(7, {"psnr": 30.0, "ssim": 0.9})
+    news = [FramesJudged(("psnr", "ssim"), {"model": (frame,)}, done, 4) for done in (2, 1)]
+
+    async with clips(publisher).over("evaluations/e", "clips/c", StopRequest()) as on_frames:
+        on_frames(lambda: news.pop() if news else None)
+        await asyncio.sleep(0.1)
+
+    assert [subject for subject, _ in publisher.payloads] == [
+        "autoisp.v1.evt.evaluation.frames_judged.e-c"
+    ] * 2
+    first, second = (
+        events_pb2.EvaluationFramesJudged.FromString(payload) for _, payload in publisher.payloads
+    )
+    assert (first.evaluation, first.clip, first.frames_done, first.frames_wanted) == (
+        "evaluations/e",
+        "clips/c",
+        1,
+        4,
+    )
+    assert first.subjects[0].frames[0].frame == 7
+    assert second.frames_done == 2
+
+
+async def test_a_clip_of_a_cancelled_evaluation_is_stopped_and_one_that_takes_too_long() -> None:
+    stop, slow = StopRequest(), StopRequest()
+
+    async with clips(SlowPublisher(), "e").over("evaluations/e", "clips/c", stop):
+        pass
+    async with clips(SlowPublisher(), "other", limit_s=0.02).over("evaluations/e", "clips/c", slow):
+        await asyncio.sleep(0.1)
+
+    assert stop.reason is StopReason.CANCELLED
+    assert slow.reason is StopReason.TIME_LIMIT

@@ -106,3 +106,13 @@ def test_an_opaque_cost_has_no_macs_on_the_wire() -> None:
     assert trial.quality.psnr_db == 30.0
     assert trial.end_time.ToDatetime(tzinfo=UTC) == now
     assert not trial.HasField("failure")
+
+
+def test_an_evaluation_has_psnr_and_ssim_whatever_it_asks_for() -> None:
+    command = commands_pb2.RunEvaluation(evaluation="evaluations/e", metrics=["vif", "delta_e2000", "vif"])
+
+    assert wire.evaluation_job(command).metrics == ("psnr", "ssim", "vif", "delta_e2000")
+    command.metrics[:] = ["beauty"]
+    with pytest.raises(InvalidArgumentError, match="beauty") as caught:
+        wire.evaluation_job(command)
+    assert caught.value.field == "metrics"

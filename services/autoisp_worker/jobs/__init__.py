@@ -5,17 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoisp_worker.compute import StopRequest
-from autoisp_worker.domain import (
-    ClipResult,
-    EvaluationJob,
-    Failure,
-    ProfileJob,
-    PrototypeProfile,
-    TrialJob,
-    TrialResult,
-)
+from autoisp_worker.domain import Failure, ProfileJob, PrototypeProfile, TrialJob, TrialResult
+from autoisp_worker.domain_evaluation import ClipResult, EvaluationJob
 from autoisp_worker.tools import Tools
-from autoisp_worker.usecases import OnProgress
+from autoisp_worker.usecases import OnFrames, OnProgress
 
 if TYPE_CHECKING:
     from autoisp_worker.jobs.lessons import LessonCache
@@ -52,8 +45,8 @@ class LocalJobs:
         self._lessons = self._lessons or LessonCache(self._tools.store)
         return run_trial(job, self._tools, stop, on_progress, self._lessons)
 
-    def judge(self, job: EvaluationJob, stop: StopRequest) -> ClipResult:
+    def judge(self, job: EvaluationJob, stop: StopRequest, on_frames: OnFrames) -> ClipResult:
         """Judge subjects on one clip."""
         from autoisp_worker.jobs.evaluation import judge
 
-        return judge(job, self._tools, stop)
+        return judge(job, self._tools, stop, on_frames)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
-from autoisp_isp.cost import count_cost
+from autoisp_core.spec.device import DEVICES, roofline
+from autoisp_isp.cost import OnnxCost, count_cost
+from autoisp_isp.isolated import IsolatedNetwork
 from autoisp_isp.prototype import OnnxPrototype, Prototype, load_prototype
 from autoisp_isp.runtime_session import load_session
 from autoisp_runtime.artifacts import ArtifactStore
 
-from autoisp_worker.domain import Cost, PrototypeSource, Subject
+from autoisp_worker.domain import Cost, PrototypeSource
+from autoisp_worker.domain_evaluation import DeviceEstimate, Subject
+from autoisp_worker.tools import Tools
 
-_THREADS = 1
+THREADS = 1
 """Costs are compared at one thread, whatever a worker trains with."""
 
 
@@ -21,28 +27,55 @@ class OpenSubject:
 
     Attributes:
         developer: runs on one thread.
-        parameters: 0 where there is no graph to count them in.
+        counted: None where there is no graph, or none whose arithmetic can be counted.
         size_bytes: of the ONNX file; 0 where there is none.
     """
 
     developer: Prototype
-    parameters: int = 0
+    counted: OnnxCost | None = None
     size_bytes: int = 0
 
     def cost(self, seconds_per_megapixel: float) -> Cost:
         """Its cost, with the time measured elsewhere."""
-        return Cost(self.developer.macs_per_pixel, self.parameters, self.size_bytes, seconds_per_megapixel)
+        counted = self.counted
+        if counted is None:
+            return Cost(self.developer.macs_per_pixel, 0, self.size_bytes, seconds_per_megapixel)
+        return Cost(
+            counted.macs_per_pixel,
+            counted.parameters,
+            self.size_bytes,
+            seconds_per_megapixel,
+            counted.bytes_per_pixel,
+            counted.peak_activation_bytes_per_pixel,
+            counted.state_bytes_per_pixel,
+        )
+
+    def devices(self) -> tuple[DeviceEstimate, ...]:
+        """Its rooflines; none where its arithmetic can't be counted."""
+        if self.counted is None:
+            return ()
+        bounds = {device.name: roofline(self.counted, device) for device in DEVICES.values()}
+        return tuple(
+            DeviceEstimate(
+                name,
+                bound.seconds_per_megapixel,
+                bound.bound.value,
+                bound.fits_4k30,
+                bound.frames_per_second_4k,
+            )
+            for name, bound in bounds.items()
+        )
 
 
 def open_network(onnx: bytes) -> OpenSubject:
-    """Open an exported network.
+    """Open a network that was exported here.
 
     Raises:
         InvalidArgumentError: it is no graph of the model contract.
     """
     counted = count_cost(onnx, field="model")
-    developer = OnnxPrototype(load_session(onnx, _THREADS, field="model"), counted.macs_per_pixel)
-    return OpenSubject(developer, counted.parameters, counted.file_bytes)
+    developer = OnnxPrototype(load_session(onnx, THREADS, field="model"), counted.macs_per_pixel)
+    return OpenSubject(developer, counted, counted.file_bytes)
 
 
 def open_prototype(source: PrototypeSource, store: ArtifactStore) -> OpenSubject:
@@ -53,17 +86,43 @@ def open_prototype(source: PrototypeSource, store: ArtifactStore) -> OpenSubject
         NotFoundError, DataLossError, UnavailableError: the graph can't be had from the store.
     """
     if source.onnx is None:
-        return OpenSubject(load_prototype(f"builtin:{source.builtin}", threads=_THREADS))
+        return OpenSubject(load_prototype(f"builtin:{source.builtin}", threads=THREADS))
     onnx = store.get_bytes(source.onnx)
-    developer = load_prototype(f"onnx:{source.onnx.uri}", onnx, _THREADS)
+    developer = load_prototype(f"onnx:{source.onnx.uri}", onnx, THREADS)
     counted = count_cost(onnx, field="prototype")
-    return OpenSubject(developer, counted.parameters, counted.file_bytes)
+    return OpenSubject(developer, counted, counted.file_bytes)
 
 
-def open_subject(subject: Subject, store: ArtifactStore) -> OpenSubject:
-    """Open what an evaluation judges; raises as the two above."""
-    if subject.model is not None:
-        return open_network(store.get_bytes(subject.model))
-    if subject.prototype is None:
-        raise ValueError(f"subject {subject.label} has no source")
-    return open_prototype(subject.prototype, store)
+def open_subject(
+    subject: Subject, tools: Tools, opened: ExitStack, on_wait: Callable[[], None]
+) -> OpenSubject:
+    """Open what an evaluation judges; a graph, whoever made it, in a process of its own.
+
+    Args:
+        subject: which one.
+        tools: store and limits.
+        opened: ends the process.
+        on_wait: see `IsolatedNetwork`.
+
+    Raises:
+        As `open_prototype`.
+        FailedPreconditionError: loading the graph crashes, hangs or takes too much memory.
+    """
+    source = subject.prototype
+    artifact, field = (subject.model, "model") if source is None else (source.onnx, "prototype")
+    if artifact is None:
+        if source is None:
+            raise ValueError(f"subject {subject.label} has no source")
+        return open_prototype(source, tools.store)
+    onnx = tools.store.get_bytes(artifact)
+    network = opened.enter_context(
+        IsolatedNetwork(
+            onnx,
+            THREADS,
+            limit_s=tools.frame_limit_seconds,
+            memory_bytes=tools.network_memory_bytes,
+            field=field,
+            on_wait=on_wait,
+        )
+    )
+    return OpenSubject(network, network.cost, len(onnx))

@@ -4,7 +4,7 @@ Small pictures flatter (all fits into the cache), large ones cost seconds with a
 between. What is timed is the processor time of the one thread that does it all: on an idle core that is the
 wall time, and on a busy one it leaves out the time that others had the core. Neighbours can still slow a run
 down, through shared caches, but never speed one up; so the fastest run tells most of the program and least of
-them.
+them. A network in a process of its own is timed there.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from autoisp_core.sensor import SensorProfile
 from autoisp_isp.evaluation import Developer, develop
+from autoisp_isp.isolated import IsolatedStream
 from autoisp_isp.synthesis import RawClip
 
 from autoisp_worker.frames import Frames
@@ -83,6 +84,8 @@ def _timed_run(developer: Developer, frames: Sequence[Frames], sensor: SensorPro
     def run() -> float:
         begun = time.thread_time()
         develop(stream, sample)
+        if isinstance(stream, IsolatedStream):
+            return stream.busy_seconds
         return time.thread_time() - begun
 
     return run

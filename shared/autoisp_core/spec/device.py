@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from autoisp_core.errors import InvalidArgumentError
-from autoisp_core.spec.cost import Cost
 
 _PIXELS = 1e6
 _FLOAT32_BYTES = 4
@@ -21,6 +21,22 @@ _MEMORY_SHARE = 0.5
 
 VIDEO_4K30_MEGAPIXELS = 3840 * 2160 * 30 / _PIXELS
 """Megapixels a second."""
+
+
+class PixelCost(Protocol):
+    """What a roofline asks of a cost: `autoisp_core.spec.Cost` has it, and what is counted of a file too."""
+
+    @property
+    def macs_per_pixel(self) -> float: ...
+
+    @property
+    def bytes_per_pixel(self) -> float: ...
+
+    @property
+    def fusible_bytes_per_pixel(self) -> float: ...
+
+    @property
+    def state_bytes_per_pixel(self) -> float: ...
 
 
 class Bound(StrEnum):
@@ -73,12 +89,18 @@ class Roofline:
         return Bound.ARITHMETIC if self.arithmetic >= self.traffic else Bound.TRAFFIC
 
     @property
+    def frames_per_second_4k(self) -> float:
+        """The most frames of 3840 × 2160 a second; infinite for what costs nothing."""
+        seconds = self.seconds_per_megapixel * VIDEO_4K30_MEGAPIXELS / 30
+        return 1 / seconds if seconds > 0 else float("inf")
+
+    @property
     def fits_4k30(self) -> bool:
         """Whether the device keeps up with 3840 × 2160 at 30 frames a second."""
         return self.seconds_per_megapixel * VIDEO_4K30_MEGAPIXELS <= 1
 
 
-def roofline(cost: Cost, device: DeviceProfile) -> Roofline:
+def roofline(cost: PixelCost, device: DeviceProfile) -> Roofline:
     """What a network of that cost takes on the device at least.
 
     Every value of a feature map is written once and read once; recurrent state is read once more, by the

@@ -1,0 +1,213 @@
+"""The process that runs one graph for another process: `python -m autoisp_isp.isolated.child SOCKET MEMORY`.
+
+Messages are JSON, one each way for every request; pixels are in the shared memory. Imports no torch, so that
+it starts within a moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import select
+import sys
+import threading
+import time
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from autoisp_core.errors import AutoISPError, FailedPreconditionError, InvalidArgumentError
+
+from autoisp_isp.contract import parse_onnx
+from autoisp_isp.cost import count_cost
+from autoisp_isp.cost_operators import countable
+from autoisp_isp.isolated.room import Array, Room, frame_views
+from autoisp_isp.runtime_session import PROVIDERS, OnnxNetwork, OnnxStream, load_session
+
+_NO_MEMORY = ("bad_alloc", "bad allocation", "failed to allocate", "out of memory", "allocate memory")
+"""How ONNX Runtime says that memory is short, beside Python's own way."""
+
+
+class _Faulty(Exception):  # noqa: N818  (carries the error that is meant)
+    """The graph is at fault, not what it was given: nothing of it is to be trusted any more."""
+
+    def __init__(self, error: AutoISPError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class _Child:
+    """One graph and its streams."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._network: OnnxNetwork | None = None
+        self._field = "model"
+        self._streams: dict[int, OnnxStream] = {}
+        self._frames: dict[int, int] = {}
+        self._peak_before = 0
+
+    def load(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._field = str(request["field"])
+        self._peak_before = _peak_bytes()
+        model = bytes(self._room.view(request["size"]))
+        if request["memory_bytes"] is not None:
+            limit = _data_bytes() + int(request["memory_bytes"])
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        try:
+            begun = time.perf_counter()
+            network = load_session(model, request["threads"], field=self._field, provider=request["provider"])
+            seconds = time.perf_counter() - begun
+            counted = None
+            if countable(parse_onnx(model, field=self._field)):
+                counted = asdict(count_cost(model, field=self._field))
+        except AutoISPError as error:
+            raise _Faulty(_no_memory() if _is_memory(error) else error) from error
+        self._network = network
+        contract = network.contract
+        return {
+            "frames": contract.frames,
+            "recurrent": contract.recurrent,
+            "inputs": contract.inputs,
+            "provider": PROVIDERS[request["provider"]],
+            "seconds": seconds,
+            "cost": counted,
+        }
+
+    def run(self, request: dict[str, Any]) -> dict[str, Any]:
+        assert self._network is not None
+        for number in request["drop"]:
+            self._streams.pop(number, None)
+            self._frames.pop(number, None)
+        number, wanted = request["stream"], request["wanted"]
+        if number not in self._streams:
+            self._streams[number], self._frames[number] = self._network.start(), 0
+        raw, side, place = frame_views(self._room, tuple(request["shape"]))
+        stream, arguments = self._streams[number], (raw, side[:3], side[3:12].reshape(3, 3), side[12:])
+        frame = self._frames[number]
+        begun, busy = time.perf_counter(), time.thread_time()
+        try:
+            if wanted:
+                picture = stream.unclipped(*arguments)
+            else:
+                stream.skip(*arguments)
+        except InvalidArgumentError:
+            raise
+        except Exception as error:  # ONNX Runtime's own exceptions share no base class but this
+            raise _Faulty(_no_memory() if _is_memory(error) else self._refused(error)) from error
+        seconds, busy = time.perf_counter() - begun, time.thread_time() - busy
+        if wanted:
+            self._show(picture, place, frame)
+        self._frames[number] = frame + 1
+        return {"seconds": seconds, "busy": busy}
+
+    def memory(self) -> dict[str, Any]:
+        return {"bytes": max(0, _peak_bytes() - self._peak_before)}
+
+    def _show(self, picture: Array, place: Array, frame: int) -> None:
+        if picture.shape != place.shape:
+            raise _Faulty(
+                InvalidArgumentError(
+                    self._field,
+                    f"output 'srgb' is {picture.shape} for raw of {place.shape[1] // 2} × "
+                    f"{place.shape[2] // 2}; it must be {place.shape}, twice that size",
+                )
+            )
+        # The sum of what is finite is finite, and takes a fraction of the time of looking at each.
+        if not np.isfinite(cv2.norm(picture.reshape(3, -1), cv2.NORM_L1)):
+            raise _Faulty(
+                FailedPreconditionError(
+                    f"the model's picture of frame {frame} of its stream has values that are no "
+                    "numbers (NaN or infinite); train it again with another seed",
+                    reason="OUTPUT_NOT_FINITE",
+                    metadata={"frame": str(frame)},
+                )
+            )
+        np.clip(picture, 0.0, 1.0, out=place)
+
+    def _refused(self, error: Exception) -> AutoISPError:
+        reason = " ".join(str(error).split())[:200]
+        return InvalidArgumentError(self._field, f"ONNX Runtime can't run the model: {reason}")
+
+
+def _no_memory() -> AutoISPError:
+    return FailedPreconditionError(
+        "the model wants more memory than it may have; make it smaller, or let it have more",
+        reason="MODEL_OUT_OF_MEMORY",
+    )
+
+
+def _is_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY)
+
+
+def _status(name: str) -> int:
+    """Bytes of a line of the process's status; 0 where there is no such thing."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith(name + ":"):
+                return 1024 * int(line.split()[1])
+    return 0
+
+
+def _peak_bytes() -> int:
+    return _status("VmHWM")
+
+
+def _data_bytes() -> int:
+    """What counts against RLIMIT_DATA."""
+    return _status("VmData")
+
+
+def _end_with(descriptor: int) -> None:
+    """Ends this process with the one at the other end of the socket, whatever it is busy with."""
+
+    def watch() -> None:
+        watched = select.poll()
+        watched.register(descriptor, 0)  # that the other end is gone is told without being asked for
+        watched.poll()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _answer(child: _Child, request: dict[str, Any]) -> dict[str, Any]:
+    try:
+        match request["do"]:
+            case "load":
+                return child.load(request)
+            case "run":
+                return child.run(request)
+            case _:
+                return child.memory()
+    except _Faulty as faulty:
+        return {"error": _parts(faulty.error), "broken": True}
+    except MemoryError:
+        return {"error": _parts(_no_memory()), "broken": True}
+    except AutoISPError as error:
+        return {"error": _parts(error), "broken": False}
+
+
+def _parts(error: AutoISPError) -> list[Any]:
+    return [error.code.value, error.reason, error.message, error.metadata]
+
+
+def main() -> None:
+    """Serve until the other end closes."""
+    connection, room = Connection(int(sys.argv[1])), Room(int(sys.argv[2]))
+    cv2.setNumThreads(1)
+    _end_with(connection.fileno())
+    child = _Child(room)
+    with contextlib.suppress(EOFError, ConnectionError):
+        while True:
+            request = json.loads(connection.recv_bytes())
+            connection.send_bytes(json.dumps(_answer(child, request)).encode())
+
+
+if __name__ == "__main__":
+    main()
