@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp_cli.__main__ import main
-from autoisp_cli.commands import common, evaluations
+from autoisp_cli.commands import common, evaluations_run
 from autoisp_cli.evaluate.live import LiveView
 from autoisp_cli.evaluate.progress import EvaluationProgress
 from autoisp_cli.evaluate.views import JsonView, LineView
@@ -101,7 +101,7 @@ def services(monkeypatch, judged):
     def services_for(server, state, **options):
         yield common.Services(services, lambda: None, ours=True)
 
-    monkeypatch.setattr(evaluations, "services_for", services_for)
+    monkeypatch.setattr(evaluations_run, "services_for", services_for)
     monkeypatch.setattr(common, "services_for", services_for)
     return services
 
@@ -186,7 +186,7 @@ def test_ctrl_c_says_how_to_go_on_and_how_to_end_it(capsys, tmp_path, services, 
     def interrupted(name, *, frames):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(evaluations.job, "follow", lambda stream, check: interrupted("", frames=True))
+    monkeypatch.setattr(evaluations_run.job, "follow", lambda stream, check: interrupted("", frames=True))
     assert run(tmp_path) == 130
     told = capsys.readouterr().err
     assert "run the same command again" in told
