@@ -14,8 +14,8 @@ from autoisp_isp.reel import Reel, Shot
 from autoisp_worker.compute import StopReason, StopRequest
 from autoisp_worker.domain import Failure
 from autoisp_worker.domain_evaluation import ClipResult, EvaluationJob, FramesJudged, FrameValues
-from autoisp_worker.jobs.faults import StoppedError, check_stop, failure_of
-from autoisp_worker.jobs.judging import Judging, blamed
+from autoisp_worker.jobs.faults import StoppedError, blamed, check_stop, failure_of
+from autoisp_worker.jobs.judging import Judging
 from autoisp_worker.jobs.pictures import Gallery
 from autoisp_worker.jobs.subjects import open_subject
 from autoisp_worker.jobs.timing import seconds_per_megapixel
@@ -86,8 +86,7 @@ def _judge(
     latencies = [judging.latency() for judging in judgings]
     least, most = _TIMING_SECONDS
     length = min(most, max(least, _TIMING_SHARE * (time.perf_counter() - begun)))
-    with blamed("timing the subjects"):
-        seconds = seconds_per_megapixel(developers, frames, sensor, seconds=length)
+    seconds = seconds_per_megapixel(developers, frames, sensor, seconds=length)
     return ClipResult(
         clip=job.clip.clip,
         display_name=job.clip.display_name,
