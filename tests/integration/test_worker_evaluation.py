@@ -10,12 +10,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnxruntime
 import pytest
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.events.v1 import events_pb2
 from autoisp_core.quality import METRICS
 from autoisp_core.spec import cost
-from autoisp_core.spec.device import DEVICES
+from autoisp_core.spec.device import DEVICES, roofline
 from autoisp_isp.evaluation import evaluate, spread_indices
 from autoisp_isp.export import export_onnx
 from autoisp_isp.metrics import FrameMetrics
@@ -138,14 +139,42 @@ def test_subjects_side_by_side_bring_all_the_evidence(footage: Footage) -> None:
     assert (model.latency.frames, model.latency.threads) == (6, 1)
     assert model.latency.provider == "CPUExecutionProvider"
     assert model.latency.peak_memory_bytes > 0
-    assert [device.device for device in model.devices] == list(DEVICES)
-    assert all(device.fits_4k30 == (device.frames_per_second_4k >= 30) for device in model.devices)
+    for device, expected in zip(model.devices, DEVICES.values(), strict=True):
+        bound = roofline(counted, expected)
+        assert (device.device, device.bound) == (expected.name, bound.bound.value)
+        assert device.seconds_per_megapixel == pytest.approx(bound.seconds_per_megapixel)
+        assert device.frames_per_second_4k == pytest.approx(1 / (8.2944 * bound.seconds_per_megapixel))
+        assert device.fits_4k30 == (device.frames_per_second_4k >= 30)
     assert (classical.devices, classical.latency.provider) == ((), "")
     assert classical.cost.macs_per_pixel is None
     sent = events_pb2.EvaluationClipJudged.FromString(wire_evaluation.clip_judged("evaluations/e", result))
     assert sent.result.subjects[0].devices[0].device == next(iter(DEVICES))
     assert sent.result.subjects[0].latency.p99 == model.latency.p99
     assert sent.result.subjects[0].cost.peak_activation_bytes_per_pixel > 0
+
+
+def test_latency_is_of_the_threads_that_are_given_and_costs_stay_those_of_one(footage: Footage) -> None:
+    model = network(recurrent=True)
+
+    alone = Judge(footage)(subject(footage, model), frames_per_clip=0)
+    result = Judge(footage, network_threads=3)(subject(footage, model), frames_per_clip=0)
+
+    (judged,), (expected,) = result.subjects, alone.subjects
+    assert (judged.latency.threads, judged.latency.provider) == (3, "CPUExecutionProvider")
+    assert 0.2 < judged.cost.seconds_per_megapixel / expected.cost.seconds_per_megapixel < 5
+    assert judged.quality.psnr_db == pytest.approx(expected.quality.psnr_db, abs=1e-4)
+    assert not children()
+
+
+def test_a_provider_that_is_not_there_fails_the_clip(footage: Footage) -> None:
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("it is there")
+
+    result = Judge(footage, network_provider="cuda")(subject(footage, network()), frames_per_clip=0)
+
+    assert result.failure is not None
+    assert result.failure.reason == "NO_PROVIDER"
+    assert result.failure.message.startswith("model: ONNX Runtime")
 
 
 def test_the_worst_frames_are_shown_where_they_are_worst(tmp_path: Path) -> None:
@@ -171,7 +200,7 @@ def test_the_worst_frames_are_shown_where_they_are_worst(tmp_path: Path) -> None
                 assert pixels.shape == (432, 432, 3)  # 144 × 144, three times as large
 
 
-def test_frames_are_told_as_they_come(footage: Footage) -> None:
+def test_what_is_told_of_frames_is_what_the_result_holds(footage: Footage) -> None:
     judge = Judge(footage)
 
     result = judge(subject(footage, network()), subject(footage, network(), "again"), frames_per_clip=0)

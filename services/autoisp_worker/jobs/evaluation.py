@@ -17,7 +17,7 @@ from autoisp_worker.domain_evaluation import ClipResult, EvaluationJob, FramesJu
 from autoisp_worker.jobs.faults import StoppedError, blamed, check_stop, failure_of
 from autoisp_worker.jobs.judging import Judging
 from autoisp_worker.jobs.pictures import Gallery
-from autoisp_worker.jobs.subjects import open_subject
+from autoisp_worker.jobs.subjects import open_subject, open_timed
 from autoisp_worker.jobs.timing import seconds_per_megapixel
 from autoisp_worker.tools import Tools
 from autoisp_worker.usecases import OnFrames
@@ -62,17 +62,20 @@ def _stopped(job: EvaluationJob, error: StoppedError) -> ClipResult:
 def _judge(
     job: EvaluationJob, tools: Tools, stop: StopRequest, on_frames: OnFrames, opened: ExitStack
 ) -> ClipResult:
-    check_stop(stop)
+    def wait() -> None:
+        check_stop(stop)
+
+    wait()
     sensor, subjects = job.sensor, {}
     for subject in job.subjects:
         with blamed(subject.label):
-            subjects[subject.label] = open_subject(subject, tools, opened, lambda: check_stop(stop))
+            subjects[subject.label] = open_subject(subject, tools, opened, wait)
         if subject.prototype is not None:
             sensor = sensor_for(subjects[subject.label].developer, sensor)
     frames = tools.frames.frames(job.clip)
     indices = spread_indices(len(frames), job.frames_per_clip or len(frames))
-    developers = {label: subject.developer for label, subject in subjects.items()}
-    reel = Reel(frames, sensor, job.seed, job.clip.digest, indices, list(developers.values()), tools.threads)
+    developers = [subject.developer for subject in subjects.values()]
+    reel = Reel(frames, sensor, job.seed, job.clip.digest, indices, developers, tools.threads)
     judgings = [
         Judging(label, subject, job.metrics, whole=reel.whole, first_frame=job.clip.first_frame)
         for label, subject in subjects.items()
@@ -86,7 +89,11 @@ def _judge(
     latencies = [judging.latency() for judging in judgings]
     least, most = _TIMING_SECONDS
     length = min(most, max(least, _TIMING_SHARE * (time.perf_counter() - begun)))
-    seconds = seconds_per_megapixel(developers, frames, sensor, seconds=length)
+    timed = {}
+    for subject in job.subjects:
+        with blamed(subject.label):
+            timed[subject.label] = open_timed(subject, subjects[subject.label].developer, tools, opened, wait)
+    seconds = seconds_per_megapixel(timed, frames, sensor, seconds=length)
     return ClipResult(
         clip=job.clip.clip,
         display_name=job.clip.display_name,
