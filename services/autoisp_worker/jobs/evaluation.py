@@ -22,8 +22,9 @@ from autoisp_worker.jobs.timing import seconds_per_megapixel
 from autoisp_worker.tools import Tools
 from autoisp_worker.usecases import OnFrames
 
-_AHEAD = 3
-"""Frames whose raw is made before they are developed: enough to even out, and few of a large clip."""
+_AHEAD, _SPREAD_AHEAD = 3, 1
+"""Frames whose raw is made before they are developed: enough to even out, and few of a large clip. Each of
+spread ones has a past of its own, so they are as large as a dozen others."""
 _TIMING_SHARE, _TIMING_SECONDS = 0.1, (1.0, 4.0)
 """Of the time that judging took, within limits, goes into timing the subjects in turns."""
 
@@ -109,7 +110,7 @@ def _judge(
 def _watch_all(reel: Reel, judgings: Sequence[Judging], gallery: Gallery, stop: StopRequest) -> None:
     """One frame of one subject is in a network's process while the one before is measured here, and raw of
     the next frames is made in a thread."""
-    with Prefetcher(reel, 0, _AHEAD) as shots:
+    with Prefetcher(reel, 0, _AHEAD if reel.whole else _SPREAD_AHEAD) as shots:
         whole: tuple[dict[str, Array], dict[str, FrameValues]] = {}, {}
         for judging, shot, picture in _developed(shots, len(reel), judgings, stop):
             pictures, values = whole
