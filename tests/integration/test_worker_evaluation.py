@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import onnxruntime
 import pytest
+from autoisp.common.v1 import common_pb2
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.events.v1 import events_pb2
 from autoisp_core.quality import METRICS
@@ -33,7 +34,7 @@ from autoisp_worker.domain_evaluation import ClipResult, FramesJudged
 from autoisp_worker.jobs import LocalJobs
 from autoisp_worker.jobs.faults import StoppedError
 from autoisp_worker.tools import Tools
-from worker_jobs import CLASSICAL, RECURRENT, SPEC, Footage, reference
+from worker_jobs import CLASSICAL, RECURRENT, SENSOR, SPEC, Footage, reference
 
 _ALL = [name for name, metric in METRICS.items() if metric.smallest <= 64 and not metric.at_end]
 
@@ -99,8 +100,9 @@ def test_every_frame_is_one_stream_as_deployed(footage: Footage, recurrent: bool
     assert "warping_error" not in judged.frames[0].values
 
 
-def test_spread_frames_are_judged_as_everywhere_else(footage: Footage) -> None:
-    model, job = network(recurrent=True), wire.evaluation_job(footage.evaluation())
+@pytest.mark.parametrize("sensor", [SENSOR, common_pb2.Sensor(builtin="phone")], ids=["one", "several"])
+def test_spread_frames_are_judged_as_everywhere_else(footage: Footage, sensor: common_pb2.Sensor) -> None:
+    model, job = network(recurrent=True), wire.evaluation_job(footage.evaluation(sensor=sensor))
     frames = ClipFrames.open(footage.store, job.clip.frames_uri).rgb(0, 6)
     expected = evaluate(
         OnnxPrototype(load_session(model), None),
@@ -112,7 +114,7 @@ def test_spread_frames_are_judged_as_everywhere_else(footage: Footage) -> None:
         job.clip.digest,
     )
 
-    result = Judge(footage)(subject(footage, model), metrics=["flicker"])
+    result = Judge(footage)(subject(footage, model), metrics=["flicker"], sensor=sensor)
 
     (judged,) = result.subjects
     assert [(frame.frame, frame.values) for frame in judged.frames] == [
@@ -122,6 +124,25 @@ def test_spread_frames_are_judged_as_everywhere_else(footage: Footage) -> None:
     values = {metric.metric: list(metric.values) for metric in sent.result.subjects[0].metrics}
     assert list(values) == ["psnr", "ssim", "flicker"]
     assert all(math.isnan(value) for value in values["flicker"])
+
+
+def test_a_part_of_a_clip_keeps_its_numbers_and_odd_sizes_lose_a_row_and_a_column(tmp_path: Path) -> None:
+    footage = Footage.make(tmp_path, height=65, width=97)
+    entry = footage.entries["c"]
+    entry.first_frame, entry.end_frame = 2, 5
+    model, job = network(), wire.evaluation_job(footage.evaluation(entry=entry))
+    frames = ClipFrames.open(footage.store, job.clip.frames_uri).rgb(2, 5)
+    (noise,) = job.sensor.evaluation_noises()
+    network_here = OnnxPrototype(load_session(model), None)
+
+    result = Judge(footage)(subject(footage, model), entry=entry, frames_per_clip=0)
+
+    assert [(frame.frame, frame.values) for frame in result.subjects[0].frames] == [
+        (2 + one.index, {"psnr": one.psnr, "ssim": one.ssim})
+        for one in evaluate(network_here, frames, job.sensor, noise, job.seed, range(3), job.clip.digest)
+    ]
+    assert {picture.frame for picture in result.pictures} == {3}
+    assert {worst.frame for worst in result.worst} <= {2, 3, 4}
 
 
 def test_subjects_side_by_side_bring_all_the_evidence(footage: Footage) -> None:
