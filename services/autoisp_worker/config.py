@@ -48,6 +48,10 @@ class WorkerConfig(ServiceConfig):
     network_memory_bytes: int = Field(
         4 << 30, ge=64 << 20, description="by how much the process of a judged network may grow"
     )
+    network_threads: int = Field(1, ge=1, le=256, description="threads that a judged network's latency is of")
+    network_provider: Literal["cpu", "cuda"] = Field(
+        "cpu", description="what a judged network's pictures and latency come from: cpu or cuda"
+    )
     profile_seconds: float = Field(20.0, gt=0, description="about how long a prototype is measured")
     # A trial in work loses nothing when it is interrupted, and whoever stops a worker waits for it.
     stop_grace_seconds: float = Field(1.0, ge=0, description="how long work in progress may go on at a stop")

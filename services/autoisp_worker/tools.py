@@ -24,6 +24,7 @@ class Tools:
         profile_seconds: about how long a prototype is measured.
         frame_limit_seconds: for one frame of a judged network.
         network_memory_bytes: by how much the process of a judged network may grow.
+        network_threads, network_provider: what a judged network runs on.
     """
 
     store: ArtifactStore
@@ -39,6 +40,8 @@ class Tools:
     profile_seconds: float
     frame_limit_seconds: float
     network_memory_bytes: int
+    network_threads: int
+    network_provider: str
 
     @classmethod
     def of(cls, config: WorkerConfig, store: ArtifactStore) -> Tools:
@@ -57,4 +60,6 @@ class Tools:
             profile_seconds=config.profile_seconds,
             frame_limit_seconds=config.frame_limit_seconds,
             network_memory_bytes=config.network_memory_bytes,
+            network_threads=config.network_threads,
+            network_provider=config.network_provider,
         )

@@ -95,7 +95,17 @@ def trial_job(message: commands_pb2.RunTrial) -> domain.TrialJob:
 
 
 def evaluation_job(message: commands_pb2.RunEvaluation) -> domain_evaluation.EvaluationJob:
-    """Decode a command."""
+    """Decode a command.
+
+    Raises:
+        InvalidArgumentError: nothing is to be judged, two subjects have one label, or a subject, the sensor
+            or a metric makes no sense.
+    """
+    labels = [subject.label for subject in message.subjects]
+    if not labels or len(set(labels)) < len(labels):
+        raise InvalidArgumentError(
+            "subjects", f"the subjects are labelled {labels}; give at least one, and each its own label"
+        )
     return domain_evaluation.EvaluationJob(
         evaluation=message.evaluation,
         clip=_clip_range(message.entry),
@@ -208,6 +218,12 @@ def _prototype(message: prototype_pb2.Prototype, where: str) -> domain.Prototype
 def _subject(message: evaluation_pb2.Subject) -> domain_evaluation.Subject:
     if message.WhichOneof("source") == "onnx":
         return domain_evaluation.Subject(message.label, model=_artifact(message.onnx, "subjects.onnx"))
+    if message.WhichOneof("source") == "model_version":
+        raise InvalidArgumentError(
+            "subjects.model_version",
+            f"subject {message.label!r} is {message.model_version}, which workers can't look up; send its "
+            "onnx instead",
+        )
     return domain_evaluation.Subject(
         message.label, prototype=_prototype(message.prototype, "subjects.prototype")
     )

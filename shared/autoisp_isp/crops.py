@@ -1,52 +1,14 @@
 """Small pictures for a report: the same region, noisy, developed and true."""
 
-from collections.abc import Mapping, Sequence
-
 import cv2
 import numpy as np
 from autoisp_core.errors import InternalError
-from autoisp_core.sensor import Noise, SensorProfile
 
 from autoisp_isp.classical import plain_picture
-from autoisp_isp.evaluation import Array, Developer, approach, develop
-from autoisp_isp.raw import Frames
-from autoisp_isp.synthesis import RawClip
+from autoisp_isp.evaluation import Array
 
 Region = tuple[int, int, int, int]
 """Top, left, height and width."""
-
-
-def crops(
-    developers: Mapping[str, Developer],
-    frames: Sequence[Frames],
-    sensor: SensorProfile,
-    noise: Noise,
-    seed: int,
-    index: int,
-    digest: str = "",
-    edge: int = 128,
-    scale: int = 1,
-) -> dict[str, bytes]:
-    """PNG files of one region of frame `index`: `noisy`, one per developer under its name, and `truth`.
-
-    The region is where the truth has most detail, so no developer's success decides on it.
-
-    Args:
-        developers: by name, for example `prototype` and `found`.
-        frames, sensor, noise, seed, digest: as for `evaluate`: the pictures are those that were measured.
-        index: of the frame.
-        edge: of the region in pixels; smaller where the frame is.
-        scale: how many times to enlarge it, pixel by pixel.
-    """
-    clip = RawClip(frames, sensor, digest, seed)
-    sample = clip.sample(index, 1, noise)
-    truth = sample.truth.numpy()
-    pictures = {"noisy": noisy_picture(sample.raw[-1].numpy(), sample.gains.numpy(), sample.ccm.numpy())}
-    for name, developer in developers.items():
-        pictures[name] = develop(*approach(developer, clip, index, noise))
-    pictures["truth"] = truth
-    region = telling_region(truth, edge)
-    return {name: png(cut(picture, region), scale) for name, picture in pictures.items()}
 
 
 def noisy_picture(plane: Array, gains: Array, ccm: Array) -> Array:

@@ -1,23 +1,28 @@
 """Frames a second of an evaluation's job against a bare loop: ONNX Runtime and the same metrics, one process.
 
-    python tests/bench/evaluation.py [--frames N] [--repeats N] [--ffmpeg FILE] [--workers] [--memory FRAMES]
+    python tests/bench/evaluation.py [--frames N] [--repeats N] [--ffmpeg FILE] [--memory FRAMES]
 
-A stored clip of 480×272 and a recurrent network of 3,412 MAC per pixel; psnr and ssim. The bare loop gets its
-raw ready made. Both are measured back to back, in alternation. `frames` is the rate while frames are
-developed and judged, `whole` includes starting the network's process and timing it; they meet in long clips.
+A stored clip of 480×272 and a recurrent network of 3,412 MAC per pixel; psnr and ssim, all on one thread
+each. The bare loop gets its raw ready made, and runs on one core; a job makes it, and has the network on
+another core. Both are measured back to back, in alternation. `frames` is the rate while frames are developed
+and judged, `whole` includes starting the network's process and timing it; they meet in long clips.
+
+Worker processes share clips of a third of the length over the work queue; their rate includes all of that,
+for each clip. `--memory` adds the memory of a job over so many frames of 96×64.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import resource
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +30,7 @@ import cv2
 import numpy as np
 import torch
 from autoisp.evaluation.v1 import evaluation_pb2
+from autoisp.events.v1 import events_pb2
 from autoisp.ingest.v1 import ingest_pb2
 from autoisp_core.frames import FrameFormat, FrameKind
 from autoisp_core.spec import Spec, cost
@@ -41,6 +47,7 @@ from autoisp_worker.compute import StopRequest
 from autoisp_worker.config import WorkerConfig
 from autoisp_worker.domain_evaluation import FramesJudged
 from autoisp_worker.jobs import LocalJobs
+from autoisp_worker.results import Results, clip_key
 from autoisp_worker.tools import Tools
 from record import record, spread
 
@@ -56,6 +63,7 @@ _METRICS = ("psnr", "ssim")
 _DISTINCT = 48
 """Frames of the scene; longer clips show it again."""
 _CLIPS = 4
+_SHARED_TURNS = 4
 
 
 def main() -> None:
@@ -63,7 +71,6 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=300)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--ffmpeg", help="measure its psnr and ssim filters too")
-    parser.add_argument("--workers", action="store_true", help="measure 1 and 2 worker processes too")
     parser.add_argument("--memory", type=int, metavar="FRAMES", help="memory over so many small frames")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -76,11 +83,10 @@ def main() -> None:
         figures["job"] = job_against_loop(footage, entry, model, arguments.repeats)
         if arguments.ffmpeg:
             figures["ffmpeg_frames_per_s"] = ffmpeg_rate(Path(folder), arguments.ffmpeg, arguments.frames)
-        if arguments.workers:
-            figures["workers"] = {
-                count: asyncio.run(workers(Path(folder), footage, model, count, arguments.frames))
-                for count in (1, 2)
-            }
+        figures["workers_frames_per_s"] = {
+            count: asyncio.run(workers(Path(folder), footage, model, count, max(1, arguments.frames // 3)))
+            for count in (1, 2)
+        }
         if arguments.memory:
             figures["memory"] = memory(footage, model, arguments.memory)
     record("evaluation", figures)
@@ -116,17 +122,30 @@ def job_against_loop(
     """Frames a second of both, and the ratio of each pair."""
     bare = bare_loop(footage, entry, model)
     rates: dict[str, list[float]] = {"bare": [], "job": [], "whole": []}
+    busy: dict[str, list[float]] = {"bare": [], "whole": []}
     for _ in range(repeats):
+        begun = processor_seconds()
         rates["bare"].append(bare())
+        between = processor_seconds()
         frames, whole = job(footage, entry, model)
         rates["job"].append(frames)
         rates["whole"].append(whole)
+        busy["bare"].append((between - begun) / entry.end_frame)
+        busy["whole"].append((processor_seconds() - between) / entry.end_frame)
     return {
         "bare_frames_per_s": spread(rates["bare"]),
         "job_frames_per_s": spread(rates["job"]),
         "whole_job_frames_per_s": spread(rates["whole"]),
-        "ratio": spread([one / other for one, other in zip(rates["job"], rates["bare"], strict=True)]),
+        "ratio": ratio(rates["job"], rates["bare"]),
+        "whole_ratio": ratio(rates["whole"], rates["bare"]),
+        "bare_processor_s_per_frame": spread(busy["bare"]),
+        "whole_job_processor_s_per_frame": spread(busy["whole"]),
     }
+
+
+def ratio(rates: list[float], bare: list[float]) -> dict[str, Any]:
+    """Of each pair."""
+    return spread([one / other for one, other in zip(rates, bare, strict=True)])
 
 
 def bare_loop(footage: Footage, entry: ingest_pb2.DatasetManifest.Entry, model: bytes) -> Callable[[], float]:
@@ -191,52 +210,66 @@ def ffmpeg_rate(folder: Path, program: str, frames: int) -> float:
     return frames / (time.perf_counter() - begun)
 
 
-async def workers(folder: Path, footage: Footage, model: bytes, count: int, frames: int) -> float:
+async def workers(folder: Path, footage: Footage, model: bytes, count: int, frames: int) -> dict[str, Any]:
     """Frames a second of so many worker processes that share clips over the work queue."""
     home = folder / f"workers-{count}"
     home.mkdir()
     (home / "artifacts").symlink_to(folder / "artifacts")
     (home / "nats").mkdir()
     entries = [clip(footage, frames, _HEIGHT, _WIDTH, f"w{index}") for index in range(_CLIPS)]
-    with NatsServer(home / "nats") as server:
+    rates = []
+    with NatsServer(home / "nats") as server, contextlib.ExitStack() as started:
+        for number in range(count):
+            started.enter_context(worker_process(server, home, worker_id=f"w{number}"))
         async with Bus.of(server) as bus:
-            processes = [worker_process(server, home, worker_id=f"w{number}") for number in range(count)]
-            for process in processes:
-                process.start()
-            try:
-                await asyncio.sleep(10)  # imports
+            for turn in range(_SHARED_TURNS):
                 begun = time.perf_counter()
-                for entry in entries:
-                    await bus.evaluate(
-                        footage.evaluation(
-                            subject(footage, model),
-                            evaluation=f"evaluations/e{count}",
-                            entry=entry,
-                            frames_per_clip=0,
-                        )
-                    )
-                results = await bus.judged(_CLIPS, timeout_s=600.0)
-                assert not any(result.HasField("failure") for result in results)
-                return _CLIPS * frames / (time.perf_counter() - begun)
-            finally:
-                for process in processes:
-                    process.stop()
+                await judge_all(
+                    bus, footage, subject(footage, model), entries, f"evaluations/e{count}-{turn}"
+                )
+                rates.append(_CLIPS * frames / (time.perf_counter() - begun))
+    return spread(rates[1:])  # in the first turn the workers import what they need
+
+
+async def judge_all(
+    bus: Bus,
+    footage: Footage,
+    judged: evaluation_pb2.Subject,
+    entries: Sequence[ingest_pb2.DatasetManifest.Entry],
+    evaluation: str,
+) -> None:
+    """Have the clips judged; ends with the last result."""
+    results = Results(footage.store)
+    for entry in entries:
+        await bus.evaluate(footage.evaluation(judged, evaluation=evaluation, entry=entry, frames_per_clip=0))
+    for entry in entries:
+        # The store is asked rather than the bus, which would take a core from the workers.
+        key = clip_key(evaluation, entry.clip.name)
+        while (payload := results.get(key)) is None:  # noqa: ASYNC110  (nothing here could set an event)
+            await asyncio.sleep(0.05)
+        result = events_pb2.EvaluationClipJudged.FromString(payload).result
+        assert not result.HasField("failure"), result.failure
 
 
 def memory(footage: Footage, model: bytes, frames: int) -> dict[str, Any]:
-    """The most resident memory, in MB, in both halves of a long clip of small frames."""
+    """The most resident memory in MB, of this process and of the network's, in each quarter of a long clip of
+    small frames."""
     entry = clip(footage, frames, 64, 96, "memory")
     command = footage.evaluation(subject(footage, model), entry=entry, frames_per_clip=0)
-    peaks: dict[str, float] = {}
+    judging, network = [0.0] * 4, [0.0] * 4
 
     def watch(take: Callable[[], FramesJudged | None]) -> None:
+        (child,) = children()
+
         def poll() -> None:
             done = 0
             while done < frames:
                 news = take()
                 done = done if news is None else news.done
-                half = "first_half_mb" if done <= frames // 2 else "second_half_mb"
-                peaks[half] = max(peaks.get(half, 0.0), resident_mb())
+                quarter = min(3, 4 * done // frames)
+                judging[quarter] = max(judging[quarter], resident_mb("self"))
+                with contextlib.suppress(OSError):  # the network's process ends with the job
+                    network[quarter] = max(network[quarter], resident_mb(child))
                 time.sleep(0.05)
 
         threading.Thread(target=poll, daemon=True).start()
@@ -244,16 +277,23 @@ def memory(footage: Footage, model: bytes, frames: int) -> dict[str, Any]:
     jobs = LocalJobs(Tools.of(WorkerConfig(frame_cache_bytes=32 << 20), footage.store))
     result = jobs.judge(wire.evaluation_job(command), StopRequest(), watch)
     assert result.failure is None, result.failure
-    network = result.subjects[0].latency.peak_memory_bytes / 1e6
-    return {"frames": frames, **peaks, "network_mb": network, "peak_mb": peak_mb()}
+    return {"frames": frames, "judging_mb_by_quarter": judging, "network_mb_by_quarter": network}
 
 
-def resident_mb() -> float:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+def children() -> list[str]:
+    """Processes that this one has started and that still run."""
+    tasks = Path("/proc/self/task").iterdir()
+    return [pid for task in tasks for pid in (task / "children").read_text().split()]
 
 
-def peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+def resident_mb(process: str) -> float:
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+
+def processor_seconds() -> float:
+    """Of this process and of those it has started that have ended."""
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 if __name__ == "__main__":

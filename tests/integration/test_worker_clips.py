@@ -36,7 +36,7 @@ def subject(footage: Footage, model: bytes) -> evaluation_pb2.Subject:
 
 
 async def until_told(bus: Bus, worker: ServiceProcess) -> events_pb2.EvaluationFramesJudged:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 90
     while not (told := await bus.events(FRAMES_JUDGED)):
         assert time.monotonic() < deadline, worker.log[-3000:]
         await asyncio.sleep(0.05)
@@ -44,7 +44,7 @@ async def until_told(bus: Bus, worker: ServiceProcess) -> events_pb2.EvaluationF
 
 
 async def until_attempted(footage: Footage, key: str, worker: ServiceProcess) -> None:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 90
     while footage.store.get_result(f"attempts/{key}") is None:
         assert time.monotonic() < deadline, worker.log[-3000:]
         await asyncio.sleep(0.05)
@@ -70,7 +70,7 @@ async def test_cancelling_an_evaluation_drops_its_running_and_its_waiting_clips(
 async def test_a_clip_whose_worker_is_killed_and_whose_broker_restarts_is_judged_once_and_the_same(
     bus: Bus, tmp_path: Path, nats_server: NatsServer
 ) -> None:
-    footage = Footage.make(tmp_path / "artifacts", frames=400)
+    footage = Footage.make(tmp_path / "artifacts", frames=250)
     command = footage.evaluation(
         subject(footage, export_onnx(build(RECURRENT))),
         frames_per_clip=0,
@@ -81,14 +81,15 @@ async def test_a_clip_whose_worker_is_killed_and_whose_broker_restarts_is_judged
     with worker_process(nats_server, tmp_path) as first:
         told = await until_told(bus, first)
         first.kill()
+        assert footage.store.get_result("evaluations/e/c") is None, "killed in the middle"
     nats_server.kill()
     nats_server.start()
 
     with worker_process(nats_server, tmp_path, worker_id="second"):
         (result,) = await bus.judged()
 
-    assert 0 < told.frames_done < told.frames_wanted == 400
-    assert [frame.frame for frame in result.subjects[0].frames] == list(range(400))
+    assert 0 < told.frames_done <= told.frames_wanted == 250
+    assert [frame.frame for frame in result.subjects[0].frames] == list(range(250))
     assert values_of(result) == undisturbed
     part = told.subjects[0].metrics[0].values
     assert list(part) == list(result.subjects[0].metrics[0].values[: len(part)])

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnxruntime
 import pytest
+from autoisp.common.v1 import common_pb2
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.events.v1 import events_pb2
 from autoisp_core.quality import METRICS
 from autoisp_core.spec import cost
-from autoisp_core.spec.device import DEVICES
+from autoisp_core.spec.device import DEVICES, roofline
 from autoisp_isp.evaluation import evaluate, spread_indices
 from autoisp_isp.export import export_onnx
 from autoisp_isp.metrics import FrameMetrics
@@ -32,7 +34,7 @@ from autoisp_worker.domain_evaluation import ClipResult, FramesJudged
 from autoisp_worker.jobs import LocalJobs
 from autoisp_worker.jobs.faults import StoppedError
 from autoisp_worker.tools import Tools
-from worker_jobs import CLASSICAL, RECURRENT, SPEC, Footage, reference
+from worker_jobs import CLASSICAL, RECURRENT, SENSOR, SPEC, Footage, reference
 
 _ALL = [name for name, metric in METRICS.items() if metric.smallest <= 64 and not metric.at_end]
 
@@ -98,8 +100,9 @@ def test_every_frame_is_one_stream_as_deployed(footage: Footage, recurrent: bool
     assert "warping_error" not in judged.frames[0].values
 
 
-def test_spread_frames_are_judged_as_everywhere_else(footage: Footage) -> None:
-    model, job = network(recurrent=True), wire.evaluation_job(footage.evaluation())
+@pytest.mark.parametrize("sensor", [SENSOR, common_pb2.Sensor(builtin="phone")], ids=["one", "several"])
+def test_spread_frames_are_judged_as_everywhere_else(footage: Footage, sensor: common_pb2.Sensor) -> None:
+    model, job = network(recurrent=True), wire.evaluation_job(footage.evaluation(sensor=sensor))
     frames = ClipFrames.open(footage.store, job.clip.frames_uri).rgb(0, 6)
     expected = evaluate(
         OnnxPrototype(load_session(model), None),
@@ -111,7 +114,7 @@ def test_spread_frames_are_judged_as_everywhere_else(footage: Footage) -> None:
         job.clip.digest,
     )
 
-    result = Judge(footage)(subject(footage, model), metrics=["flicker"])
+    result = Judge(footage)(subject(footage, model), metrics=["flicker"], sensor=sensor)
 
     (judged,) = result.subjects
     assert [(frame.frame, frame.values) for frame in judged.frames] == [
@@ -121,6 +124,25 @@ def test_spread_frames_are_judged_as_everywhere_else(footage: Footage) -> None:
     values = {metric.metric: list(metric.values) for metric in sent.result.subjects[0].metrics}
     assert list(values) == ["psnr", "ssim", "flicker"]
     assert all(math.isnan(value) for value in values["flicker"])
+
+
+def test_a_part_of_a_clip_keeps_its_numbers_and_odd_sizes_lose_a_row_and_a_column(tmp_path: Path) -> None:
+    footage = Footage.make(tmp_path, height=65, width=97)
+    entry = footage.entries["c"]
+    entry.first_frame, entry.end_frame = 2, 5
+    model, job = network(), wire.evaluation_job(footage.evaluation(entry=entry))
+    frames = ClipFrames.open(footage.store, job.clip.frames_uri).rgb(2, 5)
+    (noise,) = job.sensor.evaluation_noises()
+    network_here = OnnxPrototype(load_session(model), None)
+
+    result = Judge(footage)(subject(footage, model), entry=entry, frames_per_clip=0)
+
+    assert [(frame.frame, frame.values) for frame in result.subjects[0].frames] == [
+        (2 + one.index, {"psnr": one.psnr, "ssim": one.ssim})
+        for one in evaluate(network_here, frames, job.sensor, noise, job.seed, range(3), job.clip.digest)
+    ]
+    assert {picture.frame for picture in result.pictures} == {3}
+    assert {worst.frame for worst in result.worst} <= {2, 3, 4}
 
 
 def test_subjects_side_by_side_bring_all_the_evidence(footage: Footage) -> None:
@@ -138,14 +160,42 @@ def test_subjects_side_by_side_bring_all_the_evidence(footage: Footage) -> None:
     assert (model.latency.frames, model.latency.threads) == (6, 1)
     assert model.latency.provider == "CPUExecutionProvider"
     assert model.latency.peak_memory_bytes > 0
-    assert [device.device for device in model.devices] == list(DEVICES)
-    assert all(device.fits_4k30 == (device.frames_per_second_4k >= 30) for device in model.devices)
+    for device, expected in zip(model.devices, DEVICES.values(), strict=True):
+        bound = roofline(counted, expected)
+        assert (device.device, device.bound) == (expected.name, bound.bound.value)
+        assert device.seconds_per_megapixel == pytest.approx(bound.seconds_per_megapixel)
+        assert device.frames_per_second_4k == pytest.approx(1 / (8.2944 * bound.seconds_per_megapixel))
+        assert device.fits_4k30 == (device.frames_per_second_4k >= 30)
     assert (classical.devices, classical.latency.provider) == ((), "")
     assert classical.cost.macs_per_pixel is None
     sent = events_pb2.EvaluationClipJudged.FromString(wire_evaluation.clip_judged("evaluations/e", result))
     assert sent.result.subjects[0].devices[0].device == next(iter(DEVICES))
     assert sent.result.subjects[0].latency.p99 == model.latency.p99
     assert sent.result.subjects[0].cost.peak_activation_bytes_per_pixel > 0
+
+
+def test_latency_is_of_the_threads_that_are_given_and_costs_stay_those_of_one(footage: Footage) -> None:
+    model = network(recurrent=True)
+
+    alone = Judge(footage)(subject(footage, model), frames_per_clip=0)
+    result = Judge(footage, network_threads=3)(subject(footage, model), frames_per_clip=0)
+
+    (judged,), (expected,) = result.subjects, alone.subjects
+    assert (judged.latency.threads, judged.latency.provider) == (3, "CPUExecutionProvider")
+    assert 0.2 < judged.cost.seconds_per_megapixel / expected.cost.seconds_per_megapixel < 5
+    assert judged.quality.psnr_db == pytest.approx(expected.quality.psnr_db, abs=1e-4)
+    assert not children()
+
+
+def test_a_provider_that_is_not_there_fails_the_clip(footage: Footage) -> None:
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("it is there")
+
+    result = Judge(footage, network_provider="cuda")(subject(footage, network()), frames_per_clip=0)
+
+    assert result.failure is not None
+    assert result.failure.reason == "NO_PROVIDER"
+    assert result.failure.message.startswith("model: ONNX Runtime")
 
 
 def test_the_worst_frames_are_shown_where_they_are_worst(tmp_path: Path) -> None:
@@ -171,7 +221,7 @@ def test_the_worst_frames_are_shown_where_they_are_worst(tmp_path: Path) -> None
                 assert pixels.shape == (432, 432, 3)  # 144 × 144, three times as large
 
 
-def test_frames_are_told_as_they_come(footage: Footage) -> None:
+def test_what_is_told_of_frames_is_what_the_result_holds(footage: Footage) -> None:
     judge = Judge(footage)
 
     result = judge(subject(footage, network()), subject(footage, network(), "again"), frames_per_clip=0)

@@ -46,7 +46,7 @@ def worker(nats_server: NatsServer, tmp_path: Path) -> Iterator[ServiceProcess]:
 
 async def until_checkpoint(footage: Footage, trial: str, worker: ServiceProcess) -> int:
     """Waits until the trial has left a checkpoint; returns its step."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while (data := Checkpoints(footage.store).load(trial)) is None:
         assert time.monotonic() < deadline, worker.log[-3000:]
         await asyncio.sleep(0.05)
@@ -58,7 +58,7 @@ def attempted(footage: Footage, trial: str) -> bool:
 
 
 async def until_attempted(footage: Footage, trial: str, worker: ServiceProcess) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not attempted(footage, trial):
         assert time.monotonic() < deadline, worker.log[-3000:]
         await asyncio.sleep(0.05)
@@ -86,7 +86,7 @@ async def test_a_recurrent_trial_and_the_evaluation_of_its_network(
     bus: Bus, footage: Footage, worker: ServiceProcess
 ) -> None:
     await bus.send(footage.trial(spec=RECURRENT.to_json()))
-    (trial,) = await bus.completed(timeout_s=70.0)
+    (trial,) = await bus.completed(timeout_s=90.0)
 
     assert trial.state == search_pb2.TRIAL_STATE_SUCCEEDED
     assert trial.cost.macs_per_pixel == cost(RECURRENT).macs_per_pixel

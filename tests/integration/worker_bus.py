@@ -71,7 +71,7 @@ class Bus:
         subject = event_subject(Event.EVALUATION_CANCELLED, evaluation_id)
         await self._publisher.publish(subject, event.SerializeToString(), subject)
 
-    async def judged(self, count: int = 1, timeout_s: float = 40.0) -> list[evaluation_pb2.ClipResult]:
+    async def judged(self, count: int = 1, timeout_s: float = 90.0) -> list[evaluation_pb2.ClipResult]:
         """The judged clips, once there are so many and nothing is left to do."""
         found = await self._settled(CLIP_JUDGED, count, timeout_s)
         return [events_pb2.EvaluationClipJudged.FromString(payload).result for payload in found]
@@ -86,7 +86,7 @@ class Bus:
         ]
         return [message.data or b"" for message in messages if (message.subject or "").startswith(subject)]
 
-    async def completed(self, count: int = 1, timeout_s: float = 40.0) -> list[search_pb2.Trial]:
+    async def completed(self, count: int = 1, timeout_s: float = 90.0) -> list[search_pb2.Trial]:
         """The completed trials, once there are so many and nothing is left to do."""
         found = await self._settled(COMPLETED, count, timeout_s)
         return [events_pb2.TrialCompleted.FromString(payload).trial for payload in found]

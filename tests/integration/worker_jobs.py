@@ -86,11 +86,12 @@ class Footage:
         )
 
     def evaluation(self, *subjects: evaluation_pb2.Subject, **changes: object) -> commands_pb2.RunEvaluation:
-        """A command about the test clip; ``changes`` replace fields."""
+        """A command about the test clip, and the classical prototype if nothing else is to be judged;
+        ``changes`` replace fields."""
         fields: dict[str, object] = {
             "evaluation": "evaluations/e",
             "entry": self.entries["c"],
-            "subjects": subjects,
+            "subjects": subjects or [evaluation_pb2.Subject(label="prototype", prototype=CLASSICAL)],
             "sensor": SENSOR,
             "seed": 4,
             "frames_per_clip": 3,

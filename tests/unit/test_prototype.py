@@ -10,7 +10,6 @@ from autoisp_core.sensor import IDENTITY_CCM, Noise, builtin
 from autoisp_core.spec import Spec
 from autoisp_isp.classical import ClassicalPrototype, filter_strengths, plain_picture
 from autoisp_isp.colour import process, unprocess
-from autoisp_isp.crops import crops, telling_region
 from autoisp_isp.evaluation import evaluate, spread_indices
 from autoisp_isp.export import export_onnx
 from autoisp_isp.metrics import psnr
@@ -139,25 +138,3 @@ def test_frames_are_spread_over_the_clip() -> None:
     assert spread_indices(9, 1) == [4]
     with pytest.raises(InvalidArgumentError):
         spread_indices(0, 4)
-
-
-def test_crops_are_the_same_region_of_every_picture() -> None:
-    frames = moving_scene(3, 96, 128)
-    pictures = crops({"prototype": ClassicalPrototype()}, frames, _PHONE, _NOISE, 0, 2, edge=48)
-    assert list(pictures) == ["noisy", "prototype", "truth"]
-    decoded = {
-        name: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).astype(np.float32) / 255
-        for name, data in pictures.items()
-    }
-    assert all(picture.shape == (48, 48, 3) for picture in decoded.values())
-    assert psnr(decoded["prototype"], decoded["truth"]) > psnr(decoded["noisy"], decoded["truth"])
-
-
-def test_the_region_with_most_detail_is_found() -> None:
-    truth = np.full((3, 60, 80), 0.5, np.float32)
-    truth[:, 30:50:2, 40:70] = 1.0
-    top, left, height, width = telling_region(truth, 32)
-    assert (height, width) == (32, 32)
-    assert 18 <= top <= 30
-    assert 36 <= left <= 44
-    assert telling_region(truth, 500) == (0, 0, 60, 80)

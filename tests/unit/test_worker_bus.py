@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.events.v1 import commands_pb2, events_pb2
 from autoisp.ingest.v1 import ingest_pb2
+from autoisp.prototype.v1 import prototype_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_core.errors import (
     FailedPreconditionError,
@@ -133,8 +135,11 @@ def profile_envelope() -> Envelope:
 
 def evaluation_envelope() -> Envelope:
     clip = ingest_pb2.Clip(name="clips/c", display_name="c.mp4", frame_count=3)
+    classical = prototype_pb2.Prototype(builtin="classical")
     command = commands_pb2.RunEvaluation(
-        evaluation="evaluations/e", entry=ingest_pb2.DatasetManifest.Entry(clip=clip)
+        evaluation="evaluations/e",
+        entry=ingest_pb2.DatasetManifest.Entry(clip=clip),
+        subjects=[evaluation_pb2.Subject(label="prototype", prototype=classical)],
     )
     return Envelope(command_subject(Command.EVALUATION_RUN, "e-c"), command.SerializeToString(), "id")
 

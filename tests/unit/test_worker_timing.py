@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from autoisp_core import sensor as sensors
+from autoisp_core.errors import FailedPreconditionError
 from autoisp_core.spec import Spec
 from autoisp_isp.export import export_onnx
 from autoisp_isp.isolated import IsolatedNetwork
@@ -70,6 +71,17 @@ def test_a_network_in_another_process_is_timed_there() -> None:
         measured = timing.seconds_per_megapixel({"a": here, "b": there}, FRAMES, SENSOR, seconds=0.5)
 
     assert 0.3 < measured["a"] / measured["b"] < 3
+
+
+def test_a_subject_that_can_t_be_timed_is_named() -> None:
+    class Broken(Spinner):
+        def run(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> Array:
+            raise FailedPreconditionError("it broke", reason="MODEL_CRASHED")
+
+    with pytest.raises(FailedPreconditionError, match=r"^b, timed at 480×272: it broke") as caught:
+        timing.seconds_per_megapixel({"a": Spinner(0.0), "b": Broken(0.0)}, FRAMES, SENSOR, seconds=0.0)
+
+    assert caught.value.reason == "MODEL_CRASHED"
 
 
 def test_every_subject_sees_the_same_picture_with_its_own_window() -> None:

@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 from autoisp.common.v1 import common_pb2
+from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.events.v1 import commands_pb2, events_pb2
 from autoisp.ingest.v1 import ingest_pb2
+from autoisp.prototype.v1 import prototype_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.sensor import IDENTITY_CCM, Noise
@@ -109,10 +111,39 @@ def test_an_opaque_cost_has_no_macs_on_the_wire() -> None:
 
 
 def test_an_evaluation_has_psnr_and_ssim_whatever_it_asks_for() -> None:
-    command = commands_pb2.RunEvaluation(evaluation="evaluations/e", metrics=["vif", "delta_e2000", "vif"])
+    command = commands_pb2.RunEvaluation(
+        evaluation="evaluations/e",
+        subjects=[evaluation_pb2.Subject(label="model", prototype=prototype_pb2.Prototype(builtin="b"))],
+        metrics=["vif", "delta_e2000", "vif"],
+    )
 
     assert wire.evaluation_job(command).metrics == ("psnr", "ssim", "vif", "delta_e2000")
     command.metrics[:] = ["beauty"]
     with pytest.raises(InvalidArgumentError, match="beauty") as caught:
         wire.evaluation_job(command)
     assert caught.value.field == "metrics"
+
+
+@pytest.mark.parametrize(
+    ("subjects", "field", "text"),
+    [
+        ([], "subjects", "at least one"),
+        ([evaluation_pb2.Subject(label="a"), evaluation_pb2.Subject(label="a")], "subjects", "its own label"),
+        ([evaluation_pb2.Subject(label="a")], "subjects.prototype", "set builtin or onnx"),
+        (
+            [evaluation_pb2.Subject(label="a", model_version="models/m/versions/1")],
+            "subjects.model_version",
+            "send its onnx",
+        ),
+    ],
+    ids=["none", "twice", "empty", "version"],
+)
+def test_subjects_that_can_t_be_judged_are_refused(
+    subjects: list[evaluation_pb2.Subject], field: str, text: str
+) -> None:
+    command = commands_pb2.RunEvaluation(evaluation="evaluations/e", subjects=subjects)
+
+    with pytest.raises(InvalidArgumentError, match=text) as caught:
+        wire.evaluation_job(command)
+
+    assert caught.value.field == field

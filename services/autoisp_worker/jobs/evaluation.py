@@ -14,16 +14,17 @@ from autoisp_isp.reel import Reel, Shot
 from autoisp_worker.compute import StopReason, StopRequest
 from autoisp_worker.domain import Failure
 from autoisp_worker.domain_evaluation import ClipResult, EvaluationJob, FramesJudged, FrameValues
-from autoisp_worker.jobs.faults import StoppedError, check_stop, failure_of
-from autoisp_worker.jobs.judging import Judging, blamed
+from autoisp_worker.jobs.faults import StoppedError, blamed, check_stop, failure_of
+from autoisp_worker.jobs.judging import Judging
 from autoisp_worker.jobs.pictures import Gallery
-from autoisp_worker.jobs.subjects import open_subject
+from autoisp_worker.jobs.subjects import open_subject, open_timed
 from autoisp_worker.jobs.timing import seconds_per_megapixel
 from autoisp_worker.tools import Tools
 from autoisp_worker.usecases import OnFrames
 
-_AHEAD = 3
-"""Frames whose raw is made before they are developed: enough to even out, and few of a large clip."""
+_AHEAD, _SPREAD_AHEAD = 3, 1
+"""Frames whose raw is made before they are developed: enough to even out, and few of a large clip. Each of
+spread ones has a past of its own, so they are as large as a dozen others."""
 _TIMING_SHARE, _TIMING_SECONDS = 0.1, (1.0, 4.0)
 """Of the time that judging took, within limits, goes into timing the subjects in turns."""
 
@@ -62,17 +63,20 @@ def _stopped(job: EvaluationJob, error: StoppedError) -> ClipResult:
 def _judge(
     job: EvaluationJob, tools: Tools, stop: StopRequest, on_frames: OnFrames, opened: ExitStack
 ) -> ClipResult:
-    check_stop(stop)
+    def wait() -> None:
+        check_stop(stop)
+
+    wait()
     sensor, subjects = job.sensor, {}
     for subject in job.subjects:
         with blamed(subject.label):
-            subjects[subject.label] = open_subject(subject, tools, opened, lambda: check_stop(stop))
+            subjects[subject.label] = open_subject(subject, tools, opened, wait)
         if subject.prototype is not None:
             sensor = sensor_for(subjects[subject.label].developer, sensor)
     frames = tools.frames.frames(job.clip)
     indices = spread_indices(len(frames), job.frames_per_clip or len(frames))
-    developers = {label: subject.developer for label, subject in subjects.items()}
-    reel = Reel(frames, sensor, job.seed, job.clip.digest, indices, list(developers.values()), tools.threads)
+    developers = [subject.developer for subject in subjects.values()]
+    reel = Reel(frames, sensor, job.seed, job.clip.digest, indices, developers, tools.threads)
     judgings = [
         Judging(label, subject, job.metrics, whole=reel.whole, first_frame=job.clip.first_frame)
         for label, subject in subjects.items()
@@ -86,8 +90,11 @@ def _judge(
     latencies = [judging.latency() for judging in judgings]
     least, most = _TIMING_SECONDS
     length = min(most, max(least, _TIMING_SHARE * (time.perf_counter() - begun)))
-    with blamed("timing the subjects"):
-        seconds = seconds_per_megapixel(developers, frames, sensor, seconds=length)
+    timed = {}
+    for subject in job.subjects:
+        with blamed(subject.label):
+            timed[subject.label] = open_timed(subject, subjects[subject.label].developer, tools, opened, wait)
+    seconds = seconds_per_megapixel(timed, frames, sensor, seconds=length)
     return ClipResult(
         clip=job.clip.clip,
         display_name=job.clip.display_name,
@@ -103,7 +110,7 @@ def _judge(
 def _watch_all(reel: Reel, judgings: Sequence[Judging], gallery: Gallery, stop: StopRequest) -> None:
     """One frame of one subject is in a network's process while the one before is measured here, and raw of
     the next frames is made in a thread."""
-    with Prefetcher(reel, 0, _AHEAD) as shots:
+    with Prefetcher(reel, 0, _AHEAD if reel.whole else _SPREAD_AHEAD) as shots:
         whole: tuple[dict[str, Array], dict[str, FrameValues]] = {}, {}
         for judging, shot, picture in _developed(shots, len(reel), judgings, stop):
             pictures, values = whole

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import structlog
-from autoisp_core.errors import AbortedError, AutoISPError, ResourceExhaustedError
+from autoisp_core.errors import AbortedError, AutoISPError, ResourceExhaustedError, from_parts
 
 from autoisp_worker.compute import StopReason, StopRequest
 from autoisp_worker.domain import Failure
@@ -48,3 +51,14 @@ def check_stop(stop: StopRequest) -> None:
     """
     if stop.reason is not None:
         raise StoppedError(stop.reason)
+
+
+@contextmanager
+def blamed(whom: str) -> Iterator[None]:
+    """Errors of the body say whose they are; those that another attempt may overcome stay as they are."""
+    try:
+        yield
+    except AutoISPError as error:
+        if error.transient:
+            raise
+        raise from_parts(error.code, error.reason, f"{whom}: {error.message}", error.metadata) from error

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
-from autoisp_core.errors import AutoISPError, FailedPreconditionError, from_parts
+from autoisp_core.errors import FailedPreconditionError
 from autoisp_core.quality import metrics_named
 from autoisp_isp.evaluation import Array, Stream
 from autoisp_isp.isolated import IsolatedNetwork, IsolatedStream
@@ -17,18 +17,8 @@ from autoisp_isp.reel import Shot
 
 from autoisp_worker.domain import Quality
 from autoisp_worker.domain_evaluation import FrameValues, Latency, SubjectResult
+from autoisp_worker.jobs.faults import blamed
 from autoisp_worker.jobs.subjects import THREADS, OpenSubject
-
-
-@contextmanager
-def blamed(whom: str) -> Iterator[None]:
-    """Errors of the body say whose they are; those that another attempt may overcome stay as they are."""
-    try:
-        yield
-    except AutoISPError as error:
-        if error.transient:
-            raise
-        raise from_parts(error.code, error.reason, f"{whom}: {error.message}", error.metadata) from error
 
 
 class Judging:
@@ -121,7 +111,8 @@ class Judging:
         developer = self.subject.developer
         if not isinstance(developer, IsolatedNetwork):
             return Latency(p50, p95, p99, len(self._seconds), THREADS)
-        memory = developer.peak_memory_bytes
+        with blamed(self.label):
+            memory = developer.peak_memory_bytes
         return Latency(p50, p95, p99, len(self._seconds), developer.threads, developer.provider, memory)
 
     def result(self, latency: Latency, seconds_per_megapixel: float) -> SubjectResult:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from autoisp_core.artifact import Artifact
 from autoisp_core.spec.device import DEVICES, roofline
 from autoisp_isp.cost import OnnxCost, count_cost
 from autoisp_isp.isolated import IsolatedNetwork
 from autoisp_isp.prototype import OnnxPrototype, Prototype, load_prototype
-from autoisp_isp.runtime_session import load_session
+from autoisp_isp.runtime_session import CPU, load_session
 from autoisp_runtime.artifacts import ArtifactStore
 
 from autoisp_worker.domain import Cost, PrototypeSource
@@ -26,7 +27,7 @@ class OpenSubject:
     """Something that develops raw.
 
     Attributes:
-        developer: runs on one thread.
+        developer: runs on one thread, unless an evaluation's worker is told another number.
         counted: None where there is no graph, or none whose arithmetic can be counted.
         size_bytes: of the ONNX file; 0 where there is none.
     """
@@ -108,21 +109,42 @@ def open_subject(
         As `open_prototype`.
         FailedPreconditionError: loading the graph crashes, hangs or takes too much memory.
     """
-    source = subject.prototype
-    artifact, field = (subject.model, "model") if source is None else (source.onnx, "prototype")
+    source, artifact = subject.prototype, _graph(subject)
     if artifact is None:
         if source is None:
             raise ValueError(f"subject {subject.label} has no source")
         return open_prototype(source, tools.store)
     onnx = tools.store.get_bytes(artifact)
-    network = opened.enter_context(
-        IsolatedNetwork(
-            onnx,
-            THREADS,
-            limit_s=tools.frame_limit_seconds,
-            memory_bytes=tools.network_memory_bytes,
-            field=field,
-            on_wait=on_wait,
-        )
-    )
+    network = _isolated(subject, onnx, tools, tools.network_threads, tools.network_provider, on_wait)
+    opened.enter_context(network)
     return OpenSubject(network, network.cost, len(onnx))
+
+
+def open_timed(
+    subject: Subject, running: Prototype, tools: Tools, opened: ExitStack, on_wait: Callable[[], None]
+) -> Prototype:
+    """What the time of a subject is compared by: itself on one thread of a CPU, which may be what runs
+    already. Arguments, and what it raises, as `open_subject`."""
+    artifact = _graph(subject)
+    if artifact is None or (tools.network_threads, tools.network_provider) == (THREADS, CPU):
+        return running
+    network = _isolated(subject, tools.store.get_bytes(artifact), tools, THREADS, CPU, on_wait)
+    return opened.enter_context(network)
+
+
+def _graph(subject: Subject) -> Artifact | None:
+    return subject.model if subject.prototype is None else subject.prototype.onnx
+
+
+def _isolated(
+    subject: Subject, onnx: bytes, tools: Tools, threads: int, provider: str, on_wait: Callable[[], None]
+) -> IsolatedNetwork:
+    return IsolatedNetwork(
+        onnx,
+        threads,
+        limit_s=tools.frame_limit_seconds,
+        memory_bytes=tools.network_memory_bytes,
+        provider=provider,
+        field="model" if subject.prototype is None else "prototype",
+        on_wait=on_wait,
+    )

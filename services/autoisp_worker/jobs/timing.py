@@ -19,6 +19,7 @@ from autoisp_isp.isolated import IsolatedStream
 from autoisp_isp.synthesis import RawClip
 
 from autoisp_worker.frames import Frames
+from autoisp_worker.jobs.faults import blamed
 
 HEIGHT, WIDTH = 272, 480
 _MEGAPIXELS = HEIGHT * WIDTH / 1e6
@@ -38,8 +39,11 @@ def seconds_per_megapixel(
         frames: any clip's frames (H, W, 3) uint8 or uint16; the first one fills the timed picture.
         sensor: as everywhere.
         seconds: about how long to go on; at least three rounds are made.
+
+    Raises:
+        AutoISPError: one of them can't develop the picture; the message says which.
     """
-    runs = {label: _timed_run(developer, frames, sensor) for label, developer in developers.items()}
+    runs = {label: _timed_run(label, developer, frames, sensor) for label, developer in developers.items()}
     begun = time.perf_counter()
     first = {label: run() for label, run in runs.items()}  # warms caches; tells how often each can run
     slowest = max(first.values())
@@ -72,7 +76,9 @@ def within_limit(
     return False, best
 
 
-def _timed_run(developer: Developer, frames: Sequence[Frames], sensor: SensorProfile) -> Callable[[], float]:
+def _timed_run(
+    label: str, developer: Developer, frames: Sequence[Frames], sensor: SensorProfile
+) -> Callable[[], float]:
     frame = frames[0]
     down, right = -(-HEIGHT // frame.shape[0]), -(-WIDTH // frame.shape[1])
     tiled = np.tile(frame, (down, right, 1))[:HEIGHT, :WIDTH]
@@ -83,7 +89,8 @@ def _timed_run(developer: Developer, frames: Sequence[Frames], sensor: SensorPro
 
     def run() -> float:
         begun = time.thread_time()
-        develop(stream, sample)
+        with blamed(f"{label or 'the network'}, timed at {WIDTH}×{HEIGHT}"):
+            develop(stream, sample)
         if isinstance(stream, IsolatedStream):
             return stream.busy_seconds
         return time.thread_time() - begun
