@@ -41,7 +41,11 @@ class EvaluatedFrame:
 
 @dataclass(frozen=True)
 class StreamOptions:
-    """What is asked for; see :meth:`autoisp_client.Client.evaluate_stream`."""
+    """What is asked for; see :meth:`autoisp_client.Client.evaluate_stream`.
+
+    Raises:
+        InvalidArgumentError: metrics are one string, or the seed is too large.
+    """
 
     subject: evaluation_pb2.Subject | None
     metrics: Sequence[str]
@@ -51,6 +55,12 @@ class StreamOptions:
     cfa: str
     with_truth: bool
     seed: int
+
+    def __post_init__(self) -> None:
+        if isinstance(self.metrics, str):
+            raise InvalidArgumentError("metrics", f"give names in a list: [{self.metrics!r}]")
+        if not -(1 << 63) <= self.seed < 1 << 63:
+            raise InvalidArgumentError("seed", f"{self.seed} doesn't fit into 64 bits")
 
 
 def subject_of(
@@ -99,7 +109,7 @@ class StreamMessages:
         Raises:
             InvalidArgumentError: it is not like the first, no frame, or its truth is none.
         """
-        view = memoryview(frame)
+        view = _view(frame, "frames", f"frame {self.count}")
         kind = (view.shape or (), view.format)
         if self._first is None:
             self._format = self._format_of(view)
@@ -111,7 +121,7 @@ class StreamMessages:
             )
         yield from self._parts(view, False, metadata)
         if truth is not None:
-            true_view = memoryview(truth)
+            true_view = _view(truth, "truth", f"the truth of frame {self.count}")
             wanted = ((*kind[0][:2], 3), kind[1])
             if (true_view.shape, true_view.format) != wanted:
                 raise InvalidArgumentError(
@@ -147,7 +157,10 @@ class StreamMessages:
             )
         kind = FrameKind.RGB if rgb else FrameKind.BAYER
         depth = self._options.bit_depth or depth
-        return FrameFormat(kind, depth, shape[1], shape[0], cfa=self._options.cfa)
+        try:
+            return FrameFormat(kind, depth, shape[1], shape[0], cfa=self._options.cfa)
+        except InvalidArgumentError as error:
+            raise InvalidArgumentError(error.field.removeprefix("format."), error.message) from error
 
     def _header(self, frame_format: FrameFormat) -> Message:
         options, kinds = self._options, ingest_pb2.FrameFormat
@@ -229,6 +242,15 @@ class StreamWindow:
         return EvaluatedFrame(
             result.frame, dict(result.metrics), picture, result.develop_seconds, result.latency_seconds
         )
+
+
+def _view(values: Frame, field: str, what: str) -> memoryview:
+    try:
+        return memoryview(values)
+    except TypeError as error:
+        raise InvalidArgumentError(
+            field, f"{what} is a {type(values).__name__}; give an array, such as numpy.asarray makes of it"
+        ) from error
 
 
 def _part_missing(frame: int) -> DataLossError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from autoisp_core.errors import InvalidArgumentError
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from autoisp_isp.states import State, is_state, read_states
 
@@ -59,6 +59,11 @@ def parse_onnx(data: bytes, *, field: str = "prototype") -> onnx.ModelProto:
     """
     try:
         model = onnx.load_model_from_string(data)
+        # Before the checker, which looks for the files.
+        if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _tensors(model)):
+            raise InvalidArgumentError(
+                field, "the model's weights are in another file; give one .onnx file that holds them"
+            )
         onnx.checker.check_model(model)
     except (DecodeError, onnx.checker.ValidationError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -66,6 +71,17 @@ def parse_onnx(data: bytes, *, field: str = "prototype") -> onnx.ModelProto:
             field, f"not a valid ONNX model ({reason}); give one .onnx file that holds its weights"
         ) from error
     return model
+
+
+def _tensors(message: Message) -> Iterator[onnx.TensorProto]:
+    """Wherever they are: of graphs, attributes, functions, and graphs in attributes."""
+    if isinstance(message, onnx.TensorProto):
+        yield message
+        return
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for inner in value if isinstance(value, Sequence) else (value,):
+                yield from _tensors(inner)
 
 
 def check_contract(model: onnx.ModelProto | bytes, *, field: str = "prototype") -> Contract:

@@ -82,6 +82,26 @@ def allocating(size: int) -> bytes:
     return _model(nodes, constants)
 
 
+def outside(location: str, inside: str) -> bytes:
+    """A weight is in another file, and belongs to the `graph`, a `node`, a `loop` or a `function`."""
+    weight = TensorProto(name="factor", data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL)
+    weight.external_data.add(key="location", value=location)
+    model = onnx.load_model_from_string(endless() if inside == "loop" else root_of(1.0))
+    constant = helper.make_node("Constant", [], ["weight"])
+    constant.attribute.add(name="value", type=onnx.AttributeProto.TENSOR, t=weight)
+    if inside == "graph":
+        model.graph.initializer.append(weight)
+    elif inside == "node":
+        model.graph.node.append(constant)
+    elif inside == "loop":
+        (loop,) = [node for node in model.graph.node if node.op_type == "Loop"]
+        loop.attribute[0].g.node.append(constant)
+    else:
+        opsets = [helper.make_opsetid("", 18)]
+        model.functions.append(helper.make_function("own", "Weight", [], ["weight"], [constant], opsets))
+    return bytes(model.SerializeToString())
+
+
 def _model(
     nodes: Sequence[onnx.NodeProto],
     constants: Mapping[str, object],

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from autoisp.evaluation.v1 import evaluation_pb2
@@ -31,6 +34,31 @@ def test_a_frame_and_its_truth_are_cut_into_parts() -> None:
     assert {message.part.frame for message in again} == {1}
     with pytest.raises(InvalidArgumentError, match="truth of frame 2"):
         list(stream.of(FRAME, FRAME[:, :, 0], None))
+
+
+@pytest.mark.parametrize(
+    ("frame", "changes", "field"),
+    [
+        ([[1, 2]], {}, "frames"),
+        (None, {}, "frames"),
+        (FRAME.astype(">u2"), {}, "frames"),
+        (FRAME.astype(np.float32), {}, "frames"),
+        (FRAME[:, :, 0], {}, "cfa"),
+        (FRAME, {"bit_depth": 99}, "bit_depth"),
+        (FRAME, {"metrics": "psnr"}, "metrics"),
+        (FRAME, {"seed": 1 << 63}, "seed"),
+    ],
+)
+def test_what_can_not_be_sent_is_named(frame: Any, changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        list(StreamMessages(replace(OPTIONS, **changes)).of(frame, FRAME, None))
+    assert caught.value.field == field
+
+
+def test_a_truth_that_is_no_array_is_named() -> None:
+    with pytest.raises(InvalidArgumentError, match="truth of frame 0") as caught:
+        list(StreamMessages(OPTIONS).of(FRAME, [1], None))
+    assert caught.value.field == "truth"
 
 
 def test_the_window_counts_frames() -> None:

@@ -8,17 +8,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from autoisp_core.errors import AutoISPError, FailedPreconditionError, InvalidArgumentError
+from autoisp_core.errors import (
+    AutoISPError,
+    FailedPreconditionError,
+    InvalidArgumentError,
+    ResourceExhaustedError,
+)
 from autoisp_core.spec import Spec
 from autoisp_isp.export import export_onnx
 from autoisp_isp.isolated import IsolatedNetwork
+from autoisp_isp.isolated.room import Room
 from autoisp_isp.network import build
 from autoisp_isp.runtime_session import load_session
-from autoisp_testing.graphs import allocating, endless, root_of, sized
+from autoisp_testing.graphs import allocating, endless, outside, root_of, sized
 from onnx.checker import check_model
 
 Array = npt.NDArray[np.float32]
@@ -124,6 +131,63 @@ def test_bytes_that_are_no_graph_are_refused(model: bytes) -> None:
     assert caught.value.field == "subjects.onnx"
 
 
+@pytest.mark.parametrize("inside", ["graph", "node", "loop", "function"])
+def test_weights_of_other_files_are_refused(tmp_path: Path, monkeypatch: Any, inside: str) -> None:
+    """Even of one that is there: it would be read where the server runs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret.bin").write_bytes(bytes(4))
+    with pytest.raises(InvalidArgumentError, match="in another file") as caught:
+        IsolatedNetwork(outside("secret.bin", inside), limit_s=30, field="header.subject")
+    assert caught.value.field == "header.subject"
+
+
+def test_the_child_inherits_no_secrets_and_leaves_no_dump(recurrent: bytes, monkeypatch: Any) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very secret")
+    monkeypatch.setenv("AUTOISP_DATABASE_URL", "postgresql://me:secret@there")
+    with IsolatedNetwork(recurrent, limit_s=30) as network:
+        folder = Path(f"/proc/{network.pid}")
+        names = {line.partition(b"=")[0] for line in (folder / "environ").read_bytes().split(b"\0") if line}
+        assert {b"PATH", b"PYTHONPATH"} <= names
+        assert not [name for name in names if name.startswith((b"AWS", b"AUTOISP"))]
+        (core,) = [line for line in (folder / "limits").read_text().splitlines() if "core file" in line]
+        assert core.split()[4:6] == ["0", "0"]
+
+
+def test_a_stop_that_all_processes_are_told_of_ends_no_child(recurrent: bytes) -> None:
+    with IsolatedNetwork(recurrent, limit_s=30) as network:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(network.pid, number)
+        assert network.start().run(raw(), _GAINS, _CCM, _NOISE).shape == (3, 32, 48)
+
+
+def test_what_both_see_can_not_be_shrunk() -> None:
+    room = Room.make()
+    room.grow(1 << 16)
+    with pytest.raises(PermissionError):
+        os.ftruncate(room.descriptor, 0)
+    room.close()
+
+
+def test_nothing_stays_open(recurrent: bytes, monkeypatch: Any) -> None:
+    def opened() -> set[str]:
+        return set(os.listdir("/proc/self/fd"))
+
+    with IsolatedNetwork(recurrent, limit_s=30):
+        pass
+    before = opened()
+    for _ in range(3):
+        with IsolatedNetwork(recurrent, limit_s=30) as network:
+            network.start().run(raw(), _GAINS, _CCM, _NOISE)
+        with pytest.raises(InvalidArgumentError):
+            IsolatedNetwork(b"no ONNX at all", limit_s=30)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    for _ in range(3):
+        with pytest.raises(ResourceExhaustedError) as caught:
+            IsolatedNetwork(recurrent, limit_s=30)
+        assert caught.value.reason == "NO_PROCESS"
+    assert opened() == before
+
+
 def test_a_graph_that_hangs_is_stopped_and_stays_broken() -> None:
     with IsolatedNetwork(endless(), limit_s=0.5) as network:
         assert network.cost is None
@@ -224,7 +288,9 @@ def test_a_closed_network_says_so_and_leaves_no_process(recurrent: bytes) -> Non
 _PARENT = """
 import sys, time
 from pathlib import Path
+from typing import Any
 from autoisp_isp.isolated import IsolatedNetwork
+from autoisp_isp.isolated.room import Room
 import numpy as np
 network = IsolatedNetwork(Path(sys.argv[1]).read_bytes(), limit_s=60)
 stream = network.start()

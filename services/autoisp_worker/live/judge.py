@@ -73,10 +73,12 @@ class FrameJudge:
 
     def close(self) -> None:
         """Ends the metrics' and the subject's processes."""
-        if self._metrics is not None:
-            self._metrics.close()
-        if self._subject is not None:
-            self._subject.close()
+        try:
+            if self._metrics is not None:
+                self._metrics.close()
+        finally:
+            if self._subject is not None:
+                self._subject.close()
 
 
 class _Darkroom:

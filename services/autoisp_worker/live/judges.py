@@ -34,7 +34,11 @@ class Judges:
             return FrameJudge(header, None)
         config = self._config
         subjects = Subjects(
-            self._store, config.threads, config.frame_limit_seconds, config.model_memory_bytes
+            self._store,
+            config.threads,
+            frame_limit_s=config.frame_limit_seconds,
+            memory_bytes=config.model_memory_bytes,
+            model_bytes=config.max_model_bytes,
         )
 
         def on_wait() -> None:

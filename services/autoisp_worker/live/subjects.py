@@ -49,11 +49,15 @@ class Subjects:
         threads: of one subject.
         frame_limit_s: a network that takes longer for a frame fails.
         memory_bytes: a network that wants more fails.
+        model_bytes: one that is larger is not read.
     """
 
-    def __init__(self, store: ArtifactStore, threads: int, frame_limit_s: float, memory_bytes: int) -> None:
+    def __init__(
+        self, store: ArtifactStore, threads: int, *, frame_limit_s: float, memory_bytes: int, model_bytes: int
+    ) -> None:
         self._store = store
         self._threads = threads
+        self._model_bytes = model_bytes
         self._frame_limit_s = frame_limit_s
         self._memory_bytes = memory_bytes
 
@@ -65,7 +69,7 @@ class Subjects:
 
         Raises:
             NotFoundError: the store does not have it.
-            InvalidArgumentError: it is no graph of the model contract, or no builtin.
+            InvalidArgumentError: it is no graph of the model contract, too large, or no builtin.
             AutoISPError: its process fails.
         """
         if subject.builtin:
@@ -89,6 +93,14 @@ class Subjects:
                 f"artifacts/{wanted.sha256}",
                 f"the artifact store has no {wanted.sha256}; upload the network with UploadArtifact first",
                 reason="NO_ARTIFACT",
+            )
+        # Before it is read: what the store has of this digest may be an hour of footage.
+        if found.size_bytes > self._model_bytes:
+            raise InvalidArgumentError(
+                "header.subject",
+                f"{wanted.sha256} has {found.size_bytes} bytes, and a network at most {self._model_bytes}, "
+                "the server's AUTOISP_MAX_MODEL_BYTES",
+                reason="MODEL_TOO_LARGE",
             )
         return found
 

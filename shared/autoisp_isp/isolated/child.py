@@ -11,6 +11,7 @@ import json
 import os
 import resource
 import select
+import signal
 import sys
 import threading
 import time
@@ -199,6 +200,11 @@ def _parts(error: AutoISPError) -> list[Any]:
 
 def main() -> None:
     """Serve until the other end closes."""
+    # A stop is for the process at the other end, which may still want pictures.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    # What a graph that crashes leaves may be as large as its memory.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     connection, room = Connection(int(sys.argv[1])), Room(int(sys.argv[2]))
     cv2.setNumThreads(1)
     _end_with(connection.fileno())

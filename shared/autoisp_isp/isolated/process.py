@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -17,6 +19,7 @@ from autoisp_core.errors import (
     AutoISPError,
     ErrorCode,
     FailedPreconditionError,
+    ResourceExhaustedError,
     from_parts,
 )
 
@@ -27,6 +30,11 @@ OnWait = Callable[[], None]
 
 _LOOK_EVERY_S = 0.1
 _END_S = 10.0
+_LONGEST_ANSWER = 1 << 20
+_INHERITED = re.compile(
+    "PATH|HOME|LANG|LC_.*|TZ|TMPDIR|LD_LIBRARY_PATH|VIRTUAL_ENV|PYTHON.*|CUDA_.*|NVIDIA_.*|(OMP|OPENBLAS|MKL)_.*"
+)
+"""Variables that the child gets. Others may be secrets, and the graph may be from anybody."""
 
 
 class ChildProcess:
@@ -37,24 +45,33 @@ class ChildProcess:
     """
 
     def __init__(self, on_wait: OnWait) -> None:
-        self.room = Room.make()
         self._on_wait = on_wait
         self._broken: AutoISPError | None = None
+        self.room = Room.make()
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-P",
-                    "-m",
-                    "autoisp_isp.isolated.child",
-                    str(theirs.fileno()),
-                    str(self.room.descriptor),
-                ],
-                stdin=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), self.room.descriptor),
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            )
+            try:
+                self._process = subprocess.Popen(
+                    [
+                        sys.executable,
+                        "-P",
+                        "-m",
+                        "autoisp_isp.isolated.child",
+                        str(theirs.fileno()),
+                        str(self.room.descriptor),
+                    ],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(), self.room.descriptor),
+                    env=_environment(),
+                )
+            except OSError as error:
+                ours.close()
+                self.room.close()
+                raise ResourceExhaustedError(
+                    f"no process for the network could be started ({error.strerror}); try again when less "
+                    "runs here",
+                    reason="NO_PROCESS",
+                ) from error
         self._connection = Connection(ours.detach())
 
     @property
@@ -94,7 +111,7 @@ class ChildProcess:
                 if time.monotonic() >= give_up_at:
                     raise self._break(_too_slow(limit_s))
                 self._let_wait()
-            answer: dict[str, Any] = json.loads(self._connection.recv_bytes())
+            answer: dict[str, Any] = json.loads(self._connection.recv_bytes(_LONGEST_ANSWER))
         except (EOFError, OSError):
             raise self._break(self._crash()) from None
         if "error" not in answer:
@@ -132,12 +149,22 @@ class ChildProcess:
         return error
 
     def _crash(self) -> AutoISPError:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_S)
+        # One that closed its end, or broke the rules, and lives.
+        self._process.kill()
         self._process.wait(_END_S)
         return FailedPreconditionError(
             f"the process that ran the model {_ended(self._process.returncode)}; look at the model, and "
             "whether memory was short",
             reason="MODEL_CRASHED",
         )
+
+
+def _environment() -> dict[str, str]:
+    wanted = {name: value for name, value in os.environ.items() if _INHERITED.fullmatch(name)}
+    # Modules come from where this process has them, and not from the folder that it happens to be in.
+    return wanted | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def _too_slow(limit_s: float) -> AutoISPError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 
@@ -16,7 +17,7 @@ SIDE_VALUES = 3 + 9 + 2
 
 
 class Room:
-    """Anonymous memory behind a file descriptor. Neither side shrinks it.
+    """Anonymous memory behind a file descriptor. Neither side can shrink it.
 
     Args:
         descriptor: of the memory; the other process has inherited it.
@@ -29,7 +30,9 @@ class Room:
     @classmethod
     def make(cls) -> Room:
         """A page of memory, that only children who are handed the descriptor get."""
-        room = cls(os.memfd_create("autoisp-frames", os.MFD_CLOEXEC))
+        room = cls(os.memfd_create("autoisp-frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
+        # A child that shrank it would have us read where nothing is, which ends a process.
+        fcntl.fcntl(room.descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
         room.grow(mmap.PAGESIZE)
         return room
 
