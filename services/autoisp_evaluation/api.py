@@ -9,6 +9,7 @@ from autoisp.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
 from autoisp_core.errors import InvalidArgumentError
 
 from autoisp_evaluation import wire
+from autoisp_evaluation.domain import Evaluation
 from autoisp_evaluation.usecases import Comparing, Evaluations, Watching
 from autoisp_evaluation.usecases.validation import Draft
 
@@ -28,13 +29,13 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
         evaluation = await self._evaluations.create(
             draft_from(request.evaluation), request.evaluation_id, request.request_id
         )
-        return wire.evaluation_to(evaluation)
+        return _sent(evaluation)
 
     async def GetEvaluation(  # noqa: N802
         self, request: evaluation_pb2.GetEvaluationRequest, context: Any
     ) -> evaluation_pb2.Evaluation:
         """One evaluation with everything judged so far."""
-        return wire.evaluation_to(await self._evaluations.get(request.name))
+        return _sent(await self._evaluations.get(request.name))
 
     async def ListEvaluations(  # noqa: N802
         self, request: evaluation_pb2.ListEvaluationsRequest, context: Any
@@ -42,7 +43,7 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
         """A page of evaluations, without per-frame results."""
         page = await self._evaluations.list(request.page_size, request.page_token, request.search)
         return evaluation_pb2.ListEvaluationsResponse(
-            evaluations=[wire.evaluation_to(evaluation) for evaluation in page.items],
+            evaluations=[_sent(evaluation) for evaluation in page.items],
             next_page_token=page.next_page_token,
         )
 
@@ -52,13 +53,13 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
         """The evaluation now, after each clip or with each frame, and in its final state."""
         watch = self._watching.watch_frames if request.frames else self._watching.watch
         async for evaluation in watch(request.name):
-            yield wire.evaluation_to(evaluation)
+            yield _sent(evaluation)
 
     async def CancelEvaluation(  # noqa: N802
         self, request: evaluation_pb2.CancelEvaluationRequest, context: Any
     ) -> evaluation_pb2.Evaluation:
         """Have nothing more judged."""
-        return wire.evaluation_to(await self._evaluations.cancel(request.name))
+        return _sent(await self._evaluations.cancel(request.name))
 
     async def CompareSubjects(  # noqa: N802
         self, request: evaluation_pb2.CompareSubjectsRequest, context: Any
@@ -107,3 +108,7 @@ def draft_from(message: evaluation_pb2.Evaluation) -> Draft:
         metrics=tuple(message.metrics),
         gate=message.gate,
     )
+
+
+def _sent(evaluation: Evaluation) -> evaluation_pb2.Evaluation:
+    return wire.lightened(wire.evaluation_to(evaluation), wire.GRPC_BYTES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 from autoisp.events.v1 import commands_pb2, events_pb2
 from autoisp.ingest.v1 import ingest_pb2
 from autoisp.search.v1 import search_pb2
@@ -15,6 +16,8 @@ from autoisp_evaluation import wire
 from autoisp_evaluation.domain import DEFAULT_METRICS, ClipResult, Failure, Registration, State
 from autoisp_evaluation.usecases import CompletedSearch, Evaluations, FramesJudged, LiveFrames
 from autoisp_evaluation.usecases.ports import EvaluationCancelled, EvaluationEnded, JudgeClip, Message
+
+_log = structlog.get_logger(__name__)
 
 DEFAULT_TEST_FRAMES = 24
 
@@ -42,7 +45,7 @@ def encode(message: Message) -> OutgoingMessage:
         case EvaluationEnded():
             registration = evaluation.registration or Registration("")
             event = events_pb2.EvaluationCompleted(
-                evaluation=wire.evaluation_to(evaluation.without_frames()),
+                evaluation=wire.lightened(wire.evaluation_to(evaluation.without_frames()), wire.BUS_BYTES),
                 model=registration.model,
                 spec=registration.spec,
                 macs_per_pixel_limit=registration.macs_per_pixel_limit,
@@ -127,7 +130,16 @@ class EvaluationBus:
             State.FAILED,
             failure=Failure(error.reason, error.message),
         )
-        await self._evaluations.record(event.evaluation, result)
+        try:
+            await self._evaluations.record(event.evaluation, result)
+        except Exception as failure:
+            if isinstance(failure, NotFoundError) or (
+                isinstance(failure, AutoISPError) and failure.transient
+            ):
+                raise
+            # The other clips' results can't be added up either: nobody may wait for that for ever.
+            _log.error("an evaluation is given up", evaluation=event.evaluation, exc_info=failure)
+            await self._evaluations.give_up(event.evaluation, Failure(error.reason, error.message))
 
 
 def _latency_ratio_goal(search: search_pb2.Search) -> float | None:

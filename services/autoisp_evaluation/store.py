@@ -21,6 +21,9 @@ from autoisp_evaluation.domain import ClipResult, Evaluation, Registration
 from autoisp_evaluation.tables import clips as clip_rows
 from autoisp_evaluation.tables import evaluations
 
+_ITEM_BYTES = 8
+"""Around one message in another."""
+
 M_contra = TypeVar("M_contra", contravariant=True)
 
 
@@ -63,7 +66,10 @@ class SqlStore(Generic[M_contra]):
             return await _load(session, select(evaluations).where(evaluations.c.idempotency_key == key))
 
     async def list(self, page: PageRequest, search: str) -> Page[Evaluation]:
-        """Evaluations without frames, oldest first; only those of ``search`` unless it is empty."""
+        """Evaluations without frames, oldest first; only those of ``search`` unless it is empty.
+
+        A page ends early where it would not fit into a message.
+        """
         statement = select(evaluations).order_by(evaluations.c.id).limit(page.size + 1)
         if search:
             statement = statement.where(evaluations.c.search == search)
@@ -71,10 +77,17 @@ class SqlStore(Generic[M_contra]):
             statement = statement.where(evaluations.c.id > _row_id(page.after))
         async with self._database.read() as session:
             rows = (await session.execute(statement)).all()
-            results = await _clips(session, [row.id for row in rows])
-        keys = page.page(rows, lambda row: str(row.id))
-        found = tuple(_evaluation(row, results[row.id]).without_frames() for row in keys.items)
-        return Page(found, keys.next_page_token)
+            found: list[Evaluation] = []
+            room = wire.GRPC_BYTES
+            for row in rows[: page.size]:
+                # One by one: with their frames, all of a page would fill the memory.
+                item = _evaluation(row, (await _clips(session, [row.id]))[row.id]).without_frames()
+                room -= wire.evaluation_to(item).ByteSize() + _ITEM_BYTES
+                if room < 0 and found:
+                    break
+                found.append(item)
+        keys = replace(page, size=len(found) or page.size).page(rows, lambda row: str(row.id))
+        return Page(tuple(found), keys.next_page_token)
 
 
 class SqlTransaction(Generic[M_contra]):

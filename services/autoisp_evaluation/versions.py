@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from autoisp.registry.v1 import registry_pb2
 from autoisp_core.artifact import Artifact
-from autoisp_core.errors import DataLossError, NotFoundError
+from autoisp_core.errors import DataLossError, InvalidArgumentError, NotFoundError
 from autoisp_runtime.async_artifacts import AsyncArtifactStore
 from google.protobuf.message import DecodeError
 
@@ -29,6 +29,9 @@ class StoredVersions:
             raise NotFoundError(name, f"{name} does not exist; list the model's versions to see which do")
         try:
             version = registry_pb2.ModelVersion.FromString(data)
-        except DecodeError as error:
+            onnx = wire.artifact_from(version.onnx, "model_version.onnx")
+        except (DecodeError, InvalidArgumentError) as error:
             raise DataLossError(f"what is stored of {name} can't be read; register it again") from error
-        return wire.artifact_from(version.onnx, "model_version.onnx")
+        if version.name != name:
+            raise DataLossError(f"what is stored of {name} is of {version.name!r}; register it again")
+        return onnx

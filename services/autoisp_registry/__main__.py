@@ -13,21 +13,22 @@ from autoisp_registry.api import RegistryServicer
 from autoisp_registry.bus import RegistryBus, StoredVersions, encode
 from autoisp_registry.config import RegistryConfig
 from autoisp_registry.store import SqlStore
-from autoisp_registry.usecases import Models, Transfers
+from autoisp_registry.usecases import Models, Transfers, publish_earlier
 
 
 async def build(runtime: Runtime[RegistryConfig]) -> None:
     """Wire the service."""
-    config = runtime.config
+    config, artifacts = runtime.config, runtime.artifacts
     clear_spool(config.spool_dir)
-    artifacts = runtime.artifacts
     store = SqlStore(runtime.database, runtime.outbox, encode)
-    models = Models(store, artifacts, StoredVersions(artifacts))
+    versions = StoredVersions(artifacts)
+    models = Models(store, artifacts, versions)
     transfers = Transfers(models, artifacts, config.spool_dir, config.max_artifact_bytes)
     runtime.serve(
         registry_pb2_grpc.add_RegistryServiceServicer_to_server, RegistryServicer(models, transfers)
     )
     runtime.consume(REGISTRY_EVALUATIONS, RegistryBus(models).on_evaluation_completed, patient=True)
+    runtime.spawn("leaving earlier versions for others", publish_earlier(store, versions))
 
 
 def main() -> None:

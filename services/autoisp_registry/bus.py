@@ -112,6 +112,10 @@ class StoredVersions:
         data = wire.version_to(version).SerializeToString(deterministic=True)
         await self._artifacts.put_result(version.name, data, overwrite=True)
 
+    async def published(self, name: str) -> bool:
+        """See :class:`autoisp_registry.ports.Publisher`."""
+        return await self._artifacts.get_result(name) is not None
+
 
 def _gate_result(evaluation: evaluation_pb2.Evaluation) -> GateResult | None:
     if evaluation.HasField("gate_report"):

@@ -102,6 +102,14 @@ class Publisher(Protocol):
         """
         ...
 
+    async def published(self, name: str) -> bool:
+        """Whether a version of this name was left.
+
+        Raises:
+            UnavailableError: the artifact store is away.
+        """
+        ...
+
 
 class Artifacts(Protocol):
     """The artifact store."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.events.v1 import events_pb2
+from autoisp_runtime.jetstream.publisher import MAX_PAYLOAD_BYTES
 
 from autoisp_worker import domain, domain_evaluation
 from autoisp_worker.wire import artifact_out, cost_out, failure_out, quality_out
@@ -33,9 +34,29 @@ def clip_judged(evaluation: str, result: domain_evaluation.ClipResult) -> bytes:
             for worst in result.worst
         ],
     )
-    return events_pb2.EvaluationClipJudged(evaluation=evaluation, result=message).SerializeToString(
+    return _fitting(events_pb2.EvaluationClipJudged(evaluation=evaluation, result=message)).SerializeToString(
         deterministic=True
     )
+
+
+def _fitting(event: events_pb2.EvaluationClipJudged) -> events_pb2.EvaluationClipJudged:
+    """The event itself, without pictures if it is too large with them, or as failed: what can't be published
+    would leave its evaluation waiting for ever."""
+    result = event.result
+    if event.ByteSize() > MAX_PAYLOAD_BYTES:
+        result.ClearField("worst")
+    if event.ByteSize() > MAX_PAYLOAD_BYTES:
+        result.ClearField("pictures")
+    if event.ByteSize() > MAX_PAYLOAD_BYTES:
+        size = event.ByteSize()
+        result.ClearField("subjects")
+        result.state = evaluation_pb2.EVALUATION_STATE_FAILED
+        result.failure.reason = "RESULT_TOO_LARGE"
+        result.failure.message = (
+            f"the clip's result has {size} bytes, more than the {MAX_PAYLOAD_BYTES} that the bus takes; "
+            "judge fewer frames per clip, subjects or metrics"
+        )
+    return event
 
 
 def frames_judged(evaluation: str, clip: str, news: domain_evaluation.FramesJudged) -> bytes:

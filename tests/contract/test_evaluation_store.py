@@ -11,7 +11,7 @@ import pytest
 from autoisp_core.artifact import Artifact
 from autoisp_core.errors import AlreadyExistsError, InvalidArgumentError
 from autoisp_core.pagination import PageRequest, encode_page_token
-from autoisp_evaluation import tables
+from autoisp_evaluation import tables, wire
 from autoisp_evaluation.domain import (
     ClipResult,
     Cost,
@@ -244,3 +244,20 @@ async def test_a_forged_token_is_refused(store: SqlStore[str], key: str) -> None
     with pytest.raises(InvalidArgumentError) as caught:
         await store.list(PageRequest.parse(2, encode_page_token(key)), "")
     assert caught.value.field == "page_token"
+
+
+async def test_a_page_ends_where_it_would_not_fit_into_a_message(
+    store: SqlStore[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add(store, *(evaluation(number) for number in range(5)))
+    size = wire.evaluation_to(evaluation(0)).ByteSize()
+    for room, sizes in ((2.5 * size, [2, 2, 1]), (0.5 * size, [1] * 5)):
+        monkeypatch.setattr(wire, "GRPC_BYTES", int(room))
+        found, page, token = [], ALL, "first"
+        while token:
+            got = await store.list(page, "")
+            found.append([one.name for one in got.items])
+            token = got.next_page_token
+            page = PageRequest.parse(1000, token)
+        assert [len(names) for names in found] == sizes
+        assert [name for names in found for name in names] == [f"evaluations/e{n}" for n in range(5)]

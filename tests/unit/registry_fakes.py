@@ -139,6 +139,9 @@ class FakePublisher:
     async def publish(self, version: ModelVersion) -> None:
         self.versions[version.name] = version
 
+    async def published(self, name: str) -> bool:
+        return name in self.versions
+
 
 @dataclass
 class World:

@@ -12,7 +12,7 @@ from autoisp.events.v1 import commands_pb2, events_pb2
 from autoisp.ingest.v1 import ingest_pb2
 from autoisp.prototype.v1 import prototype_pb2
 from autoisp.search.v1 import search_pb2
-from autoisp_core.errors import InvalidArgumentError, NotFoundError
+from autoisp_core.errors import InternalError, InvalidArgumentError, NotFoundError
 from autoisp_core.noise import Noise
 from autoisp_evaluation import wire
 from autoisp_evaluation.bus import EvaluationBus, completed_search, encode
@@ -190,6 +190,38 @@ async def test_a_result_that_cannot_be_read_fails_its_clip() -> None:
         await bus.on_clip_judged(envelope)
     await bus.on_unusable_result(envelope, caught.value)
     assert world.store.rows["evaluations/e"].clips[0].state is State.FAILED
+
+
+async def test_an_evaluation_that_cannot_be_ended_fails_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.store.rows["evaluations/e"] = evaluation()
+    await world.evaluations.record("evaluations/e", result("clips/c1", GOOD))
+    bus = EvaluationBus(world.evaluations, world.live)
+    last = evaluation_pb2.ClipResult(clip="clips/c2", state=evaluation_pb2.EVALUATION_STATE_SUCCEEDED)
+    event = events_pb2.EvaluationClipJudged(evaluation="evaluations/e", result=last)
+    envelope = Envelope("autoisp.v1.evt.evaluation.clip_judged.e-c2", event.SerializeToString(), "id")
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("autoisp_evaluation.domain.evaluation.comparisons", broken)
+    with pytest.raises(ZeroDivisionError):
+        await bus.on_clip_judged(envelope)
+    await bus.on_unusable_result(envelope, InternalError("a bug", reason="DELIVERIES_EXHAUSTED"))
+    ended = world.store.rows["evaluations/e"]
+    assert ended.state is State.FAILED
+    assert ended.failure is not None
+    assert ended.failure.reason == "DELIVERIES_EXHAUSTED"
+    assert [clip.state for clip in ended.clips] == [State.SUCCEEDED, State.FAILED]
+    assert isinstance(world.store.sent[-1], EvaluationEnded)
+    await world.evaluations.give_up("evaluations/e", Failure("LATER", "it has ended"))
+    assert world.store.rows["evaluations/e"] == ended
+
+
+def test_a_long_cause_is_cut() -> None:
+    cause = common_pb2.Failure(reason="CRASHED", message="x" * 100_000)
+    read = wire.clip_result_from(evaluation_pb2.ClipResult(clip="clips/c1", failure=cause))
+    assert read.failure == Failure("CRASHED", "x" * 1_000)
 
 
 async def test_a_result_of_nobody_is_left_alone() -> None:

@@ -50,6 +50,15 @@ def test_time_is_the_median_over_clips() -> None:
     assert ended.totals[0].cost.seconds_per_megapixel == 2.0
 
 
+def test_a_clip_that_was_not_timed_makes_nobody_quicker() -> None:
+    psnr = {"prototype": [20.0], "model": [30.0]}
+    times = (("clips/c1", 4.0), ("clips/c2", 0.0))
+    ended = judge(evaluation(), *(result(clip, psnr, seconds) for clip, seconds in times))
+    assert ended.totals[1].cost.seconds_per_megapixel == 4.0
+    untimed = judge(evaluation(), *(result(clip, psnr, 0.0) for clip, _ in times))
+    assert untimed.totals[1].cost.seconds_per_megapixel == 0.0
+
+
 def test_an_opaque_cost_stays_unknown() -> None:
     psnr = {"prototype": [20.0], "model": [30.0]}
     ended = judge(evaluation(), *(result(f"clips/c{i}", psnr, macs=None) for i in (1, 2)))
@@ -102,6 +111,9 @@ def test_no_good_clip_fails_the_evaluation_with_the_causes() -> None:
     [
         ({"model": [30.0]}, "SUBJECT_NOT_JUDGED"),
         ({"model": [30.0, math.nan], "prototype": [20.0]}, "QUALITY_NOT_A_NUMBER"),
+        # Nobody becomes champion by having judged nothing, or the easy frames only.
+        ({"model": [], "prototype": []}, "NO_FRAMES"),
+        ({"model": [30.0], "prototype": [20.0, 21.0]}, "FRAMES_MISMATCH"),
     ],
 )
 def test_a_success_that_is_none_counts_as_failed(psnr: dict[str, list[float]], reason: str) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
+from autoisp.evaluation.v1 import evaluation_pb2
+from autoisp.events.v1 import events_pb2
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.quality import METRICS, Scope, Verdict
 from autoisp_evaluation import wire
@@ -134,6 +137,28 @@ def test_the_largest_results_fit_into_their_messages(clips: int, subjects: int, 
     # Not far below either limit: frames are not refused without need.
     if frames > 100:
         assert whole > 0.6 * GRPC_BYTES or wire.clip_result_to(done.clips[0]).ByteSize() > 0.6 * BUS_BYTES
+
+
+@pytest.mark.parametrize(("clips", "pictures"), [(850, True), (2_500, False)])
+def test_what_does_not_fit_loses_what_is_missed_least(clips: int, pictures: bool) -> None:
+    # As a search's own evaluation may be: it is not refused, however many clips there are.
+    few = full(Size([1], 2, 3), 1)
+    many = replace(few, clips=tuple(replace(few.clips[0], clip=f"clips/{n:030}") for n in range(clips)))
+    sent = wire.evaluation_to(many)
+    assert sent.ByteSize() > GRPC_BYTES
+    assert wire.lightened(sent, wire.GRPC_BYTES) is sent
+    event = encode(EvaluationEnded(many)).payload
+    assert len(event) < BUS_BYTES
+    for message in (sent, events_pb2.EvaluationCompleted.FromString(event).evaluation):
+        assert message.ByteSize() < GRPC_BYTES
+        assert [clip.state for clip in message.clips] == [evaluation_pb2.EVALUATION_STATE_SUCCEEDED] * clips
+        assert [total.label for total in message.totals] == [label(0), label(1)]
+        assert [comparison.metric for comparison in message.comparisons] == list(METRICS)[:3]
+    assert not any(worst.pictures for clip in sent.clips for worst in clip.worst)
+    assert all(clip.pictures for clip in sent.clips) is pictures
+    assert all(clip.subjects for clip in sent.clips)
+    # Of what fits, nothing is lost.
+    assert wire.lightened(wire.evaluation_to(few), wire.GRPC_BYTES) == wire.evaluation_to(few)
 
 
 def test_the_largest_number_is_the_largest() -> None:

@@ -136,6 +136,24 @@ async def test_whoever_does_not_read_gets_all_at_once_and_keeps_little(world: Wo
     assert world.live._logs == {}
 
 
+async def test_a_watcher_that_is_behind_waits_for_the_result_that_another_has_read(world: World) -> None:
+    before = await world.evaluations.get(NAME)
+    with world.live.follow(NAME) as ahead, world.live.follow(NAME) as behind:
+        for follower in (ahead, behind):
+            follower.snapshot(before)
+        world.live.tell(news("clips/c1", [0, 1]))
+        psnr = {"prototype": [20.0, 20.0], "model": [30.0, 31.0]}
+        await world.evaluations.record(NAME, result("clips/c1", psnr))
+        judged = await world.evaluations.get(NAME)
+        assert ahead.news(judged) is not None
+        assert behind.news(before) is None
+        with world.live.follow(NAME) as new:
+            assert frames_in(new.snapshot(before))["clips/c1"] == []
+        caught_up = behind.news(judged)
+        assert caught_up is not None
+        assert len(frames_in(caught_up)["clips/c1"]) == 4
+
+
 async def test_without_watchers_only_the_count_is_kept(world: World) -> None:
     world.live.tell(news("clips/c1", [0, 1], done=2))
     assert world.live._logs == {}

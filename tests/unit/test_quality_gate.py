@@ -139,9 +139,10 @@ def test_the_whole_interval_has_to_keep_the_bound() -> None:
     # Two clips say little of others.
     assert not one('metric = "psnr"\nat_least = 31\nconfidence = "other_clips"', model=wavering)[0]
     alone = {"clips/a": wavering["clips/a"]}
-    assert one('metric = "psnr"\nat_least = 1\nconfidence = "other_clips"', model=alone) == (
+    check = 'metric = "psnr"\nat_least = 1\nconfidence = "other_clips"\nslice = "clip:night*"'
+    assert one(check, model=alone) == (
         False,
-        "psnr: failed, 31.00 dB of too few frames or clips for an interval",
+        "psnr on clips night*: failed, 31.00 dB of too few frames or clips for an interval",
     )
 
 
@@ -170,6 +171,20 @@ def test_a_subject_that_is_not_there_passes_nothing() -> None:
 def test_a_gate_says_which_metrics_it_needs() -> None:
     text = "".join(f'[[check]]\nmetric = "{name}"\nat_most = 1\n' for name in ("tof", "size_bytes", "tof"))
     assert Gate.parse(text).metrics == ("tof",)
+
+
+@pytest.mark.parametrize("slice_", ["all", "each", "worst_clip", "clip:*", "worst_frames:50%"])
+def test_a_clip_without_values_is_not_left_out(slice_: str) -> None:
+    partly = {"clips/a": [40.0, 40.0], "clips/b": []}
+    line = f'metric = "psnr"\nat_least = 30\nslice = "{slice_}"'
+    assert one(line, model=partly) == (False, "psnr on beach.mp4: failed, it was not measured")
+    line = f'metric = "psnr"\nbetter_than_baseline_by = 1\nslice = "{slice_}"'
+    assert one(line, prototype=partly) == (
+        False,
+        "psnr on beach.mp4 against prototype: failed, it was not measured",
+    )
+    # Of the clips that it asks for, all have values.
+    assert one('metric = "psnr"\nat_least = 30\nslice = "clip:night*"', model=partly)[0]
 
 
 CHECK = '[[check]]\nmetric = "psnr"\nat_least = 30\n'
@@ -220,6 +235,12 @@ CHECK = '[[check]]\nmetric = "psnr"\nat_least = 30\n'
         (CHECK + "confidence = []", "no known confidence"),
         (CHECK + 'slice = "worst_frames:5%"\nconfidence = "these_clips"', "no interval"),
         (CHECK + 'slice = "each"\nconfidence = "other_clips"', "nothing of others"),
+        # Longer than Python writes numbers.
+        ('[[check]]\nmetric = "psnr"\nat_least = 0x' + "f" * 9000, "finite number, is a number of thousands"),
+        (CHECK + "slice = 0x" + "f" * 9000, "no known slice: a number of thousands"),
+        (CHECK + "slice = [0x" + "f" * 9000 + "]", "no known slice: a number of thousands"),
+        (CHECK + "confidence = 0x" + "f" * 9000, "no known confidence: a number of thousands"),
+        ("[[check]]\nmetric = 0x" + "f" * 9000, "no known metric: a number of thousands"),
         ("subject = 3\n" + CHECK, "subject of the gate must be"),
         ('baseline = ""\n' + CHECK, "baseline of the gate must be"),
         ('baseline = "model"\n' + CHECK, "are both 'model'"),
@@ -264,7 +285,7 @@ def test_a_check_passes_exactly_if_its_number_keeps_its_bound(
     key = "at_least" if rising else "at_most"
     gate = Gate.parse(f'[[check]]\nmetric = "{metric}"\n{key} = {bound!r}\nslice = "{slice_}"')
     check = gate.check(told).checks[0]
-    if not any(clips):
+    if not all(clips):
         assert not check.passed
         assert check.value is None
         return

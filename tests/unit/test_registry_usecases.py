@@ -11,6 +11,7 @@ from autoisp_core.errors import AbortedError, InvalidArgumentError, NotFoundErro
 from autoisp_registry.domain import GateResult, Lineage, Model, ModelVersion
 from autoisp_registry.gate import Limits
 from autoisp_registry.ports import VersionPromoted, VersionRegistered
+from autoisp_registry.usecases import publish_earlier
 from registry_fakes import NOW, World, artifact, content, measured, network
 
 
@@ -68,6 +69,35 @@ async def test_a_version_that_cannot_be_left_for_others_is_not_registered(
     assert world.store.versions == {}
     again = await world.models.register_evaluated(network())
     assert world.publisher.versions == {"models/m/versions/1": again}
+
+
+async def test_versions_of_an_earlier_release_are_left_for_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for model in ("models/m", "models/m", "models/m", "models/n"):
+        await world.models.register(model, content())
+    everything = dict(world.publisher.versions)
+    assert len(everything) == 4
+    # The first release that left versions was stopped in the middle, after a new one came.
+    for name in ("models/m/versions/1", "models/m/versions/2", "models/n/versions/1"):
+        del world.publisher.versions[name]
+    tries = iter((False, True))
+    publish = world.publisher.publish
+
+    async def at_the_second_try(version: ModelVersion) -> None:
+        if version.number == 1 and not next(tries, True):
+            raise UnavailableError("the store is away")
+        await publish(version)
+
+    monkeypatch.setattr(world.publisher, "publish", at_the_second_try)
+    await publish_earlier(world.store, world.publisher, retry_s=0.0)
+    assert world.publisher.versions == everything
+
+    async def never(version: ModelVersion) -> None:
+        raise AssertionError(f"{version.name} is there")
+
+    monkeypatch.setattr(world.publisher, "publish", never)
+    await publish_earlier(world.store, world.publisher)
 
 
 async def test_an_evaluation_registers_once(world: World) -> None:

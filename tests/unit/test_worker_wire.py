@@ -9,10 +9,20 @@ from autoisp.events.v1 import commands_pb2, events_pb2
 from autoisp.ingest.v1 import ingest_pb2
 from autoisp.prototype.v1 import prototype_pb2
 from autoisp.search.v1 import search_pb2
+from autoisp_core.artifact import Artifact
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.sensor import IDENTITY_CCM, Noise
-from autoisp_worker import wire
-from autoisp_worker.domain import Cost, Fidelity, Quality, Split, TrialResult, TrialState
+from autoisp_runtime.jetstream.publisher import MAX_PAYLOAD_BYTES
+from autoisp_worker import wire, wire_evaluation
+from autoisp_worker.domain import Cost, Failure, Fidelity, Quality, Split, TrialResult, TrialState
+from autoisp_worker.domain_evaluation import (
+    ClipResult,
+    FrameValues,
+    Latency,
+    Picture,
+    SubjectResult,
+    WorstFrame,
+)
 
 MANIFEST = common_pb2.Artifact(uri="blobs/00/0", sha256="0" * 64, size_bytes=1)
 
@@ -147,3 +157,46 @@ def test_subjects_that_can_t_be_judged_are_refused(
         wire.evaluation_job(command)
 
     assert caught.value.field == field
+
+
+def clip_result(frames: int, worst: int, pictures: int = 3) -> ClipResult:
+    picture = Picture("truth", 1, Artifact("blobs/00/" + "0" * 64, "0" * 64, 1, "image/png"))
+    values = {"psnr": 30.0, "ssim": 0.9}
+    subject = SubjectResult(
+        "model",
+        Quality(30.0, 0.9),
+        Cost(None, 1, 2, 0.5),
+        tuple(FrameValues(1000 + index, values) for index in range(frames)),
+        ("psnr", "ssim"),
+        Latency(0.1, 0.2, 0.3, frames, 1),
+    )
+    crops = tuple(WorstFrame("model", "psnr", 1, 20.0, (picture,) * 10) for _ in range(worst))
+    return ClipResult("clips/c", "C", (subject,), (picture,) * pictures, worst=crops)
+
+
+@pytest.mark.parametrize(
+    ("result", "worst", "pictures", "frames"),
+    [
+        (clip_result(10, 3), 3, 3, 10),
+        (clip_result(10, 1_000), 0, 3, 10),
+        (clip_result(10, 1_000, 6_000), 0, 0, 10),
+    ],
+)
+def test_a_result_fits_into_its_message(result: ClipResult, worst: int, pictures: int, frames: int) -> None:
+    payload = wire_evaluation.clip_judged("evaluations/e", result)
+    assert len(payload) <= MAX_PAYLOAD_BYTES
+    told = events_pb2.EvaluationClipJudged.FromString(payload).result
+    assert told.state == evaluation_pb2.EVALUATION_STATE_SUCCEEDED
+    assert (len(told.worst), len(told.pictures), len(told.subjects[0].frames)) == (worst, pictures, frames)
+
+
+@pytest.mark.parametrize(
+    "result", [clip_result(30_000, 0), ClipResult("clips/c", "C", failure=Failure("CRASHED", "x" * 10**6))]
+)
+def test_a_result_that_fits_into_no_message_is_a_failure(result: ClipResult) -> None:
+    payload = wire_evaluation.clip_judged("evaluations/e", result)
+    assert len(payload) < 1_000
+    told = events_pb2.EvaluationClipJudged.FromString(payload).result
+    assert (told.clip, told.state) == ("clips/c", evaluation_pb2.EVALUATION_STATE_FAILED)
+    assert told.failure.reason == "RESULT_TOO_LARGE"
+    assert "judge fewer frames" in told.failure.message

@@ -112,7 +112,18 @@ class Evaluation:
 
     def failed(self, failure: Failure, now: datetime) -> Evaluation:
         """The evaluation, given up as a whole."""
-        return replace(self, state=State.FAILED, failure=failure, end_time=now, revision=self.revision + 1)
+        clips = tuple(
+            clip if clip.state.terminal else replace(clip, state=State.FAILED, failure=failure)
+            for clip in self.clips
+        )
+        return replace(
+            self,
+            state=State.FAILED,
+            failure=failure,
+            clips=clips,
+            end_time=now,
+            revision=self.revision + 1,
+        )
 
     def cancelled(self, now: datetime) -> Evaluation | None:
         """The evaluation, which nobody wants any more; None if it has ended already."""
@@ -166,9 +177,13 @@ class Evaluation:
         if missing:
             return _refused(result, "SUBJECT_NOT_JUDGED", f"not judged: {', '.join(missing)}")
         subjects = [subject for label in labels if (subject := result.subject(label)) is not None]
+        if empty := [subject.label for subject in subjects if not subject.frames]:
+            return _refused(result, "NO_FRAMES", f"no frame was judged: {', '.join(empty)}")
         undefined = [subject.label for subject in subjects if not subject.mean.defined]
         if undefined:
             return _refused(result, "QUALITY_NOT_A_NUMBER", f"the output holds NaN: {', '.join(undefined)}")
+        if len({frozenset(frame.frame for frame in subject.frames) for subject in subjects}) > 1:
+            return _refused(result, "FRAMES_MISMATCH", "its subjects were judged on different frames")
         for subject in subjects:
             for metric in subject.metrics:
                 if metric.values and len(metric.values) != len(subject.frames):
@@ -198,10 +213,12 @@ class Evaluation:
 def total(label: str, results: Iterable[SubjectResult]) -> SubjectResult:
     """One subject over several clips: mean quality (every clip counts the same), one cost.
 
-    What can be counted is equal on every clip; times are measured, so their medians are taken.
+    What can be counted is equal on every clip; times are measured, so their medians are taken. A clip that
+    was not timed (0) says nothing of time.
     """
     clips = list(results)
-    seconds = median(result.cost.seconds_per_megapixel for result in clips)
+    times = [seconds for result in clips if (seconds := result.cost.seconds_per_megapixel) > 0.0]
+    seconds = median(times) if times else 0.0
     return SubjectResult(
         label,
         mean_quality([result.mean for result in clips]),

@@ -160,6 +160,18 @@ class Evaluations:
         else:
             _log.info("clip judged", evaluation=name, clip=result.clip, state=after.state.value)
 
+    async def give_up(self, name: str, failure: Failure) -> None:
+        """End an evaluation that can't be brought to its end. What has ended stays as it is.
+
+        Raises:
+            NotFoundError: no such evaluation.
+        """
+        await self._changed(
+            name,
+            lambda evaluation: None if evaluation.state.terminal else evaluation.failed(failure, self._now()),
+            lambda evaluation: [c.clip for c in evaluation.clips if c.state is State.FAILED],
+        )
+
     async def cancel(self, name: str) -> Evaluation:
         """Have nothing more judged; what was judged stays. What has ended stays as it is.
 

@@ -98,7 +98,8 @@ class Follower:
             log.close()
             return _without(clip, set(log.keys[:seen]))
         fresh = log.keys[seen:]
-        if not fresh:
+        # A closed log has a result that this watcher has not read yet, and no frames any more.
+        if not fresh or log.closed:
             return None
         self._seen[clip.clip] = len(log.keys)
         return replace(clip, subjects=_results(evaluation, log, fresh))

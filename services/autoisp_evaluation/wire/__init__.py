@@ -7,6 +7,7 @@ from autoisp_evaluation.wire.evaluations import (
     gate_report_to,
     scope_from,
 )
+from autoisp_evaluation.wire.lightened import BUS_BYTES, GRPC_BYTES, lightened
 from autoisp_evaluation.wire.results import clip_result_from, clip_result_to, subject_result_from
 from autoisp_evaluation.wire.subjects import (
     artifact_from,
@@ -22,6 +23,8 @@ from autoisp_evaluation.wire.subjects import (
 )
 
 __all__ = [
+    "BUS_BYTES",
+    "GRPC_BYTES",
     "artifact_from",
     "artifact_to",
     "clip_result_from",
@@ -31,6 +34,7 @@ __all__ = [
     "evaluation_from",
     "evaluation_to",
     "gate_report_to",
+    "lightened",
     "prototype_from",
     "prototype_to",
     "scope_from",

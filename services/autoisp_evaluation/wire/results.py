@@ -22,6 +22,9 @@ from autoisp_evaluation.domain import (
 )
 from autoisp_evaluation.wire.subjects import artifact_from, artifact_to
 
+_MAX_CAUSE = 1_000
+"""Characters that are kept of why a clip failed."""
+
 STATES = {
     evaluation_pb2.EVALUATION_STATE_RUNNING: State.RUNNING,
     evaluation_pb2.EVALUATION_STATE_SUCCEEDED: State.SUCCEEDED,
@@ -43,7 +46,7 @@ def clip_result_from(message: evaluation_pb2.ClipResult) -> ClipResult:
         STATES.get(message.state, State.FAILED),
         tuple(subject_result_from(subject) for subject in message.subjects),
         tuple(_picture_from(picture) for picture in message.pictures),
-        failure_from(message.failure) if message.HasField("failure") else None,
+        _cause_from(message.failure) if message.HasField("failure") else None,
         tuple(
             WorstFrame(
                 worst.label,
@@ -166,6 +169,11 @@ def failure_from(message: common_pb2.Failure) -> Failure:
 def failure_to(failure: Failure) -> common_pb2.Failure:
     """Write why something failed."""
     return common_pb2.Failure(reason=failure.reason, message=failure.message)
+
+
+def _cause_from(message: common_pb2.Failure) -> Failure:
+    # Of hundreds of clips at a time, in one message; and libraries can be talkative.
+    return Failure(message.reason[:_MAX_CAUSE], message.message[:_MAX_CAUSE])
 
 
 def _picture_from(message: evaluation_pb2.Picture) -> Picture:

@@ -109,7 +109,7 @@ def _check(table: Mapping[str, Any], number: int, field: str) -> Check:
     where = f"check {number} of the gate" + (f" ({name})" if isinstance(name, str) else "")
     _known(table, _CHECK_KEYS, where, field)
     if not isinstance(name, str) or name not in (*METRICS, *COSTS):
-        said = "has no metric" if name is None else f"has no known metric: {str(name)[:50]!r}"
+        said = "has no metric" if name is None else f"has no known metric: {_shown(name)}"
         raise InvalidArgumentError(field, f"{where} {said}; choose from {', '.join(quantity_names())}")
     bounds = [bound for bound in Bound if bound in table]
     if len(bounds) != 1:
@@ -160,7 +160,7 @@ def _slice(value: Any, where: str, field: str) -> Slice:
     if found is None:
         raise InvalidArgumentError(
             field,
-            f"{where} has no known slice: {str(value)[:50]!r}; use all, each, worst_clip, clip:PATTERN (such "
+            f"{where} has no known slice: {_shown(value)}; use all, each, worst_clip, clip:PATTERN (such "
             "as clip:night*) or worst_frames:N% (such as worst_frames:5%)",
         )
     return found
@@ -169,17 +169,24 @@ def _slice(value: Any, where: str, field: str) -> Slice:
 def _confidence(value: Any, where: str, field: str) -> Confidence:
     if not isinstance(value, str) or value not in list(Confidence):
         raise InvalidArgumentError(
-            field, f"{where} has no known confidence: {str(value)[:50]!r}; use {', '.join(Confidence)}"
+            field, f"{where} has no known confidence: {_shown(value)}; use {', '.join(Confidence)}"
         )
     return Confidence(value)
 
 
 def _number(value: Any, key: str, where: str, field: str) -> float:
-    # A whole number may have thousands of digits.
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or abs(value) > 1e300 or not math.isfinite(value):
-        raise InvalidArgumentError(field, f"{where}: {key} must be a finite number, is {str(value)[:50]!r}")
+        raise InvalidArgumentError(field, f"{where}: {key} must be a finite number, is {_shown(value)}")
     return float(value)
+
+
+def _shown(value: Any) -> str:
+    """The beginning of it. Python writes no numbers of thousands of digits, but TOML may hold some."""
+    try:
+        return repr(str(value)[:50])
+    except ValueError:
+        return "a number of thousands of digits"
 
 
 def _label(data: Mapping[str, Any], key: str, default: str, field: str) -> str:

@@ -71,6 +71,10 @@ class Slice:
             return None
         return cls(kind, share=float(found[1]) / 100)
 
+    def takes(self, name: str) -> bool:
+        """Whether frames of the clip that people call so count."""
+        return self.kind != "clip" or fnmatchcase(name, self.pattern)
+
     @property
     def of_one_clip(self) -> bool:
         """Whether each number it gives is of a single clip."""
@@ -105,15 +109,16 @@ class Check:
         if self.metric in COSTS:
             return self._cost(figures, subject, baseline)
         series = self._series(figures, subject, baseline)
+        if missing := self._missing(series, figures):
+            return self._said(None, missing, baseline)
         if self.slice.kind == "worst_frames":
             share = f" on the worst {100 * self.slice.share:g} % of frames"
             return self._said(self._of_worst_frames(series), share, baseline)
         if self.slice.of_one_clip:
             return self._of_worst_clip(series, figures, baseline)
         if self.slice.kind == "clip":
-            pattern = self.slice.pattern
-            series = {c: v for c, v in series.items() if fnmatchcase(figures.clips.get(c, c), pattern)}
-            return self._said(self._estimate(series, figures), f" on clips {pattern}", baseline)
+            series = {c: values for c, values in series.items() if self.slice.takes(figures.clips[c])}
+            return self._said(self._estimate(series, figures), f" on clips {self.slice.pattern}", baseline)
         return self._said(self._estimate(series, figures), "", baseline)
 
     @property
@@ -137,6 +142,14 @@ class Check:
         if self.bound.of_baseline:
             return improvements(METRICS[self.metric], own, figures.values(baseline, self.metric))
         return {clip: [frames[index] for index in sorted(frames)] for clip, frames in own.items()}
+
+    def _missing(self, series: Series, figures: Figures) -> str:
+        """Which of the clips that count have no value, if others have: they must not be left out."""
+        chosen = [clip for clip, name in figures.clips.items() if self.slice.takes(name)]
+        missing = sorted(figures.clips[clip] for clip in chosen if not series.get(clip))
+        if not missing or len(missing) == len(chosen):
+            return ""
+        return f" on {missing[0]}" + (f" and {len(missing) - 1} more clips" if missing[1:] else "")
 
     def _estimate(self, series: Series, figures: Figures) -> Estimate | None:
         if not series:
