@@ -25,7 +25,6 @@ def crops(
     index: int,
     digest: str = "",
     edge: int = 128,
-    scale: int = 1,
 ) -> dict[str, bytes]:
     """PNG files of one region of frame `index`: `noisy`, one per developer under its name, and `truth`.
 
@@ -36,7 +35,6 @@ def crops(
         frames, sensor, noise, seed, digest: as for `evaluate`: the pictures are those that were measured.
         index: of the frame.
         edge: of the region in pixels; smaller where the frame is.
-        scale: how many times to enlarge it, pixel by pixel.
     """
     clip = RawClip(frames, sensor, digest, seed)
     sample = clip.sample(index, 1, noise)
@@ -46,7 +44,7 @@ def crops(
         pictures[name] = develop(*approach(developer, clip, index, noise))
     pictures["truth"] = truth
     region = telling_region(truth, edge)
-    return {name: png(cut(picture, region), scale) for name, picture in pictures.items()}
+    return {name: png(cut(picture, region)) for name, picture in pictures.items()}
 
 
 def noisy_picture(plane: Array, gains: Array, ccm: Array) -> Array:
@@ -81,9 +79,8 @@ def _region_of_most(plane: Array, edge: int) -> Region:
     return int(top), int(left), height, width
 
 
-def png(picture: Array, scale: int = 1) -> bytes:
-    """sRGB (3, H, W) in [0, 1] as an 8-bit PNG file, enlarged `scale` times, pixel by pixel."""
-    picture = picture.repeat(scale, 1).repeat(scale, 2)
+def png(picture: Array) -> bytes:
+    """sRGB (3, H, W) in [0, 1] as an 8-bit PNG file."""
     codes = (np.clip(picture, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
     done, data = cv2.imencode(".png", np.ascontiguousarray(codes.transpose(1, 2, 0)[..., ::-1]))
     if not done:

@@ -33,16 +33,24 @@ _SIZES = {"x": 16, "a": 160, "b": 320, "y": 48}
         ([node("Conv", "x w", "a"), node("Relu", "a", "b"), node("Add", "a b", "y")], 160 + 320 + 48),
         # nor that of what shares a
         (
-            [node("Conv", "x w", "a"), node("Identity", "a", "c"), node("Relu", "a", "b")]
-            + [node("Add", "b c", "y")],
+            [
+                node("Conv", "x w", "a"),
+                node("Identity", "a", "c"),
+                node("Relu", "a", "b"),
+                node("Add", "b c", "y"),
+            ],
             160 + 320 + 48,
         ),
         # nor that of a frame that came from outside
         ([node("Relu", "x", "a"), node("Conv", "a w", "y")], 160 + 48),
         # the shape of a is no part of it: a goes when b is made
         (
-            [node("Conv", "x w", "a"), node("Shape", "a", "s"), node("Conv", "a w", "b")]
-            + [node("Resize", "b e e s", "y")],
+            [
+                node("Conv", "x w", "a"),
+                node("Shape", "a", "s"),
+                node("Conv", "a w", "b"),
+                node("Resize", "b e e s", "y"),
+            ],
             160 + 320,
         ),
         # nobody reads a, and it is there all the same while it is made
