@@ -39,6 +39,20 @@ def looked_at(option: str, path: Path, look: Callable[[Path], bool]) -> bool:
         ) from error
 
 
+def check_folder(option: str, path: Path) -> None:
+    """Refuses what can't become a folder before any work is done for it.
+
+    Raises:
+        InvalidArgumentError: it, or what it would be in, is a file.
+    """
+    for place in (path, *path.parents):
+        if looked_at(option, place, Path.exists):
+            if not place.is_dir():
+                where = "" if place == path else f": {place}"
+                raise InvalidArgumentError(option, f"{option} {path}{where} is a file; give a folder")
+            return
+
+
 def as_option(option: str, read: Callable[[], T]) -> T:
     """What ``read`` returns; its complaint names the option.
 

@@ -43,9 +43,8 @@ def _region_of_most(plane: Array, edge: int) -> Region:
     return int(top), int(left), height, width
 
 
-def png(picture: Array, scale: int = 1) -> bytes:
-    """sRGB (3, H, W) in [0, 1] as an 8-bit PNG file, enlarged `scale` times, pixel by pixel."""
-    picture = picture.repeat(scale, 1).repeat(scale, 2)
+def png(picture: Array) -> bytes:
+    """sRGB (3, H, W) in [0, 1] as an 8-bit PNG file."""
     codes = (np.clip(picture, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
     done, data = cv2.imencode(".png", np.ascontiguousarray(codes.transpose(1, 2, 0)[..., ::-1]))
     if not done:

@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.prototypes import BUILTIN_PROTOTYPES
 from autoisp_core.sensor import SensorProfile
 
 from autoisp_isp.classical import ClassicalPrototype
@@ -16,7 +17,7 @@ from autoisp_isp.runtime_session import OnnxNetwork, OnnxStream, load_session
 Array = npt.NDArray[np.float32]
 
 _BUILTIN, _ONNX = "builtin:", "onnx:"
-_BUILTINS = {"classical": ClassicalPrototype}
+_BUILTINS = dict(zip(BUILTIN_PROTOTYPES, (ClassicalPrototype,), strict=True))
 
 
 class Prototype(Protocol):

@@ -46,8 +46,8 @@ def client(stack: LocalStack) -> Iterator[Client]:
         yield connected
 
 
-def wanted(client: Client, folder: Path) -> evaluation_pb2.Evaluation:
-    """Two untrained networks on a few tiny clips."""
+def wanted(client: Client, folder: Path) -> Callable[[str], evaluation_pb2.Evaluation]:
+    """Starts an evaluation, by its id, of two untrained networks on a few tiny clips."""
     clips = [
         ingest_pb2.DatasetClip(
             clip=client.upload_clip(
@@ -62,16 +62,18 @@ def wanted(client: Client, folder: Path) -> evaluation_pb2.Evaluation:
         path = folder / f"{width}.onnx"
         path.write_bytes(export_onnx(build(Spec(Spec.code((1, 1, 3, 0, 0), (2, 7, 0, 0, 0)), width=width))))
         networks.append(client.upload_artifact(path))
-    return evaluation_pb2.Evaluation(
-        dataset=client.create_dataset(clips).name,
-        split=TEST,
-        subjects=[
-            evaluation_pb2.Subject(label="prototype", prototype=prototype_pb2.Prototype(onnx=networks[1])),
-            evaluation_pb2.Subject(label="model", onnx=networks[0]),
-        ],
-        seed=3,
-        gate='[[check]]\nmetric = "psnr"\nnot_worse_than_baseline_by = 50',
-    )
+    dataset = client.create_dataset(clips).name
+
+    def start(evaluation_id: str) -> evaluation_pb2.Evaluation:
+        return client.create_evaluation(
+            dataset,
+            {"prototype": prototype_pb2.Prototype(onnx=networks[1]), "model": networks[0]},
+            gate='[[check]]\nmetric = "psnr"\nnot_worse_than_baseline_by = 50',
+            seed=3,
+            evaluation_id=evaluation_id,
+        )
+
+    return start
 
 
 def kill(what: str) -> None:
@@ -145,11 +147,11 @@ async def told(stack: LocalStack) -> tuple[Counter[tuple[str, str]], Counter[str
 
 
 def test_every_frame_is_judged_once_whatever_dies(stack: LocalStack, client: Client, tmp_path: Path) -> None:
-    asked = wanted(client, tmp_path)
-    calm = client.create_evaluation(asked, evaluation_id="calm")
+    start = wanted(client, tmp_path)
+    calm = start("calm")
     undisturbed = until(client, calm.name, lambda found: found.state == SUCCEEDED)
 
-    stormy = client.create_evaluation(asked, evaluation_id="stormy")
+    stormy = start("stormy")
     # With the first clip done, the worker is in the middle of the second.
     until(client, stormy.name, lambda found: judged(found) >= 1)
     kill("autoisp_worker")

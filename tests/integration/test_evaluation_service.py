@@ -238,6 +238,11 @@ INVALID, NOT_FOUND = ErrorCode.INVALID_ARGUMENT, ErrorCode.NOT_FOUND
             INVALID,
             "evaluation.subjects[0].prototype",
         ),
+        (
+            _subject(0, prototype=prototype_pb2.Prototype(builtin="clasical")),
+            INVALID,
+            "evaluation.subjects[0].prototype.builtin",
+        ),
         (_subject(1, onnx=ABSENT), NOT_FOUND, "evaluation.subjects[1].onnx"),
         (
             _subject(0, prototype=prototype_pb2.Prototype(onnx=ABSENT)),

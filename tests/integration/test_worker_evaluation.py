@@ -218,7 +218,7 @@ def test_the_worst_frames_are_shown_where_they_are_worst(tmp_path: Path) -> None
                 png = np.frombuffer(footage.store.get_bytes(picture.png), np.uint8)
                 pixels = cv2.imdecode(png, cv2.IMREAD_COLOR)
                 assert pixels is not None
-                assert pixels.shape == (432, 432, 3)  # 144 × 144, three times as large
+                assert pixels.shape == (144, 144, 3)
 
 
 def test_what_is_told_of_frames_is_what_the_result_holds(footage: Footage) -> None:

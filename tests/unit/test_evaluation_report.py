@@ -17,12 +17,20 @@ from autoisp_cli.report.evaluation.colours import colours
 from autoisp_cli.report.evaluation.document import document
 from autoisp_cli.report.evaluation.frames_csv import as_text, frames_csv
 from autoisp_cli.report.evaluation.gallery import SHOT_BYTES, gallery, wanted
+from autoisp_cli.report.evaluation.judged import best_interval, results_of
 from autoisp_cli.report.evaluation.page import render
 from autoisp_cli.report.evaluation.plots import decimated, segments
 from autoisp_cli.report.evaluation.tables import bytes_text, fps_text
-from autoisp_cli.report.evaluation.words import comparison_text, outcome_lines, verdict, verdict_text
+from autoisp_cli.report.evaluation.words import (
+    comparison_text,
+    interval_text,
+    outcome_lines,
+    verdict,
+    verdict_text,
+)
 from autoisp_cli.report.svg import Scale
 from autoisp_core.errors import ResourceExhaustedError
+from autoisp_core.quality import METRICS
 from judged_evaluation import BETTER, SAME, UNDECIDED, WORSE, make_judged
 
 HOSTILE = '<script>alert("1")</script>&\'[red]'
@@ -78,7 +86,6 @@ def test_the_page_says_who_is_better_and_how_sure_that_is(judged):
         "✓ psnr at least 0.1 better than prototype",
         "74 fps fits 4K30 on phone-npu-10, bound by traffic",
         "misses 4K30 at phone-gpu-2 21 fps, bound by arithmetic",
-        "for other clips of the same kind",
         "carphone, frame 30",
         "carphone, frame 20: model’s PSNR 27.90 dB",
         "models/night/versions/1",
@@ -126,11 +133,30 @@ def test_a_failed_gate_is_seen_at_once():
 def test_one_clip_says_nothing_of_others():
     judged = make_judged(clips=("street",), frames=24)
     text = Page(render(judged)).text
-    assert "a single clip can’t say how much others differ" in text
+    assert "for other frames of these clips" in text
     assert "inf" not in text.replace("infer", "")
     total = document(judged)["totals"][0]["metrics"]["psnr"]
     assert total["across"]["low"] is total["across"]["high"] is None
     assert total["within"]["low"] < total["mean"] < total["within"]["high"]
+
+
+@pytest.mark.parametrize(
+    ("clips", "scope"), [(4, "other frames of these clips"), (5, "other clips of the same kind")]
+)
+def test_intervals_are_for_other_clips_once_there_are_enough(clips, scope):
+    judged = make_judged(clips=tuple(f"street {number}" for number in range(clips)), frames=6, pictures=False)
+    assert f"95 % of the time for {scope}" in Page(render(judged)).text
+    psnr = results_of(judged.total("model"))["psnr"]
+    shown = psnr.across if clips == 5 else psnr.within
+    assert best_interval(psnr) == shown
+    assert f"({interval_text(METRICS['psnr'], shown)})" in outcome_lines(judged)[1]
+
+
+def test_one_cause_stands_for_all_where_nothing_was_judged():
+    evaluation = make_judged(clips=("street", "kitchen"), failed=("street", "kitchen")).evaluation
+    evaluation.state = evaluation_pb2.EVALUATION_STATE_FAILED
+    evaluation.failure.message = "no clip could be judged by every subject: street: …; kitchen: …"
+    assert verdict(Judged(evaluation)) == "Nothing could be judged: model gave a NaN at frame 7"
 
 
 @pytest.mark.parametrize("state", ["FAILED", "CANCELLED", "RUNNING"])

@@ -78,6 +78,7 @@ TWICE = (SUBJECTS[0], SUBJECTS[0])
         ({"subjects": (Subject("", artifact()),)}, "evaluation.subjects[0].label"),
         ({"subjects": (Subject("truth", artifact()),)}, "evaluation.subjects[0].label"),
         ({"subjects": (Subject("x", Prototype()),)}, "evaluation.subjects[0].prototype"),
+        ({"subjects": (Subject("x", Prototype("clasical")),)}, "evaluation.subjects[0].prototype.builtin"),
         ({"frames_per_clip": -1}, "evaluation.frames_per_clip"),
         ({"sensor": Sensor("nokia")}, "evaluation.sensor.builtin"),
         ({"sensor": Sensor(toml="name = ")}, "evaluation.sensor.toml"),

@@ -15,6 +15,7 @@ from autoisp_core.errors import InternalError, InvalidArgumentError
 from rich.console import Console
 from rich.progress import Progress
 
+from autoisp_cli.paths import check_folder
 from autoisp_cli.report.bench_chart import bench_chart
 
 app = typer.Typer(no_args_is_help=True, help="How good the search itself is.")
@@ -48,8 +49,7 @@ def search_command(
     ),
 ) -> None:
     """Replay search strategies, and Optuna beside them, on a table of networks that were all trained once."""
-    if out.exists() and not out.is_dir():
-        raise InvalidArgumentError("--out", f"--out {out} is a file; give a folder")
+    check_folder("--out", out)
     options = [f"--seeds={seeds}", f"--trials={trials}", f"--out={out}"]
     options += [f"--strategies={strategies}"] if strategies else []
     options += [f"--processes={processes}"] if processes else []

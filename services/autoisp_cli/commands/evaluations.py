@@ -26,6 +26,7 @@ from autoisp_cli.commands.evaluations_show import comparison_table, evaluation_r
 from autoisp_cli.evaluate import job
 from autoisp_cli.evaluate.options import margins
 from autoisp_cli.gate_file import gate_text
+from autoisp_cli.paths import check_folder
 from autoisp_cli.report.evaluation import Judged
 from autoisp_cli.tune.faults import in_options
 
@@ -153,6 +154,7 @@ def report_command(
     json: JsonOption = False,
 ) -> None:
     """Write the report of an evaluation: index.html, evaluation.json and frames.csv."""
+    check_folder("--out", out)
     with client_for(server, state) as client:
         evaluation = client.get_evaluation(full_name("evaluations", name))
         judged = job.report(client, evaluation, out, tell)

@@ -23,6 +23,7 @@ from autoisp_cli.evaluate.live import choose_view
 from autoisp_cli.evaluate.options import RunOptions
 from autoisp_cli.evaluate.start import start
 from autoisp_cli.local import default_workers
+from autoisp_cli.paths import check_folder
 from autoisp_cli.report.evaluation import Judged
 from autoisp_cli.sensor_choice import SensorChoice
 
@@ -108,6 +109,8 @@ def _follow(
     json: bool,
 ) -> None:
     """Starts what the options ask for, or takes what is named; watches, reports, sets the exit code."""
+    if out is not None:
+        check_folder("--out", out)
     view = choose_view(json=json)
     count = workers or default_workers()
     command = shlex.join(["autoisp", *sys.argv[1:]])

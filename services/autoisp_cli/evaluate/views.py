@@ -72,7 +72,9 @@ class LineView(_Plain):
 
     def begun(self, evaluation: evaluation_pb2.Evaluation, *, resumed: bool) -> None:
         again = "again at" if resumed else "started"
-        self.note(f"{again} {evaluation.name}: {len(evaluation.clips)} clips of {evaluation.dataset}")
+        count = len(evaluation.clips)
+        clips = f"{count} clip{'s' if count != 1 else ''}"
+        self.note(f"{again} {evaluation.name}: {clips} of {evaluation.dataset}")
 
     def progress(self, progress: EvaluationProgress, ended: Sequence[ClipProgress]) -> None:
         for clip in ended:

@@ -15,7 +15,7 @@ from autoisp_core.ids import validate_user_id
 from autoisp_core.names import SEARCH
 
 from autoisp_cli.gate_file import gate_text
-from autoisp_cli.paths import expanded, looked_at
+from autoisp_cli.paths import check_folder, expanded, looked_at
 from autoisp_cli.sensor_choice import SensorChoice
 from autoisp_cli.tune.space_file import read_space
 from autoisp_cli.tune.training_options import training_message
@@ -110,8 +110,7 @@ class TuneOptions:
             raise InvalidArgumentError("--trials", "--rung says how many trials run; leave out --trials")
         if self.model is not None:
             validate_user_id(self.model, "--model")
-        if looked_at("--out", self.out, Path.exists) and not self.out.is_dir():
-            raise InvalidArgumentError("--out", f"--out {self.out} is a file; give a folder")
+        check_folder("--out", self.out)
         # Each is read once more when the messages are made; here it only has to be right.
         self.prototype_source()
         self.sensor_message()

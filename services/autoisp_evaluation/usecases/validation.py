@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from autoisp_core import names, sensor
 from autoisp_core.artifact import Artifact
 from autoisp_core.errors import InvalidArgumentError, NotFoundError
+from autoisp_core.prototypes import BUILTIN_PROTOTYPES
 from autoisp_core.quality import Gate, metrics_named
 
 from autoisp_evaluation.domain import (
@@ -144,12 +145,21 @@ def _validate_subjects(subjects: tuple[Subject, ...]) -> None:
         if subject.label in seen:
             raise InvalidArgumentError(field, f"two subjects are labelled {subject.label!r}; rename one")
         seen.add(subject.label)
-        if isinstance(subject.source, Prototype) and not (subject.source.builtin or subject.source.onnx):
-            raise InvalidArgumentError(
-                f"evaluation.subjects[{index}].prototype", "set the prototype's builtin or its onnx"
-            )
+        if isinstance(subject.source, Prototype):
+            _validate_prototype(subject.source, f"evaluation.subjects[{index}].prototype")
         if isinstance(subject.source, ModelVersion):
             _validate_version(subject.source.name, f"evaluation.subjects[{index}].model_version")
+
+
+def _validate_prototype(prototype: Prototype, field: str) -> None:
+    if not (prototype.builtin or prototype.onnx):
+        raise InvalidArgumentError(field, "set the prototype's builtin or its onnx")
+    if prototype.builtin and prototype.builtin not in BUILTIN_PROTOTYPES:
+        raise InvalidArgumentError(
+            f"{field}.builtin",
+            f"there is no prototype 'builtin:{prototype.builtin}'; use builtin:"
+            + " or builtin:".join(BUILTIN_PROTOTYPES),
+        )
 
 
 def _validate_version(name: str, field: str) -> None:

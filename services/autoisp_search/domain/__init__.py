@@ -12,7 +12,7 @@ from autoisp_search.domain.messages import (
 from autoisp_search.domain.objectives import Objective
 from autoisp_search.domain.search import Search
 from autoisp_search.domain.seeds import trial_seed, validation_seed
-from autoisp_search.domain.settings import BUILTIN_PROTOTYPES, Budget, Prototype, Rung, SearchSettings, Sensor
+from autoisp_search.domain.settings import Budget, Prototype, Rung, SearchSettings, Sensor
 from autoisp_search.domain.states import SearchState, TrialState
 from autoisp_search.domain.trial import Trial, TrialResult
 from autoisp_search.domain.values import (
@@ -25,7 +25,6 @@ from autoisp_search.domain.values import (
 )
 
 __all__ = [
-    "BUILTIN_PROTOTYPES",
     "Budget",
     "Failure",
     "Inheritance",

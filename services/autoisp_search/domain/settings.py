@@ -11,9 +11,6 @@ from autoisp_core.training import Training
 
 from autoisp_search.domain.objectives import Objective
 
-BUILTIN_PROTOTYPES = ("classical",)
-"""Prototypes that every worker has."""
-
 
 @dataclass(frozen=True, slots=True)
 class Prototype:

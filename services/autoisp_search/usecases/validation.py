@@ -10,13 +10,13 @@ from dataclasses import replace
 from autoisp_core.errors import InvalidArgumentError, NotFoundError
 from autoisp_core.ids import validate_user_id
 from autoisp_core.names import DATASET, MODEL, SEARCH, model_name
+from autoisp_core.prototypes import BUILTIN_PROTOTYPES
 from autoisp_core.quality import Gate
 from autoisp_core.sensor import Noise, SensorProfile
 from autoisp_core.sensor import builtin as builtin_sensor
 from autoisp_core.spec import SearchSpace, cost
 
 from autoisp_search.domain import (
-    BUILTIN_PROTOTYPES,
     Budget,
     Objective,
     Prototype,

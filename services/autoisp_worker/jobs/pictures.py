@@ -12,7 +12,7 @@ from autoisp_runtime.artifacts import ArtifactStore
 
 from autoisp_worker.domain_evaluation import FrameValues, Picture, WorstFrame
 
-_EDGE, _ENLARGE = 144, 3
+_EDGE = 144
 _WORST_PER_SUBJECT = 3
 _METRIC = "psnr"
 
@@ -68,6 +68,5 @@ class Gallery:
 
 def _stored(store: ArtifactStore, frame: int, crops: Crops) -> tuple[Picture, ...]:
     return tuple(
-        Picture(kind, frame, store.put_bytes(png(crop, _ENLARGE), "image/png"))
-        for kind, crop in crops.items()
+        Picture(kind, frame, store.put_bytes(png(crop), "image/png")) for kind, crop in crops.items()
     )

@@ -16,7 +16,7 @@ from autoisp_cli.report.template import data_uri
 
 T = TypeVar("T")
 
-SHOT_BYTES, WORST_BYTES = 2_500_000, 1_500_000
+SHOT_BYTES, WORST_BYTES = 2_500_000, 1_000_000
 """Of PNG files; as text in the page they take a third more."""
 _WORST = 24
 _ENDS = ("noisy", "truth")

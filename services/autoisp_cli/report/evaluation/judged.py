@@ -14,6 +14,8 @@ from autoisp_cli.report.outcome import MODEL, PROTOTYPE, is_judged, subject
 
 ALWAYS = ("psnr", "ssim")
 """The metrics that every evaluation has."""
+_ENOUGH_CLIPS = 5
+"""Of fewer, the interval for other clips is so wide that nobody could use it: an SSIM of 0.6 to 1.2."""
 
 
 @dataclass(frozen=True)
@@ -115,9 +117,13 @@ def value_at(clip: evaluation_pb2.ClipResult, label: str, metric: str, frame: in
 
 
 def best_interval(result: evaluation_pb2.MetricResult) -> evaluation_pb2.Estimate:
-    """The interval for other clips where there is one, else that for other frames of these clips."""
-    across = result.HasField("across") and is_bounded(result.across)
-    return result.across if across else result.within
+    """The interval for other clips where there are enough, else that for other frames of these clips."""
+    return result.across if tells_of_others(result) else result.within
+
+
+def tells_of_others(result: evaluation_pb2.MetricResult) -> bool:
+    """Whether there are enough clips for an interval for other clips."""
+    return result.HasField("across") and is_bounded(result.across) and result.across.clips >= _ENOUGH_CLIPS
 
 
 def mean_of(result: evaluation_pb2.MetricResult) -> float:

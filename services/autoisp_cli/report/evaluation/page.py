@@ -13,7 +13,14 @@ from google.protobuf import timestamp_pb2
 
 from autoisp_cli.report.evaluation.colours import colours
 from autoisp_cli.report.evaluation.gallery import gallery
-from autoisp_cli.report.evaluation.judged import Judged, clip_title, is_bounded, mean_of, results_of
+from autoisp_cli.report.evaluation.judged import (
+    Judged,
+    clip_title,
+    is_bounded,
+    mean_of,
+    results_of,
+    tells_of_others,
+)
 from autoisp_cli.report.evaluation.plots import plots
 from autoisp_cli.report.evaluation.tables import (
     COSTS,
@@ -123,12 +130,12 @@ def _tiles(judged: Judged) -> list[Tile]:
 def _scope(judged: Judged) -> str:
     """What the table's intervals hold for."""
     results = [result for label in judged.labels for result in results_of(judged.total(label)).values()]
-    if any(result.HasField("across") and is_bounded(result.across) for result in results):
+    if any(map(tells_of_others, results)):
         return "Intervals hold 95 % of the time for other clips of the same kind."
     if any(is_bounded(result.within) for result in results):
         return (
-            "Intervals hold 95 % of the time for other frames of these clips; a single clip can’t say "
-            "how much others differ."
+            "Intervals hold 95 % of the time for other frames of these clips; how much other clips differ, "
+            "fewer than five can’t say."
         )
     return "Too few frames for intervals."
 

@@ -102,7 +102,7 @@ def verdict(judged: Judged) -> str:
     evaluation, clips = judged.evaluation, judged.clips
     where = f"{len(clips)} clip{'s' if len(clips) != 1 else ''}"
     if evaluation.state == evaluation_pb2.EVALUATION_STATE_FAILED:
-        return f"Nothing could be judged: {failure_words(evaluation.failure)}"
+        return f"Nothing could be judged: {_first_cause(evaluation)}"
     if evaluation.state == evaluation_pb2.EVALUATION_STATE_CANCELLED:
         return f"Cancelled after {where} of {len(evaluation.clips)}"
     if evaluation.state != evaluation_pb2.EVALUATION_STATE_SUCCEEDED:
@@ -121,6 +121,12 @@ def verdict(judged: Judged) -> str:
     if word == "undecided":
         return f"These clips can’t tell {label} from {comparison.baseline}: {by}"
     return f"{label} is {word} than {comparison.baseline}: {by}"
+
+
+def _first_cause(evaluation: evaluation_pb2.Evaluation) -> str:
+    """One clip's cause stands for all, which are listed elsewhere; without clips, the evaluation's."""
+    causes = (clip.failure for clip in evaluation.clips if clip.failure.message)
+    return failure_words(next(causes, evaluation.failure))
 
 
 def failure_words(failure: common_pb2.Failure) -> str:

@@ -1,0 +1,3 @@
+"""Prototypes that every worker has, for services that only name them."""
+
+BUILTIN_PROTOTYPES = ("classical",)
