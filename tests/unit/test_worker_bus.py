@@ -24,11 +24,27 @@ from autoisp_core.errors import (
 )
 from autoisp_runtime.artifacts import ArtifactStore
 from autoisp_runtime.jetstream import Command, Envelope, command_subject
+from autoisp_runtime.jetstream.publisher import MAX_PAYLOAD_BYTES
 from autoisp_worker.attempts import Attempts
 from autoisp_worker.bus import CommandBus
 from autoisp_worker.compute import ComputeThread, StopRequest
-from autoisp_worker.domain import Failure, ProfileJob, PrototypeProfile, TrialJob, TrialResult, TrialState
-from autoisp_worker.domain_evaluation import ClipResult, EvaluationJob
+from autoisp_worker.domain import (
+    Cost,
+    Failure,
+    ProfileJob,
+    PrototypeProfile,
+    Quality,
+    TrialJob,
+    TrialResult,
+    TrialState,
+)
+from autoisp_worker.domain_evaluation import (
+    ClipResult,
+    EvaluationJob,
+    FrameValues,
+    Latency,
+    SubjectResult,
+)
 from autoisp_worker.results import Checkpoints, Results
 from autoisp_worker.tickets import trial_ticket
 from autoisp_worker.usecases import OnFrames, OnProgress, Settlement
@@ -182,6 +198,31 @@ async def test_a_clip_answers_on_the_evaluations_subject(bench: Bench) -> None:
     event = events_pb2.EvaluationClipJudged.FromString(payload)
     assert (event.evaluation, event.result.clip) == ("evaluations/e", "clips/c")
     assert event.result.failure.reason == "BAD_CLIP"
+
+
+async def test_a_result_that_no_message_holds_fails_its_clip_rather_than_never_arriving(bench: Bench) -> None:
+    def judge(job: EvaluationJob, stop: StopRequest, on_frames: OnFrames) -> ClipResult:
+        frames = tuple(FrameValues(index, {"psnr": 30.0, "ssim": 0.9}) for index in range(30_000))
+        judged = SubjectResult(
+            "prototype",
+            Quality(30.0, 0.9),
+            Cost(None, 0, 0, 1.0),
+            frames,
+            ("psnr", "ssim"),
+            Latency(1.0, 1.0, 1.0, len(frames), 1),
+        )
+        return ClipResult(job.clip.clip, job.clip.display_name, (judged,))
+
+    bench.jobs.judge = judge  # type: ignore[method-assign]
+
+    await bench.bus.handle(evaluation_envelope())
+
+    ((_, _, payload),) = bench.announcements.said
+    assert len(payload) < MAX_PAYLOAD_BYTES
+    result = events_pb2.EvaluationClipJudged.FromString(payload).result
+    assert (result.clip, result.state) == ("clips/c", evaluation_pb2.EVALUATION_STATE_FAILED)
+    assert result.failure.reason == "RESULT_TOO_BIG"
+    assert "fewer frames" in result.failure.message
 
 
 async def test_an_error_of_the_surroundings_leaves_the_trial_to_the_next_delivery(bench: Bench) -> None:

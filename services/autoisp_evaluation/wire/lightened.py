@@ -14,8 +14,8 @@ def lightened(message: evaluation_pb2.Evaluation, most: int) -> evaluation_pb2.E
     """The message itself, without as little as makes it fit into `most` bytes.
 
     It loses, in turn: crops of the worst frames, the list of these, the clips' pictures, improvements and
-    metrics of single clips, their frames, all that was measured of single clips, and why they failed. Totals,
-    comparisons, the gate's report and the state of every clip always stay.
+    metrics of single clips, their frames, all that was measured of single clips, and why they failed.
+    Totals, comparisons, the gate's report and the state of every clip always stay.
     """
     for lighten in (_worst_crops, _worst, _pictures, _metrics, _frames, _figures, _texts):
         if message.ByteSize() <= most:
