@@ -12,7 +12,6 @@ import structlog
 from autoisp.events.v1 import commands_pb2
 from autoisp_core.errors import AutoISPError
 from autoisp_runtime.jetstream import Command, Envelope, Publisher
-from autoisp_runtime.jetstream.publisher import MAX_PAYLOAD_BYTES
 
 from autoisp_worker import wire, wire_evaluation
 from autoisp_worker.attempts import Attempts
@@ -143,7 +142,7 @@ class CommandBus:
             stop = StopRequest()
             async with self._clips.over(job.evaluation, job.clip.clip, stop) as on_frames:
                 result = await self._attempt(ticket, lambda: self._jobs.judge(job, stop, on_frames), stop)
-            return _judged(job.evaluation, result)
+            return wire_evaluation.clip_judged(job.evaluation, result)
 
         return ticket, work
 
@@ -173,17 +172,3 @@ class CommandBus:
             # A checkpoint left behind costs space, nothing else.
             with contextlib.suppress(AutoISPError):
                 await asyncio.to_thread(self._checkpoints.delete, trial)
-
-
-def _judged(evaluation: str, result: ClipResult) -> bytes:
-    """The message about a clip; one that the bus would never take says that instead."""
-    payload = wire_evaluation.clip_judged(evaluation, result)
-    if len(payload) <= MAX_PAYLOAD_BYTES:
-        return payload
-    failure = Failure(
-        "RESULT_TOO_BIG",
-        f"the clip's result has {len(payload)} bytes, more than the {MAX_PAYLOAD_BYTES} of a message; judge "
-        "fewer frames of each clip, fewer subjects or fewer metrics",
-    )
-    failed = ClipResult(result.clip, result.display_name, failure=failure)
-    return wire_evaluation.clip_judged(evaluation, failed)

@@ -56,6 +56,7 @@ async def test_a_taken_id_is_refused(world: World) -> None:
 
 
 GATE = '[[check]]\nmetric = "delta_e2000"\nnot_worse_than_baseline_by = 0.1'
+MOVING = '[[check]]\nmetric = "flicker"\nat_most = 3'
 
 
 def version(name: str) -> Subject:
@@ -90,6 +91,7 @@ TWICE = (SUBJECTS[0], SUBJECTS[0])
         ({"gate": "not toml"}, "evaluation.gate"),
         ({"gate": 'subject = "other"\n' + GATE}, "evaluation.gate"),
         ({"gate": GATE, "subjects": (Subject("model", artifact(1)),)}, "evaluation.gate"),
+        ({"gate": MOVING, "frames_per_clip": 2}, "evaluation.frames_per_clip"),
         ({"subjects": (version("models/m"),)}, "evaluation.subjects[0].model_version"),
         ({"subjects": (version("models/m/versions/champion"),)}, "evaluation.subjects[0].model_version"),
         ({"subjects": (version("models/m/versions/latest"),)}, "evaluation.subjects[0].model_version"),
@@ -214,6 +216,11 @@ async def test_a_searchs_gate_decides_what_is_measured(world: World) -> None:
     judged = await world.evaluations.judge_search(completed_search(gate=GATE))
     assert judged.gate == GATE
     assert judged.metrics == ("psnr", "ssim", "delta_e2000")
+
+
+async def test_a_searchs_gate_from_frame_to_frame_takes_all_frames(world: World) -> None:
+    judged = await world.evaluations.judge_search(completed_search(gate=MOVING, frames_per_clip=2))
+    assert (judged.frames_per_clip, judged.metrics) == (0, ("psnr", "ssim", "flicker"))
 
 
 async def test_a_search_is_judged_on_the_test_split(world: World) -> None:

@@ -221,7 +221,7 @@ async def test_a_result_that_no_message_holds_fails_its_clip_rather_than_never_a
     assert len(payload) < MAX_PAYLOAD_BYTES
     result = events_pb2.EvaluationClipJudged.FromString(payload).result
     assert (result.clip, result.state) == ("clips/c", evaluation_pb2.EVALUATION_STATE_FAILED)
-    assert result.failure.reason == "RESULT_TOO_BIG"
+    assert result.failure.reason == "RESULT_TOO_LARGE"
     assert "fewer frames" in result.failure.message
 
 

@@ -128,6 +128,9 @@ class Evaluations:
         entries: Sequence[Entry] = ()
         try:
             evaluation = replace(evaluation, metrics=validation.metrics_of((), search.gate, "search.gate"))
+            if search.gate and validation.temporal_metrics(search.gate):
+                # Spread frames have no neighbours, so the gate could never pass.
+                evaluation = replace(evaluation, frames_per_clip=0)
             entries = await self._datasets.entries(search.manifest, Split.TEST)
             if not entries:
                 raise NotFoundError(
@@ -257,6 +260,7 @@ class Evaluations:
             )
         counts = [entry.frame_count for entry in entries]
         Size(counts, len(draft.subjects), len(metrics)).require(draft.frames_per_clip)
+        validation.require_neighbours(draft, counts)
         return entries
 
     async def _found(self, subjects: Sequence[Subject]) -> tuple[Subject, ...]:

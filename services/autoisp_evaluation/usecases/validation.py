@@ -10,7 +10,7 @@ from autoisp_core import names, sensor
 from autoisp_core.artifact import Artifact
 from autoisp_core.errors import InvalidArgumentError, NotFoundError
 from autoisp_core.prototypes import BUILTIN_PROTOTYPES
-from autoisp_core.quality import Gate, metrics_named
+from autoisp_core.quality import METRICS, Gate, metrics_named
 
 from autoisp_evaluation.domain import (
     DEFAULT_METRICS,
@@ -90,6 +90,26 @@ def wanted_metrics(draft: Draft) -> tuple[str, ...]:
     if draft.gate:
         Gate.parse(draft.gate).require([subject.label for subject in draft.subjects], "evaluation.gate")
     return metrics
+
+
+def require_neighbours(draft: Draft, frame_counts: Sequence[int]) -> None:
+    """Refuse a gate that could only fail: what it checks from frame to frame has no value on spread frames.
+
+    Raises:
+        InvalidArgumentError: naming ``frames_per_clip``.
+    """
+    spread = 0 < draft.frames_per_clip < max(frame_counts)
+    if draft.gate and spread and (temporal := temporal_metrics(draft.gate)):
+        raise InvalidArgumentError(
+            "evaluation.frames_per_clip",
+            f"the gate checks {temporal[0]}, which looks at neighbouring frames, and {draft.frames_per_clip} "
+            "spread frames have none; set it to 0 (all frames), or leave the check out",
+        )
+
+
+def temporal_metrics(gate: str) -> list[str]:
+    """What a gate checks from frame to frame."""
+    return [name for name in Gate.parse(gate).metrics if METRICS[name].temporal]
 
 
 def metrics_of(asked: Sequence[str], gate: str, field: str) -> tuple[str, ...]:
