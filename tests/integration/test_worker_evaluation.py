@@ -98,6 +98,14 @@ def test_every_frame_is_one_stream_as_deployed(footage: Footage, recurrent: bool
     assert "warping_error" not in judged.frames[0].values
 
 
+def test_a_metric_that_needs_larger_pictures_is_left_out(footage: Footage) -> None:
+    result = Judge(footage)(subject(footage, network()), metrics=("psnr", "ms_ssim"))
+
+    assert result.failure is None
+    (judged,) = result.subjects
+    assert all(set(frame.values) == {"psnr"} for frame in judged.frames)
+
+
 def test_spread_frames_are_judged_as_everywhere_else(footage: Footage) -> None:
     model, job = network(recurrent=True), wire.evaluation_job(footage.evaluation())
     frames = ClipFrames.open(footage.store, job.clip.frames_uri).rgb(0, 6)

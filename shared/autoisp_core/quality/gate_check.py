@@ -112,8 +112,9 @@ class Check:
             return self._of_worst_clip(series, figures, baseline)
         if self.slice.kind == "clip":
             pattern = self.slice.pattern
-            series = {c: v for c, v in series.items() if fnmatchcase(figures.clips.get(c, c), pattern)}
-            return self._said(self._estimate(series, figures), f" on clips {pattern}", baseline)
+            fitting = {c: v for c, v in series.items() if fnmatchcase(figures.clips.get(c, c), pattern)}
+            where = f" on clips {pattern}" + (" (there are none)" if series and not fitting else "")
+            return self._said(self._estimate(fitting, figures), where, baseline)
         return self._said(self._estimate(series, figures), "", baseline)
 
     @property
