@@ -69,8 +69,10 @@ def subject_of(
     """What develops; None if nothing does.
 
     Raises:
-        InvalidArgumentError: more than one thing.
+        InvalidArgumentError: more than one thing, or a network that was not uploaded.
     """
+    if onnx is not None and not isinstance(onnx, common_pb2.Artifact):
+        raise InvalidArgumentError("onnx", f"onnx is {onnx!r}; give what upload_artifact(path) returns")
     if sum((bool(model_version), onnx is not None, bool(builtin))) > 1:
         raise InvalidArgumentError("model_version", "give one of model_version, onnx and builtin")
     subject = evaluation_pb2.Subject(label="model")

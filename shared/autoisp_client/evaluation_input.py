@@ -23,12 +23,14 @@ def shots(
     """From what :meth:`autoisp_client.Client.evaluate_stream` takes; opens files and webcams at the first."""
     opened = _opened(frames)
     truths, told = _iterator(truth), _iterator(metadata)
+    index = -1
     for index, frame in enumerate(frames if opened is None else opened):
         yield (
             frame,
             _next(truths, "truth", index) if truths else None,
             _next(told, "metadata", index) if told else None,
         )
+    _check_any(index + 1)
 
 
 async def shots_async(
@@ -48,6 +50,7 @@ async def shots_async(
             _check(true, "truth", index)
         yield frame, true, _next(told, "metadata", index) if told else None
         index += 1
+    _check_any(index)
 
 
 def _opened(frames: Any) -> Iterator[Frame] | None:
@@ -71,6 +74,11 @@ def _next(values: Iterator[Any], field: str, index: int) -> Any:
 def _check(value: Any, field: str, index: int) -> None:
     if value is None:
         raise _too_few(field, index)
+
+
+def _check_any(count: int) -> None:
+    if not count:
+        raise InvalidArgumentError("frames", "there are no frames; give at least one")
 
 
 def _too_few(field: str, index: int) -> InvalidArgumentError:

@@ -74,7 +74,7 @@ def one(line: str, **changes: object) -> tuple[bool, str]:
         (
             'metric = "psnr"\nat_least = 1\nslice = "clip:Beach*"',
             False,
-            "psnr on clips Beach*: failed, it was not measured",
+            "psnr on clips Beach* (there are none): failed, it was not measured",
         ),
         (
             'metric = "psnr"\nat_least = 30\nslice = "worst_frames:50%"',

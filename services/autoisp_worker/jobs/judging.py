@@ -26,6 +26,8 @@ class Judging:
 
     Each shot is begun, then finished, then measured; the next may be begun before this one is measured.
 
+    Metrics that need larger pictures than the clip's are left out.
+
     Args:
         label: of the subject.
         subject: opened.
@@ -43,9 +45,8 @@ class Judging:
         self.frames: list[FrameValues] = []
         self._names = tuple(metrics)
         self._first_frame = first_frame
-        self._metrics = FrameMetrics(
-            metric.name for metric in metrics_named(metrics) if whole or not metric.temporal
-        )
+        self._wanted = [metric for metric in metrics_named(metrics) if whole or not metric.temporal]
+        self._metrics: FrameMetrics | None = None
         self._stream: Stream | None = None
         self._seconds: list[float] = []
         self._megapixels = 0.0
@@ -86,12 +87,19 @@ class Judging:
     def measure(self, shot: Shot, picture: Array) -> FrameValues:
         """The frame's values; those of `vmaf` come with `end`."""
         with self._blamed(shot):
+            if self._metrics is None:
+                side = min(shot.truth.shape[1:])
+                self._metrics = FrameMetrics(
+                    metric.name for metric in self._wanted if metric.smallest <= side
+                )
             values = self._metrics.measure(picture, shot.truth)
         self.frames.append(FrameValues(self._first_frame + shot.index, values))
         return self.frames[-1]
 
     def end(self) -> None:
         """No more frames will come."""
+        if self._metrics is None:
+            return
         with blamed(self.label):
             for name, values in self._metrics.finish().items():
                 for index, value in values.items():
@@ -101,7 +109,8 @@ class Judging:
 
     def close(self) -> None:
         """Forgets what is not finished."""
-        self._metrics.close()
+        if self._metrics is not None:
+            self._metrics.close()
 
     def latency(self) -> Latency:
         """Of the frames so far."""

@@ -117,8 +117,10 @@ class Check:
         if self.slice.of_one_clip:
             return self._of_worst_clip(series, figures, baseline)
         if self.slice.kind == "clip":
-            series = {c: values for c, values in series.items() if self.slice.takes(figures.clips[c])}
-            return self._said(self._estimate(series, figures), f" on clips {self.slice.pattern}", baseline)
+            fitting = {c: values for c, values in series.items() if self.slice.takes(figures.clips[c])}
+            none = " (there are none)" if series and not fitting else ""
+            where = f" on clips {self.slice.pattern}{none}"
+            return self._said(self._estimate(fitting, figures), where, baseline)
         return self._said(self._estimate(series, figures), "", baseline)
 
     @property

@@ -34,12 +34,12 @@ from autoisp_cli.report.evaluation.words import (
     interval_text,
     metric_title,
     source_text,
+    unjudged,
     verdict,
     verdict_word,
     with_unit,
 )
 from autoisp_cli.report.figures import number
-from autoisp_cli.report.outcome import is_judged
 from autoisp_cli.report.template import fill
 
 _TILES = 4
@@ -79,8 +79,7 @@ def render(judged: Judged) -> str:
         devices=list(device_rows(judged)),
         failures=[
             (clip_title(clip), clip.failure.reason or "UNKNOWN", failure_words(clip.failure))
-            for clip in evaluation.clips
-            if not is_judged(clip)
+            for clip in unjudged(evaluation)
         ],
         lineage=_lineage(judged),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -87,13 +88,13 @@ COSTS = (
 
 
 def quality_rows(judged: Judged) -> list[QualityRow]:
-    """A row for each metric that any subject has."""
+    """A row for each metric that any subject has a value of."""
     results = {label: results_of(judged.total(label)) for label in judged.labels}
     rows = []
     for metric in judged.metrics:
         cells = [
             _cell(judged, metric, label, results[label][metric.name])
-            if metric.name in results[label]
+            if metric.name in results[label] and math.isfinite(mean_of(results[label][metric.name]))
             else None
             for label in judged.labels
         ]

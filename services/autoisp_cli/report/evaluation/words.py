@@ -129,6 +129,12 @@ def _first_cause(evaluation: evaluation_pb2.Evaluation) -> str:
     return failure_words(next(causes, evaluation.failure))
 
 
+def unjudged(evaluation: evaluation_pb2.Evaluation) -> list[evaluation_pb2.ClipResult]:
+    """The clips that could not be judged; of a cancelled one there is nothing to say."""
+    cancelled = evaluation_pb2.EVALUATION_STATE_CANCELLED
+    return [clip for clip in evaluation.clips if not is_judged(clip) and clip.state != cancelled]
+
+
 def failure_words(failure: common_pb2.Failure) -> str:
     """Why something failed: the message, or at least the reason."""
     return failure.message or failure.reason or "nobody said why"
@@ -155,7 +161,7 @@ def outcome_lines(judged: Judged) -> list[str]:
         found = [
             f"{metric.name} {estimate_text(metric, results[metric.name])}"
             for metric in judged.metrics
-            if metric.name in results
+            if metric.name in results and math.isfinite(mean_of(results[metric.name]))
         ]
         if found:
             lines.append(f"{label}: {', '.join(found)}")
@@ -163,8 +169,7 @@ def outcome_lines(judged: Judged) -> list[str]:
     lines += gate_lines(judged.evaluation.gate_report)
     lines += [
         f"not judged: {clip.display_name or clip.clip}, {failure_words(clip.failure)}"
-        for clip in judged.evaluation.clips
-        if not is_judged(clip)
+        for clip in unjudged(judged.evaluation)
     ]
     return lines
 
