@@ -281,6 +281,14 @@ def test_a_client_that_vanishes_while_a_network_hangs(live: Live) -> None:
     assert eventually(lambda: live.children() == [], 1.0), "no need to wait for the frame's time limit"
 
 
+def test_a_prototype_that_takes_too_long(live: Live) -> None:
+    frame = np.zeros((2048, 2048, 3), np.uint8)
+    error = refused(
+        live.call, [header(subject=builtin(), stored_width=2048, stored_height=2048), *parts(0, frame)]
+    )
+    assert (error.code, error.reason) == (ErrorCode.FAILED_PRECONDITION, "MODEL_TIMED_OUT")
+
+
 @pytest.mark.parametrize("messages", [0, 1, 2])
 def test_a_client_that_falls_silent(live: Live, messages: int) -> None:
     error = Stream(live, *[header(), part(0, RGB_FRAME[:5000])][:messages]).error()

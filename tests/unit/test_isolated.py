@@ -24,6 +24,7 @@ from autoisp_isp.export import export_onnx
 from autoisp_isp.isolated import IsolatedNetwork
 from autoisp_isp.isolated.room import Room
 from autoisp_isp.network import build
+from autoisp_isp.prototype import load_prototype
 from autoisp_isp.runtime_session import load_session
 from autoisp_testing.graphs import allocating, endless, outside, root_of, sized
 from onnx.checker import check_model
@@ -186,6 +187,24 @@ def test_nothing_stays_open(recurrent: bytes, monkeypatch: Any) -> None:
             IsolatedNetwork(recurrent, limit_s=30)
         assert caught.value.reason == "NO_PROCESS"
     assert opened() == before
+
+
+def test_a_builtin_is_stopped_like_any_graph() -> None:
+    here = load_prototype("builtin:classical")
+    with IsolatedNetwork("builtin:classical", limit_s=60) as network:
+        assert (network.frames, network.cost, network.provider) == (here.frames, None, "")
+        window = raw(frames=3)
+        picture = network.start().run(window, _GAINS, _CCM, _NOISE)
+        assert np.array_equal(picture, here.run(window, _GAINS, _CCM, _NOISE))
+    with IsolatedNetwork("builtin:classical", limit_s=0.2) as network:
+        begun = time.monotonic()
+        with pytest.raises(FailedPreconditionError) as caught:
+            network.start().run(raw(height=540, width=960, frames=3), _GAINS, _CCM, _NOISE)
+        assert caught.value.reason == "MODEL_TIMED_OUT"
+        assert time.monotonic() - begun < 5
+    with pytest.raises(InvalidArgumentError, match="builtin:classical") as unknown:
+        IsolatedNetwork("builtin:modern", limit_s=30, field="prototype.builtin")
+    assert unknown.value.field == "prototype.builtin"
 
 
 def test_a_graph_that_hangs_is_stopped_and_stays_broken() -> None:

@@ -27,8 +27,8 @@ class LiveConfig(ServiceConfig):
     evaluation_window_bytes: int = Field(
         128 << 20, ge=1, description="unanswered frames of one stream in bytes; one frame there always may be"
     )
-    frame_limit_seconds: float = Field(30, gt=0, description="a network that takes longer for a frame fails")
-    model_memory_bytes: int = Field(8 << 30, ge=1 << 20, description="a network that wants more fails")
+    frame_limit_seconds: float = Field(30, gt=0, description="a subject that takes longer for a frame fails")
+    model_memory_bytes: int = Field(8 << 30, ge=1 << 20, description="a subject that wants more memory fails")
     max_model_bytes: int = Field(256 << 20, ge=1, description="largest network that is read from the store")
     max_stream_side: int = Field(8192, ge=16, description="pixels, either side of a frame")
     min_stream_bytes_per_second: float = Field(1024, ge=0, description="slowest sender that is waited for")

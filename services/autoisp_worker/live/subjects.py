@@ -11,7 +11,7 @@ from autoisp_core.errors import DataLossError, InvalidArgumentError, NotFoundErr
 from autoisp_core.names import MODEL_VERSION
 from autoisp_core.sensor import SensorProfile
 from autoisp_isp.isolated import IsolatedNetwork
-from autoisp_isp.prototype import Prototype, load_prototype, sensor_for
+from autoisp_isp.prototype import sensor_for
 from autoisp_runtime.artifacts import ArtifactStore
 from google.protobuf.message import DecodeError
 
@@ -23,12 +23,12 @@ class OpenSubject:
     """A subject that is ready to develop.
 
     Args:
-        developer: a network is in a process of its own.
+        developer: in a process of its own.
         reference: whether it is the prototype. One that can't be told a colour matrix gets none; a network
             without that input has learned the one of its sensor.
     """
 
-    developer: Prototype
+    developer: IsolatedNetwork
     reference: bool
 
     def sensor(self, sensor: SensorProfile) -> SensorProfile:
@@ -36,9 +36,8 @@ class OpenSubject:
         return sensor_for(self.developer, sensor) if self.reference else sensor
 
     def close(self) -> None:
-        """Ends a network's process."""
-        if isinstance(self.developer, IsolatedNetwork):
-            self.developer.close()
+        """Ends its process."""
+        self.developer.close()
 
 
 class Subjects:
@@ -47,9 +46,9 @@ class Subjects:
     Args:
         store: where networks are.
         threads: of one subject.
-        frame_limit_s: a network that takes longer for a frame fails.
-        memory_bytes: a network that wants more fails.
-        model_bytes: one that is larger is not read.
+        frame_limit_s: one that takes longer for a frame fails.
+        memory_bytes: one that wants more fails.
+        model_bytes: a network that is larger is not read.
     """
 
     def __init__(
@@ -65,21 +64,20 @@ class Subjects:
         """Make it ready.
 
         Args:
-            on_wait: called now and then while a network is waited for, here and for each frame; may raise.
+            on_wait: called now and then while the subject is waited for, here and for each frame; may raise.
 
         Raises:
             NotFoundError: the store does not have it.
             InvalidArgumentError: it is no graph of the model contract, too large, or no builtin.
             AutoISPError: its process fails.
         """
-        if subject.builtin:
-            return OpenSubject(_builtin(subject.builtin, self._threads), subject.prototype)
+        name = f"builtin:{subject.builtin}"
         network = IsolatedNetwork(
-            self._store.get_bytes(self._artifact(subject)),
+            name if subject.builtin else self._store.get_bytes(self._artifact(subject)),
             self._threads,
             limit_s=self._frame_limit_s,
             memory_bytes=self._memory_bytes,
-            field="header.subject",
+            field="header.subject.prototype.builtin" if subject.builtin else "header.subject",
             on_wait=on_wait,
         )
         return OpenSubject(network, subject.prototype)
@@ -126,10 +124,3 @@ class Subjects:
                 f"what the artifact store has of {name} can't be read ({error}); register the network again",
                 reason="ARTIFACT_DAMAGED",
             ) from error
-
-
-def _builtin(name: str, threads: int) -> Prototype:
-    try:
-        return load_prototype(f"builtin:{name}", threads=threads)
-    except InvalidArgumentError as error:
-        raise InvalidArgumentError("header.subject.prototype.builtin", error.message) from error

@@ -1,7 +1,7 @@
 """The process that runs one graph for another process: `python -m autoisp_isp.isolated.child SOCKET MEMORY`.
 
-Messages are JSON, one each way for every request; pixels are in the shared memory. Imports no torch, so that
-it starts within a moment.
+Messages are JSON, one each way for every request; pixels are in the shared memory. For a graph it imports no
+torch, so that it starts within a moment.
 """
 
 from __future__ import annotations
@@ -42,14 +42,32 @@ class _Faulty(Exception):  # noqa: N818  (carries the error that is meant)
         self.error = error
 
 
+class _Builtin:
+    """A prototype that ships with AutoISP, where a graph would be. It remembers nothing of a stream."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        from autoisp_isp.prototype import load_prototype  # imports torch, which graphs don't need
+
+        self.prototype = load_prototype(name, threads=threads)
+
+    def start(self) -> _Builtin:
+        return self
+
+    def unclipped(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> Array:
+        return self.prototype.run(raw, gains, ccm, noise)
+
+    def skip(self, raw: Array, gains: Array, ccm: Array, noise: Array) -> None:
+        """Nothing to do."""
+
+
 class _Child:
     """One graph and its streams."""
 
     def __init__(self, room: Room) -> None:
         self._room = room
-        self._network: OnnxNetwork | None = None
+        self._network: OnnxNetwork | _Builtin | None = None
         self._field = "model"
-        self._streams: dict[int, OnnxStream] = {}
+        self._streams: dict[int, OnnxStream | _Builtin] = {}
         self._frames: dict[int, int] = {}
         self._peak_before = 0
 
@@ -60,6 +78,8 @@ class _Child:
         if request["memory_bytes"] is not None:
             limit = _data_bytes() + int(request["memory_bytes"])
             resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        if request["builtin"]:
+            return self._load_builtin(request["builtin"], request["threads"])
         try:
             begun = time.perf_counter()
             network = load_session(model, request["threads"], field=self._field, provider=request["provider"])
@@ -78,6 +98,22 @@ class _Child:
             "provider": PROVIDERS[request["provider"]],
             "seconds": seconds,
             "cost": counted,
+        }
+
+    def _load_builtin(self, name: str, threads: int) -> dict[str, Any]:
+        begun = time.perf_counter()
+        try:
+            self._network = _Builtin(name, threads)
+        except InvalidArgumentError as error:
+            raise _Faulty(InvalidArgumentError(self._field, error.message)) from error
+        prototype = self._network.prototype
+        return {
+            "frames": prototype.frames,
+            "recurrent": prototype.recurrent,
+            "inputs": prototype.inputs,
+            "provider": "",
+            "seconds": time.perf_counter() - begun,
+            "cost": None,
         }
 
     def run(self, request: dict[str, Any]) -> dict[str, Any]:

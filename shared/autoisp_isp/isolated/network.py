@@ -29,7 +29,8 @@ class IsolatedNetwork:
     and says so. What is refused of a frame (its size, say) breaks nothing.
 
     Args:
-        model: serialised ONNX; may be anything, from anybody.
+        model: serialised ONNX; may be anything, from anybody. Or the name of a prototype that ships with
+            AutoISP, `builtin:classical`, since OpenCV can't be stopped in the middle of a frame, either.
         threads: threads for the arithmetic, at least 1.
         limit_s: how long a frame may take.
         load_limit_s: how long starting and loading may take.
@@ -45,7 +46,7 @@ class IsolatedNetwork:
     Attributes:
         frames, recurrent, inputs: see `autoisp_isp.prototype.Prototype`.
         cost: counted from the graph; None where the arithmetic can't be counted.
-        provider: what runs it, by ONNX Runtime's name.
+        provider: what runs it, by ONNX Runtime's name; empty for a builtin.
         threads: as given.
         load_seconds: for opening the graph in ONNX Runtime.
         start_seconds: for all, the start of the process included.
@@ -53,7 +54,7 @@ class IsolatedNetwork:
 
     def __init__(
         self,
-        model: bytes,
+        model: bytes | str,
         threads: int = 1,
         *,
         limit_s: float,
@@ -73,12 +74,14 @@ class IsolatedNetwork:
         self._pending: IsolatedStream | None = None
         self._peak = 0
         try:
-            self._process.room.grow(len(model))
-            self._process.room.view(len(model))[:] = model
+            graph, builtin = (b"", model) if isinstance(model, str) else (model, "")
+            self._process.room.grow(len(graph))
+            self._process.room.view(len(graph))[:] = graph
             self._process.send(
                 {
                     "do": "load",
-                    "size": len(model),
+                    "builtin": builtin,
+                    "size": len(graph),
                     "threads": threads,
                     "field": field,
                     "provider": provider,
