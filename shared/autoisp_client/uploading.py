@@ -73,6 +73,7 @@ class ClipUpload:
     on_progress: OnProgress | None = None
     _received: int = -1
     _failure: BaseException | None = None
+    _heard: AutoISPError | None = None
     _sent: deque[tuple[float, int]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
@@ -90,7 +91,7 @@ class ClipUpload:
     def stream(self, received: int) -> Iterator[ingest_pb2.UploadClipRequest]:
         """The messages from there on. What goes wrong in here is raised by :meth:`pause`."""
         if received > self._received:
-            self._received = received
+            self._received, self._heard = received, None
             self._begin_patience()
         self._sent.clear()
         try:
@@ -110,11 +111,20 @@ class ClipUpload:
         """Seconds to wait before the next attempt.
 
         Raises:
-            AutoISPError: ``error`` itself, when it won't go away or the patience is spent.
+            AutoISPError: ``error`` itself, when it won't go away or the patience is spent; of answers that were
+                lost the last one that was not.
             OSError: the file can't be read any more.
         """
         self.check()
-        return (self._busy if error.reason in _PASSING else self._away).pause(error)
+        if error.reason != ANSWER_LOST:
+            self._heard = error
+        patience = self._busy if error.reason in _PASSING else self._away
+        try:
+            return patience.pause(error)
+        except AutoISPError:
+            if error.reason == ANSWER_LOST and self._heard is not None:
+                raise self._heard from error
+            raise
 
     def _begin_patience(self) -> None:
         self._away = Backoff(self.patience)

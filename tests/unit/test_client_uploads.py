@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from pathlib import Path
@@ -15,7 +16,8 @@ from autoisp.ingest.v1 import ingest_pb2, ingest_pb2_grpc
 from autoisp_cli.views.transfer import progress_text
 from autoisp_client import AsyncClient, Client, UploadProgress
 from autoisp_client.faults import ANSWER_LOST, explain
-from autoisp_client.payload import CHUNK_BYTES
+from autoisp_client.payload import CHUNK_BYTES, file_payload
+from autoisp_client.uploading import BUSY_SECONDS, ClipUpload
 from autoisp_core.errors import AbortedError, InvalidArgumentError, UnavailableError
 from autoisp_testing.scenes import moving_scene, write_png_folder
 from google.rpc import error_details_pb2, status_pb2
@@ -161,7 +163,7 @@ def test_who_sends_the_same_waits_for_the_other(
 def test_the_wait_for_the_other_ends(
     service: tuple[str, Ingest], upload: Upload, video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("autoisp_client.uploading.BUSY_SECONDS", 0.3)
+    monkeypatch.setattr("autoisp_client.uploading.BUSY_SECONDS", 1.0)
     service[1].busy = 10**6
     with pytest.raises(AbortedError):
         upload(video, patience=0)
@@ -185,6 +187,19 @@ def test_an_answer_that_grpc_lost_is_asked_for_again() -> None:
     assert (error.reason, type(error)) == (ANSWER_LOST, UnavailableError)
     other = grpc.aio.AioRpcError(status, grpc.aio.Metadata(), grpc.aio.Metadata(), "a bug")
     assert not isinstance(explain(other, "ingest", "127.0.0.1:1"), UnavailableError)
+
+
+def test_the_last_answer_that_was_heard_is_raised(video: Path) -> None:
+    upload = ClipUpload(file_payload(video), "", patience=0)
+    busy = AbortedError("another stream sends it", reason="UPLOAD_IN_PROGRESS")
+    lost = UnavailableError("its answer was lost", reason=ANSWER_LOST)
+    assert upload.pause(lost) > 0
+    assert upload.pause(busy) > 0
+    with pytest.MonkeyPatch.context() as patch:
+        later = time.monotonic() + 2 * BUSY_SECONDS
+        patch.setattr("autoisp_client.faults.time.monotonic", lambda: later)
+        with pytest.raises(AbortedError, match="another stream"):
+            upload.pause(lost)
 
 
 def test_how_far_it_is_in_words() -> None:
