@@ -123,8 +123,8 @@ def _follow(
             evaluation, resumed = start(client, options)
         else:
             evaluation, resumed = client.get_evaluation(name or ""), True
-        view.begun(evaluation, resumed=resumed)
         try:
+            view.begun(evaluation, resumed=resumed)
             evaluation = job.watch(client, evaluation, view, services.check)
         except KeyboardInterrupt:
             tell(_farewell(evaluation.name, ours=services.ours))
