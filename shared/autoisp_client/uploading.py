@@ -111,8 +111,8 @@ class ClipUpload:
         """Seconds to wait before the next attempt.
 
         Raises:
-            AutoISPError: ``error`` itself, when it won't go away or the patience is spent; where its answer was
-                lost, the last one that was heard.
+            AutoISPError: ``error`` itself, when it won't go away or the patience is spent; where its answer
+                was lost, the last one that was heard.
             OSError: the file can't be read any more.
         """
         self.check()
