@@ -140,7 +140,7 @@ def test_subjects_are_judged_on_the_same_frames_and_shown(footage: Footage) -> N
     for picture in result.pictures:
         pixels = cv2.imdecode(np.frombuffer(footage.store.get_bytes(picture.png), np.uint8), cv2.IMREAD_COLOR)
         assert pixels is not None
-        assert pixels.shape == (192, 288, 3)  # the whole small frame, three times as large
+        assert pixels.shape == (64, 96, 3)  # the whole small frame
 
 
 def test_frames_count_from_the_clips_start_and_zero_means_all(footage: Footage) -> None:

@@ -357,7 +357,7 @@ Global___WorstFrame: _TypeAlias = WorstFrame  # noqa: Y015
 
 @_typing.final
 class Picture(_message.Message):
-    """A crop for people to look at, enlarged."""
+    """A crop for people to look at, pixel by pixel."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
