@@ -40,8 +40,8 @@ def profile_job(message: commands_pb2.ProfilePrototype) -> domain.ProfileJob:
     return domain.ProfileJob(
         search=message.search,
         prototype=_prototype(message.prototype, "prototype"),
-        manifest=_artifact(message.manifest, "manifest"),
-        sensor=_sensor(message.sensor),
+        manifest=artifact_in(message.manifest, "manifest"),
+        sensor=sensor_in(message.sensor),
         seed=message.seed,
         validation_frames_per_clip=message.validation_frames_per_clip,
         training=training(message.training),
@@ -62,8 +62,8 @@ def trial_job(message: commands_pb2.RunTrial) -> domain.TrialJob:
     return domain.TrialJob(
         trial=message.trial,
         spec=message.spec,
-        manifest=_artifact(message.manifest, "manifest"),
-        sensor=_sensor(message.sensor),
+        manifest=artifact_in(message.manifest, "manifest"),
+        sensor=sensor_in(message.sensor),
         fidelity=domain.Fidelity(
             steps=fidelity.steps if chosen == "steps" else None,
             seconds=fidelity.seconds if chosen == "seconds" else None,
@@ -78,15 +78,16 @@ def trial_job(message: commands_pb2.RunTrial) -> domain.TrialJob:
             message.seconds_per_megapixel_limit if message.HasField("seconds_per_megapixel_limit") else None
         ),
         initial_checkpoint=(
-            _artifact(message.initial_checkpoint, "initial_checkpoint")
+            artifact_in(message.initial_checkpoint, "initial_checkpoint")
             if message.HasField("initial_checkpoint")
             else None
         ),
         training=training(message.training),
-        lessons=_artifact(message.lessons, "lessons") if message.HasField("lessons") else None,
+        lessons=artifact_in(message.lessons, "lessons") if message.HasField("lessons") else None,
         inheritance=(
             domain.Inheritance(
-                message.inheritance.spec, _artifact(message.inheritance.checkpoint, "inheritance.checkpoint")
+                message.inheritance.spec,
+                artifact_in(message.inheritance.checkpoint, "inheritance.checkpoint"),
             )
             if message.HasField("inheritance")
             else None
@@ -110,7 +111,7 @@ def evaluation_job(message: commands_pb2.RunEvaluation) -> domain_evaluation.Eva
         evaluation=message.evaluation,
         clip=_clip_range(message.entry),
         subjects=tuple(_subject(subject) for subject in message.subjects),
-        sensor=_sensor(message.sensor),
+        sensor=sensor_in(message.sensor),
         seed=message.seed,
         frames_per_clip=message.frames_per_clip,
         metrics=tuple(metric.name for metric in metrics_named([*ALWAYS, *message.metrics])),
@@ -178,7 +179,12 @@ def trial_completed(result: domain.TrialResult) -> bytes:
     return events_pb2.TrialCompleted(trial=trial).SerializeToString(deterministic=True)
 
 
-def _artifact(message: common_pb2.Artifact, where: str) -> Artifact:
+def artifact_in(message: common_pb2.Artifact, where: str) -> Artifact:
+    """Decode a reference to bytes in the store.
+
+    Raises:
+        InvalidArgumentError: field ``where``, it is none.
+    """
     try:
         return Artifact(message.uri, message.sha256, message.size_bytes, message.media_type)
     except ValueError as error:
@@ -195,7 +201,12 @@ def artifact_out(artifact: Artifact) -> common_pb2.Artifact:
     )
 
 
-def _sensor(message: common_pb2.Sensor) -> SensorProfile:
+def sensor_in(message: common_pb2.Sensor) -> SensorProfile:
+    """Decode a sensor; one that says nothing is a phone's.
+
+    Raises:
+        InvalidArgumentError: there is no such profile, or its TOML is wrong.
+    """
     if message.WhichOneof("profile") == "toml":
         profile = SensorProfile.from_toml(message.toml)
     else:
@@ -210,14 +221,14 @@ def _prototype(message: prototype_pb2.Prototype, where: str) -> domain.Prototype
         case "builtin":
             return domain.PrototypeSource(builtin=message.builtin)
         case "onnx":
-            return domain.PrototypeSource(onnx=_artifact(message.onnx, f"{where}.onnx"))
+            return domain.PrototypeSource(onnx=artifact_in(message.onnx, f"{where}.onnx"))
         case _:
             raise InvalidArgumentError(where, f"{where} is empty; set builtin or onnx")
 
 
 def _subject(message: evaluation_pb2.Subject) -> domain_evaluation.Subject:
     if message.WhichOneof("source") == "onnx":
-        return domain_evaluation.Subject(message.label, model=_artifact(message.onnx, "subjects.onnx"))
+        return domain_evaluation.Subject(message.label, model=artifact_in(message.onnx, "subjects.onnx"))
     if message.WhichOneof("source") == "model_version":
         raise InvalidArgumentError(
             "subjects.model_version",

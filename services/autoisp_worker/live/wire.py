@@ -6,13 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import numpy as np
-from autoisp.common.v1 import common_pb2
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.ingest.v1 import ingest_pb2
-from autoisp_core.artifact import Artifact
 from autoisp_core.errors import DeadlineExceededError, InvalidArgumentError
 from autoisp_core.frames import FrameFormat, FrameKind
-from autoisp_core.sensor import Noise, SensorProfile, builtin
 from numpy.typing import NDArray
 
 from autoisp_worker.live.domain import (
@@ -23,11 +20,11 @@ from autoisp_worker.live.domain import (
     StreamHeader,
     Summary,
 )
+from autoisp_worker.wire import artifact_in, sensor_in
 
 Response = evaluation_pb2.EvaluateStreamResponse
 
 _PART_BYTES = 512 * 1024
-_DEFAULT_SENSOR = "phone"
 _KINDS = {
     ingest_pb2.FrameFormat.KIND_RGB: FrameKind.RGB,
     ingest_pb2.FrameFormat.KIND_BAYER: FrameKind.BAYER,
@@ -82,11 +79,10 @@ def decode_header(message: evaluation_pb2.StreamHeader) -> StreamHeader:
     try:
         subject = _subject(message.subject) if message.HasField("subject") else None
         form = _format(message.format)
-        sensor = _sensor(message.sensor) if message.HasField("sensor") else None
+        synthesised = subject is not None and form.kind is FrameKind.RGB
+        sensor = sensor_in(message.sensor) if message.HasField("sensor") or synthesised else None
     except InvalidArgumentError as error:
         raise InvalidArgumentError(f"header.{error.field}", error.message, reason=error.reason) from error
-    if sensor is None and subject is not None and form.kind is FrameKind.RGB:
-        sensor = builtin(_DEFAULT_SENSOR)
     return StreamHeader(
         format=form,
         subject=subject,
@@ -139,26 +135,19 @@ def encode_summary(summary: Summary) -> Response:
 def _subject(message: evaluation_pb2.Subject) -> LiveSubject:
     match message.WhichOneof("source"):
         case "onnx":
-            return LiveSubject(onnx=_artifact(message.onnx, "subject.onnx"))
+            return LiveSubject(onnx=artifact_in(message.onnx, "subject.onnx"))
         case "model_version":
             return LiveSubject(model_version=message.model_version)
         case "prototype" if message.prototype.WhichOneof("source") == "builtin":
             return LiveSubject(builtin=message.prototype.builtin, prototype=True)
         case "prototype" if message.prototype.WhichOneof("source") == "onnx":
             return LiveSubject(
-                onnx=_artifact(message.prototype.onnx, "subject.prototype.onnx"), prototype=True
+                onnx=artifact_in(message.prototype.onnx, "subject.prototype.onnx"), prototype=True
             )
         case _:
             raise InvalidArgumentError(
                 "subject", "the subject is empty; set onnx, prototype or model_version, or leave it out"
             )
-
-
-def _artifact(message: common_pb2.Artifact, field: str) -> Artifact:
-    try:
-        return Artifact(message.uri, message.sha256, message.size_bytes, message.media_type)
-    except ValueError as error:
-        raise InvalidArgumentError(field, f"{field} is no artifact: {error}") from error
 
 
 def _format(message: ingest_pb2.FrameFormat) -> FrameFormat:
@@ -173,16 +162,6 @@ def _format(message: ingest_pb2.FrameFormat) -> FrameFormat:
         rotation=message.rotation,
         cfa=message.cfa,
     )
-
-
-def _sensor(message: common_pb2.Sensor) -> SensorProfile:
-    if message.WhichOneof("profile") == "toml":
-        profile = SensorProfile.from_toml(message.toml)
-    else:
-        profile = builtin(message.builtin or _DEFAULT_SENSOR)
-    if message.HasField("test_noise"):
-        profile = profile.with_test_noise(Noise(message.test_noise.shot, message.test_noise.read))
-    return profile.with_identity_ccm() if message.identity_ccm else profile
 
 
 def _metadata(message: evaluation_pb2.StreamMetadata) -> Metadata:
