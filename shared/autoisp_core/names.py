@@ -76,6 +76,8 @@ TRIAL = Pattern(("searches", "trials"))
 EVALUATION = Pattern(("evaluations",))
 MODEL = Pattern(("models",))
 MODEL_VERSION = Pattern(("models", "versions"))
+PRODUCT = Pattern(("products",))
+CHANNEL = Pattern(("products", "channels"))
 SENSOR_PROFILE = Pattern(("sensorProfiles",))
 SENSOR_PROFILE_VERSION = Pattern(("sensorProfiles", "versions"))
 
@@ -113,6 +115,11 @@ def model_name(model_id: str) -> str:
 def model_version_name(model_id: str, version_id: str) -> str:
     """``models/{model}/versions/{version}``"""
     return MODEL_VERSION.format(model_id, version_id)
+
+
+def channel_name(product_id: str, channel_id: str) -> str:
+    """``products/{product}/channels/{channel}``"""
+    return CHANNEL.format(product_id, channel_id)
 
 
 def sensor_profile_name(profile_id: str) -> str:

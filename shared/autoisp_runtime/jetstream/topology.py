@@ -32,6 +32,7 @@ class Command(StrEnum):
     PROTOTYPE_PROFILE = "prototype.profile"
     TRIAL_RUN = "trial.run"
     EVALUATION_RUN = "evaluation.run"
+    MODEL_VERSION_CONVERT = "model_version.convert"
 
 
 class Event(StrEnum):
@@ -49,6 +50,9 @@ class Event(StrEnum):
     EVALUATION_COMPLETED = "evaluation.completed"
     MODEL_VERSION_REGISTERED = "model_version.registered"
     MODEL_VERSION_PROMOTED = "model_version.promoted"
+    MODEL_VERSION_CONVERTED = "model_version.converted"
+    MODEL_CHANGED = "model.changed"
+    CHANNEL_CHANGED = "channel.changed"
 
 
 def command_subject(command: Command, resource_id: str) -> str:
@@ -110,7 +114,9 @@ class ConsumerSpec:
 # Two durables for the worker, asked in this order: the few short jobs that somebody waits for go before the
 # many long ones. One durable with all three would deliver in stream order and let an evaluation wait behind
 # every queued trial.
-WORKER_FIRST = ConsumerSpec("worker-first", (Command.PROTOTYPE_PROFILE, Command.EVALUATION_RUN))
+WORKER_FIRST = ConsumerSpec(
+    "worker-first", (Command.PROTOTYPE_PROFILE, Command.EVALUATION_RUN, Command.MODEL_VERSION_CONVERT)
+)
 WORKER_TRIALS = ConsumerSpec("worker-trials", (Command.TRIAL_RUN,))
 SEARCH_RESULTS = ConsumerSpec(
     "search-results", (Event.PROTOTYPE_PROFILED, Event.TRIAL_REPORTED, Event.TRIAL_COMPLETED)
@@ -118,6 +124,7 @@ SEARCH_RESULTS = ConsumerSpec(
 EVALUATION_TRIGGERS = ConsumerSpec("evaluation-triggers", (Event.SEARCH_COMPLETED,))
 EVALUATION_RESULTS = ConsumerSpec("evaluation-results", (Event.EVALUATION_CLIP_JUDGED,))
 REGISTRY_EVALUATIONS = ConsumerSpec("registry-evaluations", (Event.EVALUATION_COMPLETED,))
+REGISTRY_CONVERSIONS = ConsumerSpec("registry-conversions", (Event.MODEL_VERSION_CONVERTED,))
 
 CONSUMERS = (
     WORKER_FIRST,
@@ -126,6 +133,7 @@ CONSUMERS = (
     EVALUATION_TRIGGERS,
     EVALUATION_RESULTS,
     REGISTRY_EVALUATIONS,
+    REGISTRY_CONVERSIONS,
 )
 
 

@@ -244,3 +244,56 @@ class RunEvaluation(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunEvaluation: _TypeAlias = RunEvaluation  # noqa: Y015
+
+@_typing.final
+class ConvertModelVersion(_message.Message):
+    """autoisp.v1.cmd.model_version.convert.<model id>-<version>-<attempt>"""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    CONVERSION_ID_FIELD_NUMBER: _builtins.int
+    ONNX_FIELD_NUMBER: _builtins.int
+    MANIFEST_FIELD_NUMBER: _builtins.int
+    SENSOR_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    FRAMES_PER_CLIP_FIELD_NUMBER: _builtins.int
+    FORMATS_FIELD_NUMBER: _builtins.int
+    model_version: _builtins.str
+    """models/{m}/versions/{v}"""
+    conversion_id: _builtins.str
+    """Of this request: the answer carries it."""
+    seed: _builtins.int
+    frames_per_clip: _builtins.int
+    """Of test clips, evenly spread; 0 means all."""
+    @_builtins.property
+    def onnx(self) -> _common_pb2.Artifact: ...
+    @_builtins.property
+    def manifest(self) -> _common_pb2.Artifact:
+        """A DatasetManifest: its training clips calibrate, its test clips judge. Unset: there is no footage."""
+
+    @_builtins.property
+    def sensor(self) -> _common_pb2.Sensor: ...
+    @_builtins.property
+    def formats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Formats to make; empty: all that the worker makes."""
+
+    def __init__(
+        self,
+        *,
+        model_version: _builtins.str = ...,
+        conversion_id: _builtins.str = ...,
+        onnx: _common_pb2.Artifact | None = ...,
+        manifest: _common_pb2.Artifact | None = ...,
+        sensor: _common_pb2.Sensor | None = ...,
+        seed: _builtins.int = ...,
+        frames_per_clip: _builtins.int = ...,
+        formats: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["manifest", b"manifest", "onnx", b"onnx", "sensor", b"sensor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_id", b"conversion_id", "formats", b"formats", "frames_per_clip", b"frames_per_clip", "manifest", b"manifest", "model_version", b"model_version", "onnx", b"onnx", "seed", b"seed", "sensor", b"sensor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConvertModelVersion: _TypeAlias = ConvertModelVersion  # noqa: Y015

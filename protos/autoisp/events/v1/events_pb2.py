@@ -26,38 +26,48 @@ from autoisp.common.v1 import common_pb2 as autoisp_dot_common_dot_v1_dot_common
 from autoisp.evaluation.v1 import evaluation_pb2 as autoisp_dot_evaluation_dot_v1_dot_evaluation__pb2
 from autoisp.ingest.v1 import ingest_pb2 as autoisp_dot_ingest_dot_v1_dot_ingest__pb2
 from autoisp.prototype.v1 import prototype_pb2 as autoisp_dot_prototype_dot_v1_dot_prototype__pb2
+from autoisp.registry.v1 import registry_pb2 as autoisp_dot_registry_dot_v1_dot_registry__pb2
+from autoisp.registry.v1 import rollouts_pb2 as autoisp_dot_registry_dot_v1_dot_rollouts__pb2
 from autoisp.search.v1 import search_pb2 as autoisp_dot_search_dot_v1_dot_search__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61utoisp/events/v1/events.proto\x12\x11\x61utoisp.events.v1\x1a\x1e\x61utoisp/common/v1/common.proto\x1a&autoisp/evaluation/v1/evaluation.proto\x1a\x1e\x61utoisp/ingest/v1/ingest.proto\x1a$autoisp/prototype/v1/prototype.proto\x1a\x1e\x61utoisp/search/v1/search.proto\"5\n\x0c\x43lipIngested\x12%\n\x04\x63lip\x18\x01 \x01(\x0b\x32\x17.autoisp.ingest.v1.Clip\"\x98\x01\n\x11PrototypeProfiled\x12\x0e\n\x06search\x18\x01 \x01(\t\x12\x39\n\x07profile\x18\x02 \x01(\x0b\x32&.autoisp.prototype.v1.PrototypeProfileH\x00\x12-\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1a.autoisp.common.v1.FailureH\x00\x42\t\n\x07outcome\"]\n\rTrialReported\x12\r\n\x05trial\x18\x01 \x01(\t\x12\x0e\n\x06worker\x18\x02 \x01(\t\x12\x10\n\x08progress\x18\x03 \x01(\x01\x12\r\n\x05steps\x18\x04 \x01(\x03\x12\x0c\n\x04loss\x18\x05 \x01(\x01\"9\n\x0eTrialCompleted\x12\'\n\x05trial\x18\x01 \x01(\x0b\x32\x18.autoisp.search.v1.Trial\"\x99\x01\n\x0fSearchCompleted\x12)\n\x06search\x18\x01 \x01(\x0b\x32\x19.autoisp.search.v1.Search\x12,\n\nbest_trial\x18\x02 \x01(\x0b\x32\x18.autoisp.search.v1.Trial\x12-\n\x08manifest\x18\x03 \x01(\x0b\x32\x1b.autoisp.common.v1.Artifact\"!\n\x0fSearchCancelled\x12\x0e\n\x06search\x18\x01 \x01(\t\"]\n\x14\x45valuationClipJudged\x12\x12\n\nevaluation\x18\x01 \x01(\t\x12\x31\n\x06result\x18\x02 \x01(\x0b\x32!.autoisp.evaluation.v1.ClipResult\"\x9e\x01\n\x16\x45valuationFramesJudged\x12\x12\n\nevaluation\x18\x01 \x01(\t\x12\x0c\n\x04\x63lip\x18\x02 \x01(\t\x12\x36\n\x08subjects\x18\x03 \x03(\x0b\x32$.autoisp.evaluation.v1.SubjectResult\x12\x13\n\x0b\x66rames_done\x18\x04 \x01(\x05\x12\x15\n\rframes_wanted\x18\x05 \x01(\x05\")\n\x13\x45valuationCancelled\x12\x12\n\nevaluation\x18\x01 \x01(\t\"\xdd\x01\n\x13\x45valuationCompleted\x12\x35\n\nevaluation\x18\x01 \x01(\x0b\x32!.autoisp.evaluation.v1.Evaluation\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0c\n\x04spec\x18\x03 \x01(\t\x12!\n\x14macs_per_pixel_limit\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x1f\n\x12latency_ratio_goal\x18\x05 \x01(\x01H\x01\x88\x01\x01\x42\x17\n\x15_macs_per_pixel_limitB\x15\n\x13_latency_ratio_goal\"/\n\x16ModelVersionRegistered\x12\x15\n\rmodel_version\x18\x01 \x01(\t\"<\n\x14ModelVersionPromoted\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61utoisp/events/v1/events.proto\x12\x11\x61utoisp.events.v1\x1a\x1e\x61utoisp/common/v1/common.proto\x1a&autoisp/evaluation/v1/evaluation.proto\x1a\x1e\x61utoisp/ingest/v1/ingest.proto\x1a$autoisp/prototype/v1/prototype.proto\x1a\"autoisp/registry/v1/registry.proto\x1a\"autoisp/registry/v1/rollouts.proto\x1a\x1e\x61utoisp/search/v1/search.proto\"5\n\x0c\x43lipIngested\x12%\n\x04\x63lip\x18\x01 \x01(\x0b\x32\x17.autoisp.ingest.v1.Clip\"\x98\x01\n\x11PrototypeProfiled\x12\x0e\n\x06search\x18\x01 \x01(\t\x12\x39\n\x07profile\x18\x02 \x01(\x0b\x32&.autoisp.prototype.v1.PrototypeProfileH\x00\x12-\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1a.autoisp.common.v1.FailureH\x00\x42\t\n\x07outcome\"]\n\rTrialReported\x12\r\n\x05trial\x18\x01 \x01(\t\x12\x0e\n\x06worker\x18\x02 \x01(\t\x12\x10\n\x08progress\x18\x03 \x01(\x01\x12\r\n\x05steps\x18\x04 \x01(\x03\x12\x0c\n\x04loss\x18\x05 \x01(\x01\"9\n\x0eTrialCompleted\x12\'\n\x05trial\x18\x01 \x01(\x0b\x32\x18.autoisp.search.v1.Trial\"\x99\x01\n\x0fSearchCompleted\x12)\n\x06search\x18\x01 \x01(\x0b\x32\x19.autoisp.search.v1.Search\x12,\n\nbest_trial\x18\x02 \x01(\x0b\x32\x18.autoisp.search.v1.Trial\x12-\n\x08manifest\x18\x03 \x01(\x0b\x32\x1b.autoisp.common.v1.Artifact\"!\n\x0fSearchCancelled\x12\x0e\n\x06search\x18\x01 \x01(\t\"]\n\x14\x45valuationClipJudged\x12\x12\n\nevaluation\x18\x01 \x01(\t\x12\x31\n\x06result\x18\x02 \x01(\x0b\x32!.autoisp.evaluation.v1.ClipResult\"\x9e\x01\n\x16\x45valuationFramesJudged\x12\x12\n\nevaluation\x18\x01 \x01(\t\x12\x0c\n\x04\x63lip\x18\x02 \x01(\t\x12\x36\n\x08subjects\x18\x03 \x03(\x0b\x32$.autoisp.evaluation.v1.SubjectResult\x12\x13\n\x0b\x66rames_done\x18\x04 \x01(\x05\x12\x15\n\rframes_wanted\x18\x05 \x01(\x05\")\n\x13\x45valuationCancelled\x12\x12\n\nevaluation\x18\x01 \x01(\t\"\x8c\x02\n\x13\x45valuationCompleted\x12\x35\n\nevaluation\x18\x01 \x01(\x0b\x32!.autoisp.evaluation.v1.Evaluation\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0c\n\x04spec\x18\x03 \x01(\t\x12!\n\x14macs_per_pixel_limit\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x1f\n\x12latency_ratio_goal\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12-\n\x08manifest\x18\x06 \x01(\x0b\x32\x1b.autoisp.common.v1.ArtifactB\x17\n\x15_macs_per_pixel_limitB\x15\n\x13_latency_ratio_goal\"/\n\x16ModelVersionRegistered\x12\x15\n\rmodel_version\x18\x01 \x01(\t\"<\n\x14ModelVersionPromoted\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\"\x89\x02\n\x15ModelVersionConverted\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12\x15\n\rconversion_id\x18\x02 \x01(\t\x12G\n\x07\x66ormats\x18\x03 \x01(\x0b\x32\x34.autoisp.events.v1.ModelVersionConverted.EdgeFormatsH\x00\x12-\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x1a.autoisp.common.v1.FailureH\x00\x1a?\n\x0b\x45\x64geFormats\x12\x30\n\x07\x66ormats\x18\x01 \x03(\x0b\x32\x1f.autoisp.registry.v1.EdgeFormatB\t\n\x07outcome\"i\n\x0cModelChanged\x12.\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1f.autoisp.registry.v1.AuditEntry\x12)\n\x05model\x18\x02 \x01(\x0b\x32\x1a.autoisp.registry.v1.Model\"o\n\x0e\x43hannelChanged\x12.\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1f.autoisp.registry.v1.AuditEntry\x12-\n\x07\x63hannel\x18\x02 \x01(\x0b\x32\x1c.autoisp.registry.v1.Channelb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'autoisp.events.v1.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CLIPINGESTED']._serialized_start=227
-  _globals['_CLIPINGESTED']._serialized_end=280
-  _globals['_PROTOTYPEPROFILED']._serialized_start=283
-  _globals['_PROTOTYPEPROFILED']._serialized_end=435
-  _globals['_TRIALREPORTED']._serialized_start=437
-  _globals['_TRIALREPORTED']._serialized_end=530
-  _globals['_TRIALCOMPLETED']._serialized_start=532
-  _globals['_TRIALCOMPLETED']._serialized_end=589
-  _globals['_SEARCHCOMPLETED']._serialized_start=592
-  _globals['_SEARCHCOMPLETED']._serialized_end=745
-  _globals['_SEARCHCANCELLED']._serialized_start=747
-  _globals['_SEARCHCANCELLED']._serialized_end=780
-  _globals['_EVALUATIONCLIPJUDGED']._serialized_start=782
-  _globals['_EVALUATIONCLIPJUDGED']._serialized_end=875
-  _globals['_EVALUATIONFRAMESJUDGED']._serialized_start=878
-  _globals['_EVALUATIONFRAMESJUDGED']._serialized_end=1036
-  _globals['_EVALUATIONCANCELLED']._serialized_start=1038
-  _globals['_EVALUATIONCANCELLED']._serialized_end=1079
-  _globals['_EVALUATIONCOMPLETED']._serialized_start=1082
-  _globals['_EVALUATIONCOMPLETED']._serialized_end=1303
-  _globals['_MODELVERSIONREGISTERED']._serialized_start=1305
-  _globals['_MODELVERSIONREGISTERED']._serialized_end=1352
-  _globals['_MODELVERSIONPROMOTED']._serialized_start=1354
-  _globals['_MODELVERSIONPROMOTED']._serialized_end=1414
+  _globals['_CLIPINGESTED']._serialized_start=299
+  _globals['_CLIPINGESTED']._serialized_end=352
+  _globals['_PROTOTYPEPROFILED']._serialized_start=355
+  _globals['_PROTOTYPEPROFILED']._serialized_end=507
+  _globals['_TRIALREPORTED']._serialized_start=509
+  _globals['_TRIALREPORTED']._serialized_end=602
+  _globals['_TRIALCOMPLETED']._serialized_start=604
+  _globals['_TRIALCOMPLETED']._serialized_end=661
+  _globals['_SEARCHCOMPLETED']._serialized_start=664
+  _globals['_SEARCHCOMPLETED']._serialized_end=817
+  _globals['_SEARCHCANCELLED']._serialized_start=819
+  _globals['_SEARCHCANCELLED']._serialized_end=852
+  _globals['_EVALUATIONCLIPJUDGED']._serialized_start=854
+  _globals['_EVALUATIONCLIPJUDGED']._serialized_end=947
+  _globals['_EVALUATIONFRAMESJUDGED']._serialized_start=950
+  _globals['_EVALUATIONFRAMESJUDGED']._serialized_end=1108
+  _globals['_EVALUATIONCANCELLED']._serialized_start=1110
+  _globals['_EVALUATIONCANCELLED']._serialized_end=1151
+  _globals['_EVALUATIONCOMPLETED']._serialized_start=1154
+  _globals['_EVALUATIONCOMPLETED']._serialized_end=1422
+  _globals['_MODELVERSIONREGISTERED']._serialized_start=1424
+  _globals['_MODELVERSIONREGISTERED']._serialized_end=1471
+  _globals['_MODELVERSIONPROMOTED']._serialized_start=1473
+  _globals['_MODELVERSIONPROMOTED']._serialized_end=1533
+  _globals['_MODELVERSIONCONVERTED']._serialized_start=1536
+  _globals['_MODELVERSIONCONVERTED']._serialized_end=1801
+  _globals['_MODELVERSIONCONVERTED_EDGEFORMATS']._serialized_start=1727
+  _globals['_MODELVERSIONCONVERTED_EDGEFORMATS']._serialized_end=1790
+  _globals['_MODELCHANGED']._serialized_start=1803
+  _globals['_MODELCHANGED']._serialized_end=1908
+  _globals['_CHANNELCHANGED']._serialized_start=1910
+  _globals['_CHANNELCHANGED']._serialized_end=2021
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,8 @@ from autoisp.common.v1 import common_pb2 as _common_pb2
 from autoisp.evaluation.v1 import evaluation_pb2 as _evaluation_pb2
 from autoisp.ingest.v1 import ingest_pb2 as _ingest_pb2
 from autoisp.prototype.v1 import prototype_pb2 as _prototype_pb2
+from autoisp.registry.v1 import registry_pb2 as _registry_pb2
+from autoisp.registry.v1 import rollouts_pb2 as _rollouts_pb2
 from autoisp.search.v1 import search_pb2 as _search_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -284,6 +286,7 @@ class EvaluationCompleted(_message.Message):
     SPEC_FIELD_NUMBER: _builtins.int
     MACS_PER_PIXEL_LIMIT_FIELD_NUMBER: _builtins.int
     LATENCY_RATIO_GOAL_FIELD_NUMBER: _builtins.int
+    MANIFEST_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Where the subject "model" is to be registered (models/{m}); empty: nowhere."""
     spec: _builtins.str
@@ -293,6 +296,10 @@ class EvaluationCompleted(_message.Message):
     """Prototype's seconds per megapixel over the model's must reach this."""
     @_builtins.property
     def evaluation(self) -> _evaluation_pb2.Evaluation: ...
+    @_builtins.property
+    def manifest(self) -> _common_pb2.Artifact:
+        """The dataset's manifest as it was judged."""
+
     def __init__(
         self,
         *,
@@ -301,10 +308,11 @@ class EvaluationCompleted(_message.Message):
         spec: _builtins.str = ...,
         macs_per_pixel_limit: _builtins.float | None = ...,
         latency_ratio_goal: _builtins.float | None = ...,
+        manifest: _common_pb2.Artifact | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_latency_ratio_goal", b"_latency_ratio_goal", "_macs_per_pixel_limit", b"_macs_per_pixel_limit", "evaluation", b"evaluation", "latency_ratio_goal", b"latency_ratio_goal", "macs_per_pixel_limit", b"macs_per_pixel_limit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_latency_ratio_goal", b"_latency_ratio_goal", "_macs_per_pixel_limit", b"_macs_per_pixel_limit", "evaluation", b"evaluation", "latency_ratio_goal", b"latency_ratio_goal", "macs_per_pixel_limit", b"macs_per_pixel_limit", "manifest", b"manifest"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latency_ratio_goal", b"_latency_ratio_goal", "_macs_per_pixel_limit", b"_macs_per_pixel_limit", "evaluation", b"evaluation", "latency_ratio_goal", b"latency_ratio_goal", "macs_per_pixel_limit", b"macs_per_pixel_limit", "model", b"model", "spec", b"spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latency_ratio_goal", b"_latency_ratio_goal", "_macs_per_pixel_limit", b"_macs_per_pixel_limit", "evaluation", b"evaluation", "latency_ratio_goal", b"latency_ratio_goal", "macs_per_pixel_limit", b"macs_per_pixel_limit", "manifest", b"manifest", "model", b"model", "spec", b"spec"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__latency_ratio_goal: _TypeAlias = _typing.Literal["latency_ratio_goal"]  # noqa: Y015
     _WhichOneofArgType__latency_ratio_goal: _TypeAlias = _typing.Literal["_latency_ratio_goal", b"_latency_ratio_goal"]  # noqa: Y015
@@ -361,3 +369,113 @@ class ModelVersionPromoted(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ModelVersionPromoted: _TypeAlias = ModelVersionPromoted  # noqa: Y015
+
+@_typing.final
+class ModelVersionConverted(_message.Message):
+    """autoisp.v1.evt.model_version.converted.<model id>-<version>"""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class EdgeFormats(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        FORMATS_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def formats(self) -> _containers.RepeatedCompositeFieldContainer[_registry_pb2.EdgeFormat]: ...
+        def __init__(
+            self,
+            *,
+            formats: _abc.Iterable[_registry_pb2.EdgeFormat] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["formats", b"formats"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    CONVERSION_ID_FIELD_NUMBER: _builtins.int
+    FORMATS_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    model_version: _builtins.str
+    conversion_id: _builtins.str
+    @_builtins.property
+    def formats(self) -> Global___ModelVersionConverted.EdgeFormats: ...
+    @_builtins.property
+    def failure(self) -> _common_pb2.Failure:
+        """Nothing came of it."""
+
+    def __init__(
+        self,
+        *,
+        model_version: _builtins.str = ...,
+        conversion_id: _builtins.str = ...,
+        formats: Global___ModelVersionConverted.EdgeFormats | None = ...,
+        failure: _common_pb2.Failure | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "formats", b"formats", "outcome", b"outcome"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_id", b"conversion_id", "failure", b"failure", "formats", b"formats", "model_version", b"model_version", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["formats", "failure"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___ModelVersionConverted: _TypeAlias = ModelVersionConverted  # noqa: Y015
+
+@_typing.final
+class ModelChanged(_message.Message):
+    """autoisp.v1.evt.model.changed.<model id>: any change of a model or one of its versions, beside the more special events."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def entry(self) -> _registry_pb2.AuditEntry: ...
+    @_builtins.property
+    def model(self) -> _registry_pb2.Model:
+        """As it is after the change."""
+
+    def __init__(
+        self,
+        *,
+        entry: _registry_pb2.AuditEntry | None = ...,
+        model: _registry_pb2.Model | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelChanged: _TypeAlias = ModelChanged  # noqa: Y015
+
+@_typing.final
+class ChannelChanged(_message.Message):
+    """autoisp.v1.evt.channel.changed.<product id>-<channel id>: any change of a channel or its rollout."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def entry(self) -> _registry_pb2.AuditEntry: ...
+    @_builtins.property
+    def channel(self) -> _rollouts_pb2.Channel:
+        """As it is after the change; unset if it was deleted."""
+
+    def __init__(
+        self,
+        *,
+        entry: _registry_pb2.AuditEntry | None = ...,
+        channel: _rollouts_pb2.Channel | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "entry", b"entry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "entry", b"entry"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChannelChanged: _TypeAlias = ChannelChanged  # noqa: Y015

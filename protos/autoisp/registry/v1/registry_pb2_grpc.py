@@ -27,7 +27,8 @@ if _version_not_supported:
 
 
 class RegistryServiceStub:
-    """Keeps models, their versions and where they came from, and hands out artifacts.
+    """Keeps models, their versions and where they came from, and hands out artifacts. Who asks is read from the metadata
+    "autoisp-actor", for the audit log.
     """
 
     def __init__(self, channel):
@@ -46,6 +47,21 @@ class RegistryServiceStub:
                 request_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.UpdateModel = channel.unary_unary(
+                '/autoisp.registry.v1.RegistryService/UpdateModel',
+                request_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.UpdateModelRequest.SerializeToString,
+                response_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.Model.FromString,
+                _registered_method=True)
+        self.DeleteModel = channel.unary_unary(
+                '/autoisp.registry.v1.RegistryService/DeleteModel',
+                request_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.DeleteModelRequest.SerializeToString,
+                response_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.Model.FromString,
+                _registered_method=True)
+        self.UndeleteModel = channel.unary_unary(
+                '/autoisp.registry.v1.RegistryService/UndeleteModel',
+                request_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.UndeleteModelRequest.SerializeToString,
+                response_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.Model.FromString,
+                _registered_method=True)
         self.RegisterModelVersion = channel.unary_unary(
                 '/autoisp.registry.v1.RegistryService/RegisterModelVersion',
                 request_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.RegisterModelVersionRequest.SerializeToString,
@@ -61,10 +77,75 @@ class RegistryServiceStub:
                 request_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ListModelVersionsRequest.SerializeToString,
                 response_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ListModelVersionsResponse.FromString,
                 _registered_method=True)
+        self.UpdateModelVersion = channel.unary_unary(
+                '/autoisp.registry.v1.RegistryService/UpdateModelVersion',
+                request_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.UpdateModelVersionRequest.SerializeToString,
+                response_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ModelVersion.FromString,
+                _registered_method=True)
+        self.DeleteModelVersion = channel.unary_unary(
+                '/autoisp.registry.v1.RegistryService/DeleteModelVersion',
+                request_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.DeleteModelVersionRequest.SerializeToString,
+                response_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ModelVersion.FromString,
+                _registered_method=True)
+        self.UndeleteModelVersion = channel.unary_unary(
+                '/autoisp.registry.v1.RegistryService/UndeleteModelVersion',
+                request_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.UndeleteModelVersionRequest.SerializeToString,
+                response_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ModelVersion.FromString,
+                _registered_method=True)
         self.SetAlias = channel.unary_unary(
                 '/autoisp.registry.v1.RegistryService/SetAlias',
                 request_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.SetAliasRequest.SerializeToString,
                 response_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.Model.FromString,
+                _registered_method=True)
+        self.DeleteAlias = channel.unary_unary(
+                '/autoisp.registry.v1.RegistryService/DeleteAlias',
+                request_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.DeleteAliasRequest.SerializeToString,
+                response_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.Model.FromString,
+                _registered_method=True)
+        self.Promote = channel.unary_unary(
+                '/autoisp.registry.v1.RegistryService/Promote',
+                request_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.PromoteRequest.SerializeToString,
+                response_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.PromoteResponse.FromString,
+                _registered_method=True)
+        self.Rollback = channel.unary_unary(
+                '/autoisp.registry.v1.RegistryService/Rollback',
+                request_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.RollbackRequest.SerializeToString,
+                response_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.RollbackResponse.FromString,
+                _registered_method=True)
+        self.ListAuditEntries = channel.unary_unary(
+                '/autoisp.registry.v1.RegistryService/ListAuditEntries',
+                request_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ListAuditEntriesRequest.SerializeToString,
+                response_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ListAuditEntriesResponse.FromString,
+                _registered_method=True)
+        self.VerifyAuditLog = channel.unary_unary(
+                '/autoisp.registry.v1.RegistryService/VerifyAuditLog',
+                request_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.VerifyAuditLogRequest.SerializeToString,
+                response_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.VerifyAuditLogResponse.FromString,
+                _registered_method=True)
+        self.WatchModels = channel.unary_stream(
+                '/autoisp.registry.v1.RegistryService/WatchModels',
+                request_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.WatchModelsRequest.SerializeToString,
+                response_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.WatchModelsResponse.FromString,
+                _registered_method=True)
+        self.GetLineage = channel.unary_unary(
+                '/autoisp.registry.v1.RegistryService/GetLineage',
+                request_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.GetLineageRequest.SerializeToString,
+                response_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.LineageGraph.FromString,
+                _registered_method=True)
+        self.GetModelCard = channel.unary_unary(
+                '/autoisp.registry.v1.RegistryService/GetModelCard',
+                request_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.GetModelCardRequest.SerializeToString,
+                response_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ModelCard.FromString,
+                _registered_method=True)
+        self.ConvertModelVersion = channel.unary_unary(
+                '/autoisp.registry.v1.RegistryService/ConvertModelVersion',
+                request_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ConvertModelVersionRequest.SerializeToString,
+                response_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ModelVersion.FromString,
+                _registered_method=True)
+        self.ListSigningKeys = channel.unary_unary(
+                '/autoisp.registry.v1.RegistryService/ListSigningKeys',
+                request_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ListSigningKeysRequest.SerializeToString,
+                response_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ListSigningKeysResponse.FromString,
                 _registered_method=True)
         self.UploadArtifact = channel.stream_unary(
                 '/autoisp.registry.v1.RegistryService/UploadArtifact',
@@ -79,7 +160,8 @@ class RegistryServiceStub:
 
 
 class RegistryServiceServicer:
-    """Keeps models, their versions and where they came from, and hands out artifacts.
+    """Keeps models, their versions and where they came from, and hands out artifacts. Who asks is read from the metadata
+    "autoisp-actor", for the audit log.
     """
 
     def GetModel(self, request, context):
@@ -89,6 +171,26 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListModels(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateModel(self, request, context):
+        """Changes display_name, description, tags or promotion_gate.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteModel(self, request, context):
+        """Hides a model and its versions; they can be restored until their purge_time. Refused while a channel serves it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndeleteModel(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,13 +210,104 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListModelVersions(self, request, context):
+        """Of one model, or of all (parent "models/-").
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateModelVersion(self, request, context):
+        """Changes description or tags: what was registered never changes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteModelVersion(self, request, context):
+        """Hides a version; it can be restored until its purge_time. Refused while an alias or a channel points at it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndeleteModelVersion(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetAlias(self, request, context):
-        """Points a name such as "champion" at a version.
+        """Points a free name such as "night" at a version; "champion" moves by Promote and Rollback only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteAlias(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Promote(self, request, context):
+        """Points an alias, by default "champion", at a version whose evidence passes the gate; FAILED_PRECONDITION with the
+        checks if it does not. Both end in the audit log.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Rollback(self, request, context):
+        """Points an alias at the version that it pointed at before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAuditEntries(self, request, context):
+        """All that changed models, versions and channels, oldest first; append-only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyAuditLog(self, request, context):
+        """Recomputes the log's chain of digests.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchModels(self, request, context):
+        """Begins with a snapshot of the models, then sends every change as it is made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLineage(self, request, context):
+        """Where a version came from: footage, dataset, search, trial, evaluations, version, edge formats.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetModelCard(self, request, context):
+        """For people: what it is, what it does how well, what it costs, and where it came from.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConvertModelVersion(self, request, context):
+        """Makes the edge formats again, for a version whose conversion failed or that had no footage to calibrate with.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSigningKeys(self, request, context):
+        """Public keys whose signatures of manifests are good.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,7 +321,7 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DownloadArtifact(self, request, context):
-        """The artifact's description first, then its chunks.
+        """The artifact's description first, then its chunks, from any offset.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -147,6 +340,21 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     request_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ListModelsRequest.FromString,
                     response_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ListModelsResponse.SerializeToString,
             ),
+            'UpdateModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateModel,
+                    request_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.UpdateModelRequest.FromString,
+                    response_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.Model.SerializeToString,
+            ),
+            'DeleteModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteModel,
+                    request_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.DeleteModelRequest.FromString,
+                    response_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.Model.SerializeToString,
+            ),
+            'UndeleteModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndeleteModel,
+                    request_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.UndeleteModelRequest.FromString,
+                    response_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.Model.SerializeToString,
+            ),
             'RegisterModelVersion': grpc.unary_unary_rpc_method_handler(
                     servicer.RegisterModelVersion,
                     request_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.RegisterModelVersionRequest.FromString,
@@ -162,10 +370,75 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     request_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ListModelVersionsRequest.FromString,
                     response_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ListModelVersionsResponse.SerializeToString,
             ),
+            'UpdateModelVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateModelVersion,
+                    request_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.UpdateModelVersionRequest.FromString,
+                    response_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ModelVersion.SerializeToString,
+            ),
+            'DeleteModelVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteModelVersion,
+                    request_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.DeleteModelVersionRequest.FromString,
+                    response_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ModelVersion.SerializeToString,
+            ),
+            'UndeleteModelVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndeleteModelVersion,
+                    request_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.UndeleteModelVersionRequest.FromString,
+                    response_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ModelVersion.SerializeToString,
+            ),
             'SetAlias': grpc.unary_unary_rpc_method_handler(
                     servicer.SetAlias,
                     request_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.SetAliasRequest.FromString,
                     response_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.Model.SerializeToString,
+            ),
+            'DeleteAlias': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAlias,
+                    request_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.DeleteAliasRequest.FromString,
+                    response_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.Model.SerializeToString,
+            ),
+            'Promote': grpc.unary_unary_rpc_method_handler(
+                    servicer.Promote,
+                    request_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.PromoteRequest.FromString,
+                    response_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.PromoteResponse.SerializeToString,
+            ),
+            'Rollback': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rollback,
+                    request_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.RollbackRequest.FromString,
+                    response_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.RollbackResponse.SerializeToString,
+            ),
+            'ListAuditEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditEntries,
+                    request_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ListAuditEntriesRequest.FromString,
+                    response_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ListAuditEntriesResponse.SerializeToString,
+            ),
+            'VerifyAuditLog': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyAuditLog,
+                    request_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.VerifyAuditLogRequest.FromString,
+                    response_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.VerifyAuditLogResponse.SerializeToString,
+            ),
+            'WatchModels': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchModels,
+                    request_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.WatchModelsRequest.FromString,
+                    response_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.WatchModelsResponse.SerializeToString,
+            ),
+            'GetLineage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLineage,
+                    request_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.GetLineageRequest.FromString,
+                    response_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.LineageGraph.SerializeToString,
+            ),
+            'GetModelCard': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModelCard,
+                    request_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.GetModelCardRequest.FromString,
+                    response_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ModelCard.SerializeToString,
+            ),
+            'ConvertModelVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConvertModelVersion,
+                    request_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ConvertModelVersionRequest.FromString,
+                    response_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ModelVersion.SerializeToString,
+            ),
+            'ListSigningKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSigningKeys,
+                    request_deserializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ListSigningKeysRequest.FromString,
+                    response_serializer=autoisp_dot_registry_dot_v1_dot_registry__pb2.ListSigningKeysResponse.SerializeToString,
             ),
             'UploadArtifact': grpc.stream_unary_rpc_method_handler(
                     servicer.UploadArtifact,
@@ -186,7 +459,8 @@ def add_RegistryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RegistryService:
-    """Keeps models, their versions and where they came from, and hands out artifacts.
+    """Keeps models, their versions and where they came from, and hands out artifacts. Who asks is read from the metadata
+    "autoisp-actor", for the audit log.
     """
 
     @staticmethod
@@ -233,6 +507,87 @@ class RegistryService:
             '/autoisp.registry.v1.RegistryService/ListModels',
             autoisp_dot_registry_dot_v1_dot_registry__pb2.ListModelsRequest.SerializeToString,
             autoisp_dot_registry_dot_v1_dot_registry__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autoisp.registry.v1.RegistryService/UpdateModel',
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.UpdateModelRequest.SerializeToString,
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autoisp.registry.v1.RegistryService/DeleteModel',
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.DeleteModelRequest.SerializeToString,
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndeleteModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autoisp.registry.v1.RegistryService/UndeleteModel',
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.UndeleteModelRequest.SerializeToString,
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.Model.FromString,
             options,
             channel_credentials,
             insecure,
@@ -325,6 +680,87 @@ class RegistryService:
             _registered_method=True)
 
     @staticmethod
+    def UpdateModelVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autoisp.registry.v1.RegistryService/UpdateModelVersion',
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.UpdateModelVersionRequest.SerializeToString,
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.ModelVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteModelVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autoisp.registry.v1.RegistryService/DeleteModelVersion',
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.DeleteModelVersionRequest.SerializeToString,
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.ModelVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndeleteModelVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autoisp.registry.v1.RegistryService/UndeleteModelVersion',
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.UndeleteModelVersionRequest.SerializeToString,
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.ModelVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def SetAlias(request,
             target,
             options=(),
@@ -341,6 +777,276 @@ class RegistryService:
             '/autoisp.registry.v1.RegistryService/SetAlias',
             autoisp_dot_registry_dot_v1_dot_registry__pb2.SetAliasRequest.SerializeToString,
             autoisp_dot_registry_dot_v1_dot_registry__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAlias(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autoisp.registry.v1.RegistryService/DeleteAlias',
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.DeleteAliasRequest.SerializeToString,
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Promote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autoisp.registry.v1.RegistryService/Promote',
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.PromoteRequest.SerializeToString,
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.PromoteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rollback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autoisp.registry.v1.RegistryService/Rollback',
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.RollbackRequest.SerializeToString,
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.RollbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autoisp.registry.v1.RegistryService/ListAuditEntries',
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.ListAuditEntriesRequest.SerializeToString,
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.ListAuditEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyAuditLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autoisp.registry.v1.RegistryService/VerifyAuditLog',
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.VerifyAuditLogRequest.SerializeToString,
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.VerifyAuditLogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/autoisp.registry.v1.RegistryService/WatchModels',
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.WatchModelsRequest.SerializeToString,
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.WatchModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLineage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autoisp.registry.v1.RegistryService/GetLineage',
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.GetLineageRequest.SerializeToString,
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.LineageGraph.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModelCard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autoisp.registry.v1.RegistryService/GetModelCard',
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.GetModelCardRequest.SerializeToString,
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.ModelCard.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConvertModelVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autoisp.registry.v1.RegistryService/ConvertModelVersion',
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.ConvertModelVersionRequest.SerializeToString,
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.ModelVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSigningKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autoisp.registry.v1.RegistryService/ListSigningKeys',
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.ListSigningKeysRequest.SerializeToString,
+            autoisp_dot_registry_dot_v1_dot_registry__pb2.ListSigningKeysResponse.FromString,
             options,
             channel_credentials,
             insecure,

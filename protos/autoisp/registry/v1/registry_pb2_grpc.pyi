@@ -28,7 +28,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RegistryServiceStub:
-    """Keeps models, their versions and where they came from, and hands out artifacts."""
+    """Keeps models, their versions and where they came from, and hands out artifacts. Who asks is read from the metadata
+    "autoisp-actor", for the audit log.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -36,37 +38,105 @@ class RegistryServiceStub:
     def __new__(cls, channel: _aio.Channel) -> RegistryServiceAsyncStub: ...
     GetModel: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetModelRequest, _registry_pb2.Model]
     ListModels: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListModelsRequest, _registry_pb2.ListModelsResponse]
+    UpdateModel: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UpdateModelRequest, _registry_pb2.Model]
+    """Changes display_name, description, tags or promotion_gate."""
+    DeleteModel: _grpc.UnaryUnaryMultiCallable[_registry_pb2.DeleteModelRequest, _registry_pb2.Model]
+    """Hides a model and its versions; they can be restored until their purge_time. Refused while a channel serves it."""
+    UndeleteModel: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UndeleteModelRequest, _registry_pb2.Model]
     RegisterModelVersion: _grpc.UnaryUnaryMultiCallable[_registry_pb2.RegisterModelVersionRequest, _registry_pb2.ModelVersion]
     """Versions are immutable. A search's result is registered by itself; this is for networks made elsewhere."""
     GetModelVersion: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetModelVersionRequest, _registry_pb2.ModelVersion]
     ListModelVersions: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListModelVersionsRequest, _registry_pb2.ListModelVersionsResponse]
+    """Of one model, or of all (parent "models/-")."""
+    UpdateModelVersion: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UpdateModelVersionRequest, _registry_pb2.ModelVersion]
+    """Changes description or tags: what was registered never changes."""
+    DeleteModelVersion: _grpc.UnaryUnaryMultiCallable[_registry_pb2.DeleteModelVersionRequest, _registry_pb2.ModelVersion]
+    """Hides a version; it can be restored until its purge_time. Refused while an alias or a channel points at it."""
+    UndeleteModelVersion: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UndeleteModelVersionRequest, _registry_pb2.ModelVersion]
     SetAlias: _grpc.UnaryUnaryMultiCallable[_registry_pb2.SetAliasRequest, _registry_pb2.Model]
-    """Points a name such as "champion" at a version."""
+    """Points a free name such as "night" at a version; "champion" moves by Promote and Rollback only."""
+    DeleteAlias: _grpc.UnaryUnaryMultiCallable[_registry_pb2.DeleteAliasRequest, _registry_pb2.Model]
+    Promote: _grpc.UnaryUnaryMultiCallable[_registry_pb2.PromoteRequest, _registry_pb2.PromoteResponse]
+    """Points an alias, by default "champion", at a version whose evidence passes the gate; FAILED_PRECONDITION with the
+    checks if it does not. Both end in the audit log.
+    """
+    Rollback: _grpc.UnaryUnaryMultiCallable[_registry_pb2.RollbackRequest, _registry_pb2.RollbackResponse]
+    """Points an alias at the version that it pointed at before."""
+    ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListAuditEntriesRequest, _registry_pb2.ListAuditEntriesResponse]
+    """All that changed models, versions and channels, oldest first; append-only."""
+    VerifyAuditLog: _grpc.UnaryUnaryMultiCallable[_registry_pb2.VerifyAuditLogRequest, _registry_pb2.VerifyAuditLogResponse]
+    """Recomputes the log's chain of digests."""
+    WatchModels: _grpc.UnaryStreamMultiCallable[_registry_pb2.WatchModelsRequest, _registry_pb2.WatchModelsResponse]
+    """Begins with a snapshot of the models, then sends every change as it is made."""
+    GetLineage: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetLineageRequest, _registry_pb2.LineageGraph]
+    """Where a version came from: footage, dataset, search, trial, evaluations, version, edge formats."""
+    GetModelCard: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetModelCardRequest, _registry_pb2.ModelCard]
+    """For people: what it is, what it does how well, what it costs, and where it came from."""
+    ConvertModelVersion: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ConvertModelVersionRequest, _registry_pb2.ModelVersion]
+    """Makes the edge formats again, for a version whose conversion failed or that had no footage to calibrate with."""
+    ListSigningKeys: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListSigningKeysRequest, _registry_pb2.ListSigningKeysResponse]
+    """Public keys whose signatures of manifests are good."""
     UploadArtifact: _grpc.StreamUnaryMultiCallable[_registry_pb2.UploadArtifactRequest, _common_pb2.Artifact]
     """A header first, then chunks of 256 KiB to 1 MiB. The same bytes give the same artifact."""
     DownloadArtifact: _grpc.UnaryStreamMultiCallable[_registry_pb2.DownloadArtifactRequest, _registry_pb2.DownloadArtifactResponse]
-    """The artifact's description first, then its chunks."""
+    """The artifact's description first, then its chunks, from any offset."""
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
-    """Keeps models, their versions and where they came from, and hands out artifacts."""
+    """Keeps models, their versions and where they came from, and hands out artifacts. Who asks is read from the metadata
+    "autoisp-actor", for the audit log.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetModel: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetModelRequest, _registry_pb2.Model]  # type: ignore[assignment]
     ListModels: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListModelsRequest, _registry_pb2.ListModelsResponse]  # type: ignore[assignment]
+    UpdateModel: _aio.UnaryUnaryMultiCallable[_registry_pb2.UpdateModelRequest, _registry_pb2.Model]  # type: ignore[assignment]
+    """Changes display_name, description, tags or promotion_gate."""
+    DeleteModel: _aio.UnaryUnaryMultiCallable[_registry_pb2.DeleteModelRequest, _registry_pb2.Model]  # type: ignore[assignment]
+    """Hides a model and its versions; they can be restored until their purge_time. Refused while a channel serves it."""
+    UndeleteModel: _aio.UnaryUnaryMultiCallable[_registry_pb2.UndeleteModelRequest, _registry_pb2.Model]  # type: ignore[assignment]
     RegisterModelVersion: _aio.UnaryUnaryMultiCallable[_registry_pb2.RegisterModelVersionRequest, _registry_pb2.ModelVersion]  # type: ignore[assignment]
     """Versions are immutable. A search's result is registered by itself; this is for networks made elsewhere."""
     GetModelVersion: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetModelVersionRequest, _registry_pb2.ModelVersion]  # type: ignore[assignment]
     ListModelVersions: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListModelVersionsRequest, _registry_pb2.ListModelVersionsResponse]  # type: ignore[assignment]
+    """Of one model, or of all (parent "models/-")."""
+    UpdateModelVersion: _aio.UnaryUnaryMultiCallable[_registry_pb2.UpdateModelVersionRequest, _registry_pb2.ModelVersion]  # type: ignore[assignment]
+    """Changes description or tags: what was registered never changes."""
+    DeleteModelVersion: _aio.UnaryUnaryMultiCallable[_registry_pb2.DeleteModelVersionRequest, _registry_pb2.ModelVersion]  # type: ignore[assignment]
+    """Hides a version; it can be restored until its purge_time. Refused while an alias or a channel points at it."""
+    UndeleteModelVersion: _aio.UnaryUnaryMultiCallable[_registry_pb2.UndeleteModelVersionRequest, _registry_pb2.ModelVersion]  # type: ignore[assignment]
     SetAlias: _aio.UnaryUnaryMultiCallable[_registry_pb2.SetAliasRequest, _registry_pb2.Model]  # type: ignore[assignment]
-    """Points a name such as "champion" at a version."""
+    """Points a free name such as "night" at a version; "champion" moves by Promote and Rollback only."""
+    DeleteAlias: _aio.UnaryUnaryMultiCallable[_registry_pb2.DeleteAliasRequest, _registry_pb2.Model]  # type: ignore[assignment]
+    Promote: _aio.UnaryUnaryMultiCallable[_registry_pb2.PromoteRequest, _registry_pb2.PromoteResponse]  # type: ignore[assignment]
+    """Points an alias, by default "champion", at a version whose evidence passes the gate; FAILED_PRECONDITION with the
+    checks if it does not. Both end in the audit log.
+    """
+    Rollback: _aio.UnaryUnaryMultiCallable[_registry_pb2.RollbackRequest, _registry_pb2.RollbackResponse]  # type: ignore[assignment]
+    """Points an alias at the version that it pointed at before."""
+    ListAuditEntries: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListAuditEntriesRequest, _registry_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
+    """All that changed models, versions and channels, oldest first; append-only."""
+    VerifyAuditLog: _aio.UnaryUnaryMultiCallable[_registry_pb2.VerifyAuditLogRequest, _registry_pb2.VerifyAuditLogResponse]  # type: ignore[assignment]
+    """Recomputes the log's chain of digests."""
+    WatchModels: _aio.UnaryStreamMultiCallable[_registry_pb2.WatchModelsRequest, _registry_pb2.WatchModelsResponse]  # type: ignore[assignment]
+    """Begins with a snapshot of the models, then sends every change as it is made."""
+    GetLineage: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetLineageRequest, _registry_pb2.LineageGraph]  # type: ignore[assignment]
+    """Where a version came from: footage, dataset, search, trial, evaluations, version, edge formats."""
+    GetModelCard: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetModelCardRequest, _registry_pb2.ModelCard]  # type: ignore[assignment]
+    """For people: what it is, what it does how well, what it costs, and where it came from."""
+    ConvertModelVersion: _aio.UnaryUnaryMultiCallable[_registry_pb2.ConvertModelVersionRequest, _registry_pb2.ModelVersion]  # type: ignore[assignment]
+    """Makes the edge formats again, for a version whose conversion failed or that had no footage to calibrate with."""
+    ListSigningKeys: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListSigningKeysRequest, _registry_pb2.ListSigningKeysResponse]  # type: ignore[assignment]
+    """Public keys whose signatures of manifests are good."""
     UploadArtifact: _aio.StreamUnaryMultiCallable[_registry_pb2.UploadArtifactRequest, _common_pb2.Artifact]  # type: ignore[assignment]
     """A header first, then chunks of 256 KiB to 1 MiB. The same bytes give the same artifact."""
     DownloadArtifact: _aio.UnaryStreamMultiCallable[_registry_pb2.DownloadArtifactRequest, _registry_pb2.DownloadArtifactResponse]  # type: ignore[assignment]
-    """The artifact's description first, then its chunks."""
+    """The artifact's description first, then its chunks, from any offset."""
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps models, their versions and where they came from, and hands out artifacts."""
+    """Keeps models, their versions and where they came from, and hands out artifacts. Who asks is read from the metadata
+    "autoisp-actor", for the audit log.
+    """
 
     @_abc_1.abstractmethod
     def GetModel(
@@ -81,6 +151,29 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.ListModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.ListModelsResponse, _abc.Awaitable[_registry_pb2.ListModelsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def UpdateModel(
+        self,
+        request: _registry_pb2.UpdateModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.Model, _abc.Awaitable[_registry_pb2.Model]]:
+        """Changes display_name, description, tags or promotion_gate."""
+
+    @_abc_1.abstractmethod
+    def DeleteModel(
+        self,
+        request: _registry_pb2.DeleteModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.Model, _abc.Awaitable[_registry_pb2.Model]]:
+        """Hides a model and its versions; they can be restored until their purge_time. Refused while a channel serves it."""
+
+    @_abc_1.abstractmethod
+    def UndeleteModel(
+        self,
+        request: _registry_pb2.UndeleteModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.Model, _abc.Awaitable[_registry_pb2.Model]]: ...
 
     @_abc_1.abstractmethod
     def RegisterModelVersion(
@@ -102,7 +195,31 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _registry_pb2.ListModelVersionsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_registry_pb2.ListModelVersionsResponse, _abc.Awaitable[_registry_pb2.ListModelVersionsResponse]]: ...
+    ) -> _typing.Union[_registry_pb2.ListModelVersionsResponse, _abc.Awaitable[_registry_pb2.ListModelVersionsResponse]]:
+        """Of one model, or of all (parent "models/-")."""
+
+    @_abc_1.abstractmethod
+    def UpdateModelVersion(
+        self,
+        request: _registry_pb2.UpdateModelVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ModelVersion, _abc.Awaitable[_registry_pb2.ModelVersion]]:
+        """Changes description or tags: what was registered never changes."""
+
+    @_abc_1.abstractmethod
+    def DeleteModelVersion(
+        self,
+        request: _registry_pb2.DeleteModelVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ModelVersion, _abc.Awaitable[_registry_pb2.ModelVersion]]:
+        """Hides a version; it can be restored until its purge_time. Refused while an alias or a channel points at it."""
+
+    @_abc_1.abstractmethod
+    def UndeleteModelVersion(
+        self,
+        request: _registry_pb2.UndeleteModelVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ModelVersion, _abc.Awaitable[_registry_pb2.ModelVersion]]: ...
 
     @_abc_1.abstractmethod
     def SetAlias(
@@ -110,7 +227,88 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.SetAliasRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.Model, _abc.Awaitable[_registry_pb2.Model]]:
-        """Points a name such as "champion" at a version."""
+        """Points a free name such as "night" at a version; "champion" moves by Promote and Rollback only."""
+
+    @_abc_1.abstractmethod
+    def DeleteAlias(
+        self,
+        request: _registry_pb2.DeleteAliasRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.Model, _abc.Awaitable[_registry_pb2.Model]]: ...
+
+    @_abc_1.abstractmethod
+    def Promote(
+        self,
+        request: _registry_pb2.PromoteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.PromoteResponse, _abc.Awaitable[_registry_pb2.PromoteResponse]]:
+        """Points an alias, by default "champion", at a version whose evidence passes the gate; FAILED_PRECONDITION with the
+        checks if it does not. Both end in the audit log.
+        """
+
+    @_abc_1.abstractmethod
+    def Rollback(
+        self,
+        request: _registry_pb2.RollbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.RollbackResponse, _abc.Awaitable[_registry_pb2.RollbackResponse]]:
+        """Points an alias at the version that it pointed at before."""
+
+    @_abc_1.abstractmethod
+    def ListAuditEntries(
+        self,
+        request: _registry_pb2.ListAuditEntriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ListAuditEntriesResponse, _abc.Awaitable[_registry_pb2.ListAuditEntriesResponse]]:
+        """All that changed models, versions and channels, oldest first; append-only."""
+
+    @_abc_1.abstractmethod
+    def VerifyAuditLog(
+        self,
+        request: _registry_pb2.VerifyAuditLogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.VerifyAuditLogResponse, _abc.Awaitable[_registry_pb2.VerifyAuditLogResponse]]:
+        """Recomputes the log's chain of digests."""
+
+    @_abc_1.abstractmethod
+    def WatchModels(
+        self,
+        request: _registry_pb2.WatchModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_registry_pb2.WatchModelsResponse], _abc.AsyncIterator[_registry_pb2.WatchModelsResponse]]:
+        """Begins with a snapshot of the models, then sends every change as it is made."""
+
+    @_abc_1.abstractmethod
+    def GetLineage(
+        self,
+        request: _registry_pb2.GetLineageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.LineageGraph, _abc.Awaitable[_registry_pb2.LineageGraph]]:
+        """Where a version came from: footage, dataset, search, trial, evaluations, version, edge formats."""
+
+    @_abc_1.abstractmethod
+    def GetModelCard(
+        self,
+        request: _registry_pb2.GetModelCardRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ModelCard, _abc.Awaitable[_registry_pb2.ModelCard]]:
+        """For people: what it is, what it does how well, what it costs, and where it came from."""
+
+    @_abc_1.abstractmethod
+    def ConvertModelVersion(
+        self,
+        request: _registry_pb2.ConvertModelVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ModelVersion, _abc.Awaitable[_registry_pb2.ModelVersion]]:
+        """Makes the edge formats again, for a version whose conversion failed or that had no footage to calibrate with."""
+
+    @_abc_1.abstractmethod
+    def ListSigningKeys(
+        self,
+        request: _registry_pb2.ListSigningKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ListSigningKeysResponse, _abc.Awaitable[_registry_pb2.ListSigningKeysResponse]]:
+        """Public keys whose signatures of manifests are good."""
 
     @_abc_1.abstractmethod
     def UploadArtifact(
@@ -126,6 +324,6 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.DownloadArtifactRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_registry_pb2.DownloadArtifactResponse], _abc.AsyncIterator[_registry_pb2.DownloadArtifactResponse]]:
-        """The artifact's description first, then its chunks."""
+        """The artifact's description first, then its chunks, from any offset."""
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
