@@ -134,10 +134,9 @@ def test_a_filter_has_its_limits() -> None:
         assert len(raised.value.message) < 500
 
 
-_PIECES = st.sampled_from(
-    """AND OR NOT ( ) - = != : > metrics.psnr tags.x passed true 3 "a-b" ' " \\ * a create_time . tags."k" ſ ß
-    2026-01-31T00:00:00Z""".split()
-)
+_WORDS = """AND OR NOT ( ) - = != : > metrics.psnr tags.x passed true 3 "a-b" ' " \\ * a create_time . tags."k" ſ ß
+2026-01-31T00:00:00Z"""
+_PIECES = st.sampled_from(_WORDS.split())
 _TEXTS = st.one_of(
     st.text(max_size=60), st.lists(_PIECES, max_size=25).map(" ".join), st.lists(_PIECES).map("".join)
 )
@@ -160,7 +159,7 @@ def test_any_text_is_a_filter_or_an_invalid_argument(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["metrics.psnr", "metrics.psnr desc", "create_time asc", "name desc", "number"]
+    "text", ["metrics.psnr", "metrics.psnr desc", "create_time asc", "cost.macs_per_pixel"]
 )
 def test_orders_are_read(text: str) -> None:
     order = parse_order(text, VERSION_FIELDS)
@@ -169,7 +168,7 @@ def test_orders_are_read(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["psnr", "metrics.psnr down", "tags.x", "alias", "passed", "name, number", "."]
+    "text", ["psnr", "metrics.psnr down", "tags.x", "alias", "passed", "name", "cost.x", "."]
 )
 def test_other_orders_are_refused(text: str) -> None:
     with pytest.raises(InvalidArgumentError, match=r"create_time.*metrics\.NAME") as raised:

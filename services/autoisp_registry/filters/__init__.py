@@ -2,6 +2,7 @@
 
 from autoisp_registry.filters.expression import And, Comparison, Expression, Not, Operator, Or, Text
 from autoisp_registry.filters.fields import MODEL_FIELDS, VERSION_FIELDS, Field, Fields, Kind
+from autoisp_registry.filters.listing import Listing
 from autoisp_registry.filters.order import Order, parse_order
 from autoisp_registry.filters.syntax import parse_filter
 
@@ -14,6 +15,7 @@ __all__ = [
     "Field",
     "Fields",
     "Kind",
+    "Listing",
     "Not",
     "Operator",
     "Or",

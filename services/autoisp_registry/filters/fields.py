@@ -42,11 +42,13 @@ class Fields:
         plain: by name.
         maps: by the name before the dot, the kind of what is behind it.
         keys: of those maps that have a fixed set of keys.
+        orders: names that lists can be ordered by; maps of numbers can be, too.
     """
 
     plain: Mapping[str, Field]
     maps: Mapping[str, Kind]
     keys: Mapping[str, tuple[str, ...]]
+    orders: tuple[str, ...]
 
     def find(self, name: str) -> Field | None:
         """The field of this name; None if there is none."""
@@ -54,6 +56,12 @@ class Fields:
         if dot and key and prefix in self.maps and key in self.keys.get(prefix, (key,)):
             return Field(name, self.maps[prefix])
         return self.plain.get(name)
+
+    def sortable(self, name: str) -> Field | None:
+        """The field of this name, if a list can be ordered by it."""
+        field = self.find(name)
+        of_map = field is not None and name not in self.plain and field.kind is Kind.NUMBER
+        return field if of_map or name in self.orders else None
 
     @property
     def known(self) -> str:
@@ -65,9 +73,9 @@ class Fields:
         return ", ".join((*self.plain, *maps))
 
 
-def _fields(fields: tuple[Field, ...], maps: Mapping[str, Kind]) -> Fields:
+def _fields(fields: tuple[Field, ...], maps: Mapping[str, Kind], orders: tuple[str, ...]) -> Fields:
     keys = {name: tuple(COSTS) for name in maps if name == "cost"}
-    return Fields({field.name: field for field in fields}, maps, keys)
+    return Fields({field.name: field for field in fields}, maps, keys, orders)
 
 
 CONVERSIONS = ("running", "succeeded", "failed")
@@ -85,6 +93,7 @@ VERSION_FIELDS = _fields(
         *(Field(f"lineage.{part}", Kind.TEXT) for part in ("dataset", "search", "trial", "evaluation")),
     ),
     {"metrics": Kind.NUMBER, "cost": Kind.NUMBER, "tags": Kind.TEXT},
+    ("create_time",),
 )
 
 MODEL_FIELDS = _fields(
@@ -97,4 +106,5 @@ MODEL_FIELDS = _fields(
         Field("alias", Kind.TEXT, several=True),
     ),
     {"tags": Kind.TEXT},
+    ("name", "create_time", "update_time"),
 )

@@ -30,17 +30,12 @@ def parse_order(text: str, fields: Fields) -> Order | None:
     words = text.split()
     if not words:
         return None
-    field = fields.find(words[0])
-    if field is None or not _sortable(field) or words[1:] not in ([], ["asc"], ["desc"]):
-        plain = [name for name, known in fields.plain.items() if _sortable(known)]
-        maps = [f"{name}.NAME" for name, kind in fields.maps.items() if kind is Kind.NUMBER]
+    field = fields.sortable(words[0])
+    if field is None or words[1:] not in ([], ["asc"], ["desc"]):
+        maps = (f"{name}.NAME" for name, kind in fields.maps.items() if kind is Kind.NUMBER)
         raise InvalidArgumentError(
             "order_by",
-            f"order_by {text[:100]!r} is not understood; give one of {', '.join([*plain, *maps])}, with ' desc' "
-            "after it for the largest first",
+            f"order_by {text[:100]!r} is not understood; give one of {', '.join([*fields.orders, *maps])}, "
+            "with ' desc' after it for the largest first",
         )
     return Order(field, words[1:] == ["desc"])
-
-
-def _sortable(field: Field) -> bool:
-    return field.kind in (Kind.NUMBER, Kind.TIME) or field.name == "name"
