@@ -74,6 +74,5 @@ class Listing:
         return cls(True, page, model, expression, order, show_deleted)
 
 
-def _page(size: int, token: str, kind: str, filter_text: str, order_by: str, show_deleted: bool) -> PageRequest:
-    query = json.dumps([kind, filter_text, " ".join(order_by.split()), show_deleted])
-    return PageRequest.parse(size, token, query)
+def _page(size: int, token: str, *query: object) -> PageRequest:
+    return PageRequest.parse(size, token, json.dumps(query))

@@ -127,7 +127,7 @@ class Conditions:
         return exists(probe.correlate(entries))
 
     def _compare(self, leaf: Comparison, column: Any) -> ColumnElement[bool]:
-        value = leaf.value
+        value: Any = leaf.value
         if value is None:
             return column.is_not(None)  # type: ignore[no-any-return]
         if leaf.operator is Operator.HAS:

@@ -25,7 +25,7 @@ MODEL, VERSION = 0, 1
 
 def _text(size: int) -> String:
     """Compared by code points on either database."""
-    return String(size).with_variant(String(size, collation="C"), "postgresql")  # type: ignore[return-value]
+    return String(size).with_variant(String(size, collation="C"), "postgresql")
 
 
 # A model or a version (of a model: number 0). Ids grow with time. ``hidden``: it or its model is deleted.

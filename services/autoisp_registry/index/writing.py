@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,7 +13,7 @@ from autoisp_registry.index.tables import MODEL, VERSION, WORDS, aliases, entrie
 from autoisp_registry.index.words import tsvector
 from autoisp_registry.tables import models
 
-_PUT_WORDS = {
+PUT_WORDS = {
     "sqlite": text(f"INSERT INTO {WORDS} (rowid, words) VALUES (:entry_id, :words)"),
     "postgresql": text(f"INSERT INTO {WORDS} (entry_id, words) VALUES (:entry_id, CAST(:words AS tsvector))"),
 }
@@ -60,18 +62,7 @@ async def forget_model(session: AsyncSession, model: str) -> None:
 
 async def _write(session: AsyncSession, entry: Entry, model: str, kind: int) -> int:
     model_id = (await session.execute(select(models.c.id).where(models.c.name == model))).scalar_one()
-    values = {
-        "kind": kind,
-        "model_id": model_id,
-        "number": entry.number,
-        "name": entry.name,
-        "deleted": entry.deleted,
-        "hidden": entry.deleted,
-        "created": entry.created,
-        "updated": entry.updated,
-        "latest": entry.latest,
-        "passed": entry.passed,
-    }
+    values = entry_row(entry, model_id, kind)
     entry_id = await session.scalar(select(entries.c.id).where(entries.c.name == entry.name))
     if entry_id is None:
         entry_id = await session.scalar(insert(entries).values(values).returning(entries.c.id))
@@ -91,13 +82,29 @@ async def _put(session: AsyncSession, entry_id: int, entry: Entry, *, numbers_to
     if numbers_too and entry.numbers:
         await session.execute(insert(numbers), number_rows(entry_id, entry))
     dialect = session.get_bind().dialect.name
-    await session.execute(_PUT_WORDS[dialect], words_row(entry_id, entry, dialect))
+    await session.execute(PUT_WORDS[dialect], words_row(entry_id, entry, dialect))
 
 
-async def _drop_words(session: AsyncSession, entry_ids: list[int]) -> None:
+async def _drop_words(session: AsyncSession, entry_ids: Sequence[int]) -> None:
     statement = _DROP_WORDS[session.get_bind().dialect.name]
     for entry_id in entry_ids:
         await session.execute(statement, {"entry_id": entry_id})
+
+
+def entry_row(entry: Entry, model_id: int, kind: int) -> dict[str, object]:
+    """The row of an entry whose model is not deleted."""
+    return {
+        "kind": kind,
+        "model_id": model_id,
+        "number": entry.number,
+        "name": entry.name,
+        "deleted": entry.deleted,
+        "hidden": entry.deleted,
+        "created": entry.created,
+        "updated": entry.updated,
+        "latest": entry.latest,
+        "passed": entry.passed,
+    }
 
 
 def text_rows(entry_id: int, entry: Entry) -> list[dict[str, object]]:

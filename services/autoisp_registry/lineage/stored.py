@@ -74,7 +74,9 @@ class StoredOrigins:
 
     async def _read(self, artifact: Artifact, kind: type[M]) -> M:
         if artifact.size_bytes > _MAX_BYTES:
-            raise DataLossError(f"{artifact.sha256[:12]}… has {artifact.size_bytes} bytes: too many to be read")
+            raise DataLossError(
+                f"{artifact.sha256[:12]}… is too large to be read: {artifact.size_bytes} bytes"
+            )
         try:
             return kind.FromString(await self._artifacts.get_bytes(artifact))
         except DecodeError as error:

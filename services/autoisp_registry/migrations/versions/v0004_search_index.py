@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from autoisp_registry.index.backfill import backfill
+
 revision = "0004"
 down_revision = "0003"
 
@@ -17,8 +19,9 @@ def _entry_id() -> sa.Column[int]:
     )
 
 
-def _model_id(**more: bool) -> sa.Column[int]:
-    return sa.Column("model_id", sa.BigInteger, sa.ForeignKey("models.id", ondelete="CASCADE"), **more)
+def _model_id(*, primary_key: bool) -> sa.Column[int]:
+    reference = sa.ForeignKey("models.id", ondelete="CASCADE")
+    return sa.Column("model_id", sa.BigInteger, reference, primary_key=primary_key, nullable=False)
 
 
 def upgrade() -> None:
@@ -29,7 +32,7 @@ def upgrade() -> None:
             "id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True
         ),
         sa.Column("kind", sa.SmallInteger, nullable=False),
-        _model_id(nullable=False),
+        _model_id(primary_key=False),
         sa.Column("number", sa.Integer, nullable=False),
         sa.Column("name", _text(192), nullable=False, unique=True),
         sa.Column("deleted", sa.Boolean, nullable=False),
@@ -77,7 +80,14 @@ def upgrade() -> None:
             "CREATE TABLE search_words (entry_id BIGINT PRIMARY KEY "
             "REFERENCES search_entries (id) ON DELETE CASCADE, words TSVECTOR NOT NULL)"
         )
-        op.execute("CREATE INDEX search_words_words ON search_words USING gin (words) WITH (fastupdate = off)")
+        op.execute("CREATE INDEX search_words_words ON search_words USING gin (words)")
     else:
         # The words come cut and folded already.
         op.execute("CREATE VIRTUAL TABLE search_words USING fts5(words, tokenize = 'ascii')")
+    backfill(op.get_bind())
+
+
+def downgrade() -> None:
+    """Drop them."""
+    for table in ("words", "aliases", "numbers", "texts", "entries"):
+        op.drop_table(f"search_{table}")

@@ -96,7 +96,7 @@ def _leaves(expression: Expression) -> Iterator[Leaf]:
 
 
 def _statements(listing: Listing, place: _Place | None) -> Iterator[Select[Any]]:
-    """One after the other they give the whole list: what has the value that it is sorted by, then the rest."""
+    """One after the other they give the whole list: what has the value that sorts it, then the rest."""
     order = listing.order
     columns = (entries.c.model_id, entries.c.number, entries.c.id)
     if order is None:
