@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autoisp_registry.usecases import Models, Transfers
+from autoisp_registry.usecases.describing import Describing
+from autoisp_registry.usecases.finding import Finding
+from autoisp_registry.usecases.watching import Watching
 
 
 @dataclass(frozen=True)
@@ -13,6 +16,9 @@ class UseCases:
 
     models: Models
     transfers: Transfers
+    finding: Finding
+    watching: Watching
+    describing: Describing
 
 
 class Area:
