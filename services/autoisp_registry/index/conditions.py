@@ -106,8 +106,11 @@ class Conditions:
             case Way.DRIVING:
                 return self._entry_id.in_(self.hits(expression))  # type: ignore[no-any-return]
             case Way.LISTED:
-                # Of a sum there is no index to drive with.
-                return (self._entry_id + 0).in_(self.hits(expression))  # type: ignore[no-any-return]
+                # Of a sum SQLite has no index to drive with; inside a function PostgreSQL makes no join of it
+                # but asks a hash table row by row, in the order's index.
+                if self._dialect == "sqlite":
+                    return (self._entry_id + 0).in_(self.hits(expression))  # type: ignore[no-any-return]
+                return func.coalesce(self._entry_id.in_(self.hits(expression)), false())
         return self._probe(expression)
 
     def hits(self, leaf: Leaf) -> Select[Any]:

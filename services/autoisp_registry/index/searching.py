@@ -85,8 +85,7 @@ async def _ways(session: AsyncSession, listing: Listing, kind: int) -> dict[Leaf
     if not leaves:
         return {}
     by_figure = listing.order is not None and listing.order.field.kind is Kind.NUMBER
-    # PostgreSQL's planner lists by itself what is better listed.
-    most = LISTED if by_figure and _dialect(session) == "sqlite" else NARROW
+    most = LISTED if by_figure else NARROW
     conditions = Conditions(_dialect(session), kind)
     counts = (
         select(func.count()).select_from(conditions.hits(leaf).limit(most + 1).subquery()).scalar_subquery()
