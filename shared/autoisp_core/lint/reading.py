@@ -88,7 +88,11 @@ class Reading:
 
     def on_pixels(self, node: Node) -> bool:
         """Whether it reads or makes feature maps."""
-        return any(self.graph.is_map(name) for name in (*node.inputs, *node.outputs))
+        return any(self.is_map(name) for name in (*node.inputs, *node.outputs))
+
+    def is_map(self, name: str) -> bool:
+        """Whether it has values for pixels that are not the same for every picture."""
+        return self.graph.is_map(name) and name not in self.fixed
 
     def weight_shape(self, node: Node) -> tuple[int, ...] | None:
         """Dimensions of a convolution's kernel."""
@@ -117,7 +121,7 @@ class Reading:
 
     def activation(self, node: Node) -> str:
         """The type in which the feature maps are that a node works on."""
-        kinds = [self.kind(name) for name in node.inputs if self.graph.is_map(name)]
+        kinds = [self.kind(name) for name in node.inputs if self.is_map(name)]
         quantised = next((kind for kind in kinds if "int" in kind), None)
         if quantised is not None:
             return quantised
@@ -127,5 +131,5 @@ class Reading:
                 before = self.activation(maker) if maker is not None and maker.operator in WEIGHTED else ""
                 if "int" in before:
                     return before
-        made = [self.graph.tensor(name).dtype for name in node.outputs if self.graph.is_map(name)]
+        made = [self.graph.tensor(name).dtype for name in node.outputs if self.is_map(name)]
         return (kinds or made or [""])[0]

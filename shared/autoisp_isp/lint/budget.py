@@ -11,6 +11,7 @@ from autoisp_core.lint import Tensor
 from autoisp_isp.cost_operators import multiply_accumulates
 from autoisp_isp.cost_shapes import Extent
 from autoisp_isp.cost_traffic import is_map, written_bytes
+from autoisp_isp.lint.quantisers import operator_of
 from autoisp_isp.states import is_state
 
 _FLOAT32_BYTES = 4
@@ -72,7 +73,7 @@ def _unquantised(nodes: Iterable[onnx.NodeProto]) -> Iterable[onnx.NodeProto]:
     """The nodes that do the work: who reads what was quantised reads the value itself."""
     sources: dict[str, str] = {}
     for node in nodes:
-        if node.op_type in _QUANTISERS:
+        if operator_of(node) in _QUANTISERS:
             sources[node.output[0]] = sources.get(node.input[0], node.input[0])
             continue
         if any(name in sources for name in node.input):
