@@ -48,7 +48,7 @@ def lint_command(
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Say whether phones' accelerators run a network, why not, and what to do.
+    """Say which devices run a network, and why not.
 
     A file is looked at here; of a version, what the registry keeps of each of its formats is shown. Exit code
     1 if a device does not run it.

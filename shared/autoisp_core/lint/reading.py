@@ -126,15 +126,12 @@ class Reading:
 
     def kind(self, name: str) -> str:
         """The type in which a tensor is held: behind a dequantisation, that of what is dequantised."""
-        for _ in range(len(self.graph.nodes)):
-            maker = self.makers.get(name)
-            if maker is None or maker.operator not in QUANTISERS | {"Identity"} or not maker.inputs:
-                break
-            if maker.operator == "QuantizeLinear":
-                break
+        maker = self.makers.get(name)
+        while maker is not None and maker.operator == "Identity":
             name = maker.inputs[0]
-            if maker.operator == "DequantizeLinear":
-                break
+            maker = self.makers.get(name)
+        if maker is not None and maker.operator == "DequantizeLinear":
+            name = maker.inputs[0]
         return self.graph.tensor(name).dtype
 
     def activation(self, node: Node) -> str:
