@@ -19,15 +19,16 @@ from autoisp_isp.edge.shots import (
     closeness,
     developed,
     graph_inputs,
-    shadow_losses,
+    lost_db,
 )
 from autoisp_isp.edge.widening import Precision, choose
 from autoisp_isp.runtime_session import load_session
 
-TARGET_DB = 0.3
-"""What int8 may lose in shadows, on calibration frames, before activations are widened."""
-VISIBLE_DB = 0.02
-"""What half precision may lose in shadows before the fixed maths goes back to float32."""
+TARGET_DB = 0.1
+"""What int8 may lose on calibration frames, in shadows as over all pixels, before activations are widened.
+Cleaner frames than those lose more: a quarter of what is allowed in the end is left for them."""
+VISIBLE_DB = 0.05
+"""What half precision may lose likewise, before the fixed maths goes back to float32."""
 _CLOSE_DB = 50.0
 """Without a truth: how close to the float32 pictures those in half precision have to be."""
 _WORK = 2e12
@@ -77,7 +78,7 @@ def _half(data: bytes, frames: Sequence[CalibrationFrame], truth: bool) -> Made:
     for places, note in attempts:
         twin = rounding_twin(model, places).SerializeToString(deterministic=True)
         pictures = developed(load_session(twin), frames)
-        lost = shadow_losses(reference, pictures, frames)
+        lost = max(lost_db(reference, pictures, frames))
         good = lost <= VISIBLE_DB if truth else closeness(reference, pictures) >= _CLOSE_DB
         if places and good:
             shipped = halved(model, places).SerializeToString(deterministic=True)
@@ -106,7 +107,7 @@ def _int8(data: bytes, frames: Sequence[CalibrationFrame]) -> Made:
 
     def measure(wide: Collection[str], exact: Collection[str]) -> float:
         pictures = developed(load_session(quantised(wide, exact)), frames)
-        return shadow_losses(reference, pictures, frames)
+        return max(lost_db(reference, pictures, frames))
 
     places = quantiser.places(values)
     found = choose(places, quantiser.convolutions, measure, target_db=TARGET_DB, at_most=_calls(data, frames))
@@ -121,10 +122,10 @@ def _calls(data: bytes, frames: Sequence[CalibrationFrame]) -> int:
 
 def _note(found: Precision, places: int, convolutions: int) -> str:
     if not found.wide:
-        return f"8-bit activations in all {places} places; {found.loss_db:.2f} dB lost in calibration shadows"
+        return f"8-bit activations in all {places} places; {found.loss_db:.2f} dB lost in calibration"
     text = (
         f"16-bit activations in {len(found.wide)} of {places} places, where 8 bits lost "
-        f"{found.narrow_loss_db:.2f} dB in calibration shadows ({found.loss_db:.2f} dB now)"
+        f"{found.narrow_loss_db:.2f} dB in calibration ({found.loss_db:.2f} dB now)"
     )
     if found.exact:
         text += f"; {len(found.exact)} of {convolutions} convolutions stay float32"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +13,11 @@ from autoisp_core.sensor import SensorProfile
 
 from autoisp_isp.contract import Contract
 from autoisp_isp.edge.shadows import Array, shadow_psnr
-from autoisp_isp.metrics import psnr
-from autoisp_isp.reel import Shot
+from autoisp_isp.metrics.fidelity import psnr
 from autoisp_isp.runtime_session import OnnxNetwork, load_session
+
+if TYPE_CHECKING:  # it imports torch, which making formats needs no more than running them
+    from autoisp_isp.reel import Shot
 
 _FIELDS = ("raw", "gains", "ccm", "noise", "truth")
 _SYNTHETIC = (96, 160)
@@ -120,22 +123,21 @@ def developed(network: OnnxNetwork, frames: Iterable[CalibrationFrame]) -> list[
     return pictures
 
 
-def shadow_losses(
+def lost_db(
     reference: Sequence[Array], pictures: Sequence[Array], frames: Sequence[CalibrationFrame]
-) -> float:
-    """What pictures lose against others in dB over the darkest quarter, in the mean over frames.
-
-    Infinite where a picture has values that are no numbers.
-    """
+) -> tuple[float, float]:
+    """What pictures lose against others in dB, over all pixels and over the darkest quarter, in the mean over
+    frames. Infinite where a picture has values that are no numbers."""
     if not all(np.isfinite(picture).all() for picture in pictures):
-        return float("inf")
-    return float(
-        np.mean(
-            [
-                shadow_psnr(better, frame.truth) - shadow_psnr(worse, frame.truth)
-                for better, worse, frame in zip(reference, pictures, frames, strict=True)
-            ]
-        )
+        return float("inf"), float("inf")
+    every = list(zip(reference, pictures, frames, strict=True))
+    return (
+        float(np.mean([psnr(one, frame.truth) - psnr(other, frame.truth) for one, other, frame in every])),
+        float(
+            np.mean(
+                [shadow_psnr(one, frame.truth) - shadow_psnr(other, frame.truth) for one, other, frame in every]
+            )
+        ),
     )
 
 
