@@ -60,6 +60,11 @@ class Footage:
         manifest = ingest_pb2.DatasetManifest(dataset="datasets/d", entries=entries.values())
         return cls(store, entries, reference(store.put_bytes(manifest.SerializeToString())))
 
+    def only_test(self) -> common_pb2.Artifact:
+        """The manifest of a dataset with nothing but the test clip."""
+        manifest = ingest_pb2.DatasetManifest(dataset="datasets/e", entries=[self.entries["c"]])
+        return reference(self.store.put_bytes(manifest.SerializeToString()))
+
     def trial(self, trial_id: str = "r0-0000", **changes: object) -> commands_pb2.RunTrial:
         """A command of 20 steps; ``changes`` replace fields."""
         fields: dict[str, object] = {

@@ -3,6 +3,6 @@
 See docs/guides/edge-formats.md and docs/decisions/0039.
 """
 
-from autoisp_isp.edge.made import EXECUTORCH, FORMATS, FP16, FP32, INT8, Made
+from autoisp_isp.edge.made import EXECUTORCH, FORMATS, FP16, FP32, INT8, Made, no_footage
 
-__all__ = ["EXECUTORCH", "FORMATS", "FP16", "FP32", "INT8", "Made"]
+__all__ = ["EXECUTORCH", "FORMATS", "FP16", "FP32", "INT8", "Made", "no_footage"]

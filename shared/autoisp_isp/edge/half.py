@@ -1,10 +1,10 @@
 """Half precision: weights and feature maps in float16, what is told of a frame in float32.
 
 ONNX Runtime's own converter casts back to half between any two nodes that it is told to leave alone, which
-rounds the noise's variance (1e-6 and less) to nothing. And on CPUs ONNX Runtime computes half graphs in single
-precision, without rounding anything in between: what it says of such a graph's quality is too good. So this
-writes two graphs: the one that ships, and its twin in single precision that rounds every value where the
-device would, for measuring.
+rounds the noise's variance (1e-6 and less) to nothing. And on CPUs ONNX Runtime computes half graphs in
+single precision, without rounding anything in between: what it says of such a graph's quality is too good.
+So this writes two graphs: the one that ships, and its twin in single precision that rounds every value where
+the device would, for measuring.
 """
 
 from __future__ import annotations

@@ -18,6 +18,8 @@ from autoisp_isp.edge.region import learned_nodes, learned_weights
 
 _OPSET, _IR_VERSION = 21, 10
 """The first with 16-bit steps in ONNX's own QuantizeLinear."""
+_OUTPUT_SUFFIX = "_QuantizeLinear_Input"
+"""What the quantiser appends to the name of a graph's output, such as a state, before it is quantised."""
 
 
 class Quantiser:
@@ -49,7 +51,8 @@ class Quantiser:
     def places(self, values: Mapping[str, Observed]) -> tuple[str, ...]:
         """Names of the activations that get steps of their own, in the graph's order."""
         quantised = self.quantised(values, wide=(), exact=())
-        found = {node.input[0] for node in quantised.graph.node if node.op_type == "QuantizeLinear"}
+        steps = [node for node in quantised.graph.node if node.op_type == "QuantizeLinear"]
+        found = {node.input[0].removesuffix(_OUTPUT_SUFFIX) for node in steps}
         return tuple(name for name in self.observed if name in found)
 
     def quantised(
@@ -60,11 +63,12 @@ class Quantiser:
         Args:
             values: of the tensors that are `observed`.
             wide: activations that get 16 bits instead of 8.
-            exact: convolutions that stay float32.
+            exact: convolutions whose weights get 16 bits. They can't stay float32: between quantised
+                activations ONNX Runtime would quantise them itself, and worse.
         """
         model = onnx.ModelProto()
         model.CopyFrom(self._model)
-        left_out = set(exact)
+        weights = [node.input[1] for node in model.graph.node if node.name in set(exact)]
         with _quiet():
             quantiser = QDQQuantizer(
                 model,
@@ -75,11 +79,12 @@ class Quantiser:
                 tensors_range={
                     name: _range(one.wide if name in wide else one.narrow) for name, one in values.items()
                 },
-                nodes_to_quantize=[name for name in self._quantised if name not in left_out],
+                nodes_to_quantize=self._quantised,
                 nodes_to_exclude=[],
                 op_types_to_quantize=sorted({node.op_type for node in model.graph.node}),
                 extra_options={
                     "TensorQuantOverrides": {name: [{"quant_type": QuantType.QUInt16}] for name in wide}
+                    | {name: [{"quant_type": QuantType.QInt16, "axis": 0}] for name in weights}
                 },
             )
             quantiser.quantize_model()

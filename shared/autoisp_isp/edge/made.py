@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from autoisp_core.errors import FailedPreconditionError
+
 FP32 = "onnx-fp32"
 FP16 = "onnx-fp16"
 INT8 = "onnx-int8"
@@ -27,3 +29,12 @@ class Made:
     data: bytes
     judged: bytes | None = None
     note: str = ""
+
+
+def no_footage() -> FailedPreconditionError:
+    """Why there is no int8 form."""
+    return FailedPreconditionError(
+        "static quantisation is calibrated on training clips, and this version names no dataset; register it "
+        "with one, or as the result of a search",
+        reason="NO_FOOTAGE",
+    )

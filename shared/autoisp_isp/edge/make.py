@@ -11,7 +11,7 @@ from autoisp_isp.cost import count_cost
 from autoisp_isp.edge.calibration import observe
 from autoisp_isp.edge.half import halved, map_nodes, rounding_twin
 from autoisp_isp.edge.int8 import Quantiser
-from autoisp_isp.edge.made import FP16, FP32, INT8, Made
+from autoisp_isp.edge.made import FP16, FP32, INT8, Made, no_footage
 from autoisp_isp.edge.prepared import prepared
 from autoisp_isp.edge.region import learned_nodes
 from autoisp_isp.edge.shots import (
@@ -59,11 +59,7 @@ def make(name: str, model: bytes, frames: Sequence[CalibrationFrame], *, truth: 
     if name != INT8:
         raise InvalidArgumentError("formats", f"no format {name!r} is made here")
     if not truth:
-        raise FailedPreconditionError(
-            "static quantisation is calibrated on training clips, and this version names no dataset; register "
-            "it with one, or as the result of a search",
-            reason="NO_FOOTAGE",
-        )
+        raise no_footage()
     return _int8(model, frames)
 
 
@@ -121,12 +117,11 @@ def _calls(data: bytes, frames: Sequence[CalibrationFrame]) -> int:
 
 
 def _note(found: Precision, places: int, convolutions: int) -> str:
-    if not found.wide:
+    if not (found.wide or found.exact):
         return f"8-bit activations in all {places} places; {found.loss_db:.2f} dB lost in calibration"
-    text = (
-        f"16-bit activations in {len(found.wide)} of {places} places, where 8 bits lost "
-        f"{found.narrow_loss_db:.2f} dB in calibration ({found.loss_db:.2f} dB now)"
-    )
+    text = f"16-bit activations in {len(found.wide)} of {places} places"
     if found.exact:
-        text += f"; {len(found.exact)} of {convolutions} convolutions stay float32"
-    return text
+        text += f" and 16-bit weights in {len(found.exact)} of {convolutions} convolutions"
+    return (
+        f"{text}, where 8 bits lost {found.narrow_loss_db:.2f} dB in calibration ({found.loss_db:.2f} dB now)"
+    )

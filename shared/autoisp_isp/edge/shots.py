@@ -135,7 +135,10 @@ def lost_db(
         float(np.mean([psnr(one, frame.truth) - psnr(other, frame.truth) for one, other, frame in every])),
         float(
             np.mean(
-                [shadow_psnr(one, frame.truth) - shadow_psnr(other, frame.truth) for one, other, frame in every]
+                [
+                    shadow_psnr(one, frame.truth) - shadow_psnr(other, frame.truth)
+                    for one, other, frame in every
+                ]
             )
         ),
     )

@@ -6,7 +6,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 Measure = Callable[[Collection[str], Collection[str]], float]
-"""What is lost in dB with these activations in 16 bits and these convolutions in float32."""
+"""What is lost in dB with these activations, and the weights of these convolutions, in 16 bits."""
+
+_WEIGHTS_SHARE = 0.5
+"""Of the loss that is allowed, so much may come from weights; the rest is left for activations."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,7 @@ class Precision:
 
     Attributes:
         wide: activations in 16 bits.
-        exact: convolutions in float32.
+        exact: convolutions whose weights have 16 bits.
         loss_db: in shadows, with that.
         narrow_loss_db: in shadows, with 8 bits everywhere.
     """
@@ -32,8 +35,8 @@ def choose(
     """The fewest activations to widen, so that no more than the target is lost.
 
     Quantisation errors of different places add up like noise, so what each of them loses alone, all others
-    being wide, says how much it weighs; the heaviest are widened first. Where that is not enough, the 8-bit
-    weights are at fault: then whole convolutions stay float32, those first that gain most by it.
+    being wide, says how much it weighs; the heaviest are widened first, by bisection. Before that, where 8-bit
+    weights alone lose too much, the convolutions that gain most by it get weights of 16 bits.
 
     Args:
         places: activations.
@@ -47,17 +50,48 @@ def choose(
     narrow = budget.loss((), ())
     if narrow <= target_db:
         return Precision((), (), narrow, narrow)
-    everything = budget.loss(places, ())
-    if everything <= target_db:
-        ranked = budget.ranked(places, lambda one: budget.loss([p for p in places if p != one], ()))
-        count, loss = budget.fewest(ranked, lambda chosen: budget.loss(chosen, ()), target_db, everything)
-        wide = set(ranked[:count])
-        return Precision(tuple(place for place in places if place in wide), (), loss, narrow)
-    ranked = budget.ranked(convolutions, lambda one: -budget.loss(places, [one]))
-    all_exact = budget.loss(places, convolutions)
-    count, loss = budget.fewest(ranked, lambda chosen: budget.loss(places, chosen), target_db, all_exact)
-    exact = set(ranked[:count])
-    return Precision(tuple(places), tuple(name for name in convolutions if name in exact), loss, narrow)
+    exact = _fewest(
+        budget,
+        convolutions,
+        lambda chosen: budget.loss(places, chosen),
+        lambda one: -budget.loss(places, [one]),
+        target_db * _WEIGHTS_SHARE,
+    )
+    wide = _fewest(
+        budget,
+        places,
+        lambda chosen: budget.loss(chosen, exact),
+        lambda one: budget.loss([place for place in places if place != one], exact),
+        target_db,
+    )
+    return Precision(wide, exact, budget.loss(wide, exact), narrow)
+
+
+def _fewest(
+    budget: _Budget,
+    names: Sequence[str],
+    loss: Callable[[Sequence[str]], float],
+    weight: Callable[[str], float],
+    target_db: float,
+) -> tuple[str, ...]:
+    """The fewest names, in their own order, with which no more is lost; all of them where that is too much.
+
+    Args:
+        loss: with some of them.
+        weight: of one: how much it matters.
+    """
+    if not names or loss(()) <= target_db:
+        return ()
+    ranked = budget.ranked(names, weight)
+    low, high = 0, len(ranked)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if loss(ranked[:middle]) <= target_db:
+            high = middle
+        else:
+            low = middle
+    chosen = set(ranked[:high])
+    return tuple(name for name in names if name in chosen)
 
 
 class _Budget:
@@ -78,21 +112,3 @@ class _Budget:
         weights = {name: weight(name) for name in outermost[: max(1, self._left - reserve)]}
         rest = [name for name in outermost if name not in weights]
         return [*sorted(weights, key=lambda name: weights[name], reverse=True), *rest]
-
-    def fewest(
-        self,
-        ranked: Sequence[str],
-        loss: Callable[[Sequence[str]], float],
-        target_db: float,
-        all_of_them: float,
-    ) -> tuple[int, float]:
-        """How many of the first suffice, by bisection, and what is lost with them."""
-        low, high, best = 0, len(ranked), all_of_them
-        while high - low > 1:
-            middle = (low + high) // 2
-            lost = loss(ranked[:middle])
-            if lost <= target_db:
-                high, best = middle, lost
-            else:
-                low = middle
-        return high, best

@@ -113,8 +113,8 @@ def _wait(child: subprocess.Popen[bytes], limit_s: float, on_wait: OnWait) -> No
             return
         if time.monotonic() >= give_up_at:
             raise FailedPreconditionError(
-                f"making the format took longer than {limit_s:g} s, and was stopped; make the network smaller, "
-                "or allow more time",
+                f"making the format took longer than {limit_s:g} s, and was stopped; make the network "
+                "smaller, or allow more time",
                 reason="MODEL_TIMED_OUT",
             )
 

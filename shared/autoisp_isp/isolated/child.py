@@ -26,6 +26,7 @@ from autoisp_isp.isolated.limits import end_with, limit_growth, no_core, no_memo
 from autoisp_isp.isolated.room import Array, Room, frame_views
 from autoisp_isp.runtime_session import PROVIDERS, OnnxNetwork, OnnxStream, load_session
 
+
 class _Faulty(Exception):  # noqa: N818  (carries the error that is meant)
     """The graph is at fault, not what it was given: nothing of it is to be trusted any more."""
 
