@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from autoisp.events.v1 import commands_pb2, events_pb2
+from autoisp.events.v1 import events_pb2
 from autoisp_core.spec import LayerType, Spec
 from autoisp_core.spec.blocks import chain
 from autoisp_isp.edge import FORMATS
@@ -21,29 +21,14 @@ from autoisp_worker.domain_conversion import Conversion, EdgeFormat
 from autoisp_worker.jobs import LocalJobs
 from autoisp_worker.jobs.faults import StoppedError
 from autoisp_worker.tools import Tools
-from worker_jobs import RECURRENT, SENSOR, SPEC, Footage, reference
+from worker_jobs import ONNX_FORMATS, RECURRENT, SPEC, Footage, reference
 
-ONNX = ("onnx-fp32", "onnx-fp16", "onnx-int8")
 DYNAMIC = Spec(chain([(LayerType.DYNAMIC, 3)]), width=8, packing=4, frames=1)
 
 
 @pytest.fixture
 def footage(tmp_path: Path) -> Footage:
     return Footage.make(tmp_path)
-
-
-def command(footage: Footage, model: bytes, **changes: object) -> commands_pb2.ConvertModelVersion:
-    fields: dict[str, object] = {
-        "model_version": "models/m/versions/1",
-        "conversion_id": "c1",
-        "onnx": reference(footage.store.put_bytes(model)),
-        "manifest": footage.manifest,
-        "sensor": SENSOR,
-        "seed": 4,
-        "frames_per_clip": 3,
-        "formats": ONNX,
-    }
-    return commands_pb2.ConvertModelVersion(**(fields | changes))  # type: ignore[arg-type]
 
 
 def convert(
@@ -55,7 +40,7 @@ def convert(
     **changes: object,
 ) -> Conversion:
     jobs = LocalJobs(Tools.of(WorkerConfig(**(config or {})), footage.store))  # type: ignore[arg-type]
-    job = wire_conversion.conversion_job(command(footage, model, **changes))
+    job = wire_conversion.conversion_job(footage.conversion(model, **changes))
     return jobs.convert(job, stop or StopRequest())
 
 
@@ -71,7 +56,7 @@ def test_every_format_is_made_judged_and_linted(footage: Footage, spec: Spec) ->
     conversion = convert(footage, model)
 
     formats = by_name(conversion)
-    assert tuple(formats) == ONNX
+    assert tuple(formats) == ONNX_FORMATS
     exact = formats["onnx-fp32"]
     assert exact.artifact is not None
     assert exact.artifact.sha256 == hashlib.sha256(model).hexdigest()
@@ -92,7 +77,7 @@ def test_every_format_is_made_judged_and_linted(footage: Footage, spec: Spec) ->
         assert one.note
         assert {lint.device for lint in one.lints} >= {"phone-npu-10"}
     sent = events_pb2.ModelVersionConverted.FromString(wire_conversion.converted(conversion))
-    assert [one.format for one in sent.formats.formats] == list(ONNX)
+    assert [one.format for one in sent.formats.formats] == list(ONNX_FORMATS)
     assert sent.formats.formats[0].HasField("psnr_loss_db")
 
 

@@ -31,9 +31,9 @@ VISIBLE_DB = 0.05
 """What half precision may lose likewise, before the fixed maths goes back to float32."""
 _CLOSE_DB = 50.0
 """Without a truth: how close to the float32 pictures those in half precision have to be."""
-_WORK = 2e12
-"""Multiply-accumulates that finding 16-bit places may take: a minute or two on one core. A bound in time
-would give another file on a busy machine."""
+_WORK, _MEASURED = 2e12, (8, 100)
+"""Multiply-accumulates that finding 16-bit places may take, and how often a form is measured for it: a minute
+on one core. A bound in time would give another file on a busy machine."""
 
 
 def make(name: str, model: bytes, frames: Sequence[CalibrationFrame], *, truth: bool = True) -> Made:
@@ -113,7 +113,8 @@ def _int8(data: bytes, frames: Sequence[CalibrationFrame]) -> Made:
 
 def _calls(data: bytes, frames: Sequence[CalibrationFrame]) -> int:
     pixels = sum(4 * frame.raw.shape[-2] * frame.raw.shape[-1] for frame in frames)
-    return max(8, int(_WORK / (count_cost(data).macs_per_pixel * pixels + 1)))
+    least, most = _MEASURED
+    return min(most, max(least, int(_WORK / (count_cost(data).macs_per_pixel * pixels + 1))))
 
 
 def _note(found: Precision, places: int, convolutions: int) -> str:

@@ -35,8 +35,8 @@ def choose(
     """The fewest activations to widen, so that no more than the target is lost.
 
     Quantisation errors of different places add up like noise, so what each of them loses alone, all others
-    being wide, says how much it weighs; the heaviest are widened first, by bisection. Before that, where 8-bit
-    weights alone lose too much, the convolutions that gain most by it get weights of 16 bits.
+    being wide, says how much it weighs; the heaviest are widened first, by bisection. Before that, where
+    8-bit weights alone lose too much, the convolutions that gain most by it get weights of 16 bits.
 
     Args:
         places: activations.
