@@ -115,13 +115,7 @@ def _figures(one: EdgeFormat, exact: EdgeFormat) -> dict[str, Any]:
         "bytes_per_pixel": one.cost.bytes_per_pixel,
         "macs_per_pixel": one.cost.macs_per_pixel,
         "note": one.note,
-        "devices": {
-            lint.device: {
-                "supported": lint.supported,
-                "findings": sorted({finding.rule for finding in lint.findings}),
-            }
-            for lint in one.lints
-        },
+        "runs_whole_on": [lint.device for lint in one.lints if lint.supported],
     }
 
 
