@@ -32,7 +32,8 @@ from autoisp_worker.tools import Tools
 _MAKE_LIMIT_S = 900.0
 _TIMING_SECONDS = 2.0
 _ONNX = "application/onnx"
-_NOT_INSTALLED = "this worker has no ExecuTorch; run pip install 'autoisp[executorch]' where it runs"
+_PROGRAM = "application/vnd.executorch"
+_PROGRAM_DEVICE = "xnnpack-cpu"
 
 T = TypeVar("T")
 
@@ -106,11 +107,8 @@ class _Conversion:
                 f"the registered file can't be judged: {why.message}", reason=why.reason
             )
         self._failures |= {name: mark.failure for name, mark in marks.items() if mark.failure is not None}
-        # Where pictures came from a twin, the time is still that of the file itself.
-        shipped = self._each(
-            self._able(made), lambda name: self._open(made[name].data) if made[name].judged else judged[name]
-        )
-        seconds = self._seconds(shipped, footage)
+        shipped = self._each(self._able(made), lambda name: self._shipped(made[name], judged[name]))
+        seconds = self._seconds(made, shipped, footage)
         formats = self._each(
             self._able(made),
             lambda name: self._format(name, made[name], marks, shipped[name], seconds[name]),
@@ -168,8 +166,6 @@ class _Conversion:
     def _make(self, name: str, onnx: bytes, footage: _Footage) -> Made:
         if name == FP32:
             return Made(onnx, note="as it was registered")
-        if name == EXECUTORCH:
-            raise FailedPreconditionError(_NOT_INSTALLED, reason="NOT_INSTALLED")
         if name == INT8 and footage.missing is not None:
             raise FailedPreconditionError(footage.missing.message, reason=footage.missing.reason)
         return make_isolated(
@@ -182,27 +178,44 @@ class _Conversion:
             on_wait=self._check,
         )
 
-    def _seconds(self, shipped: Mapping[str, OpenSubject], footage: _Footage) -> dict[str, float]:
-        if not shipped:
-            return {}
-        developers = {name: one.developer for name, one in shipped.items()}
+    def _shipped(self, made: Made, judged: OpenSubject) -> OpenSubject:
+        """What the cost is of: the file itself, where pictures came from a twin."""
+        if made.seconds_per_megapixel is not None:
+            return replace(judged, size_bytes=len(made.data))
+        return self._open(made.data) if made.judged is not None else judged
+
+    def _seconds(
+        self, made: Mapping[str, Made], shipped: Mapping[str, OpenSubject], footage: _Footage
+    ) -> dict[str, float]:
+        known = {
+            name: one.seconds_per_megapixel
+            for name, one in made.items()
+            if one.seconds_per_megapixel is not None
+        }
+        developers = {name: one.developer for name, one in shipped.items() if name not in known}
+        if not developers:
+            return known
         clips = [*footage.test, *footage.train]
         frames = self._tools.frames.frames(clips[0]) if clips else [_shade()]
-        return seconds_per_megapixel(developers, frames, self._job.sensor, seconds=_TIMING_SECONDS)
+        return known | seconds_per_megapixel(developers, frames, self._job.sensor, seconds=_TIMING_SECONDS)
 
     def _format(
         self, name: str, made: Made, marks: Mapping[str, Marks], shipped: OpenSubject, seconds: float
     ) -> EdgeFormat:
         losses = marks[name].losses(marks[FP32])
+        program = name == EXECUTORCH
         return EdgeFormat(
             name,
-            artifact=self._tools.store.put_bytes(made.data, _ONNX),
+            artifact=self._tools.store.put_bytes(made.data, _PROGRAM if program else _ONNX),
             quality=marks[name].quality(),
             psnr_loss_db=losses and losses[0],
             shadow_loss_db=losses and losses[1],
             cost=shipped.cost(seconds),
             note=made.note,
-            lints=lint(made.data, shipped_names()),
+            # The lint reads ONNX: of a program, what it was made of.
+            lints=lint(made.judged or made.data, [_PROGRAM_DEVICE])
+            if program
+            else lint(made.data, shipped_names()),
         )
 
 

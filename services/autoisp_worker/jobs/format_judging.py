@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
+import structlog
 from autoisp_core.errors import AutoISPError
 from autoisp_isp.edge.shadows import shadow_psnr
 from autoisp_isp.evaluation import spread_indices
@@ -19,6 +20,8 @@ from autoisp_worker.jobs.faults import check_stop, failure_of
 from autoisp_worker.jobs.judging import Judging
 from autoisp_worker.jobs.subjects import OpenSubject
 from autoisp_worker.tools import Tools
+
+_log = structlog.get_logger(__name__)
 
 _METRICS = ("psnr", "ssim")
 _AHEAD = 2
@@ -51,16 +54,22 @@ def judge_formats(
     tools: Tools,
     stop: StopRequest,
 ) -> dict[str, Marks]:
-    """Shows every clip to every format; one that fails is out, and the others go on.
+    """Shows every clip to every format; one that fails is out, and the others go on. A clip that can't be
+    read is left out.
 
     Raises:
         StoppedError: asked to.
-        AutoISPError: a clip can't be read.
+        AutoISPError: transient.
     """
     marks = {name: Marks() for name in formats}
     for clip in clips:
         able = {name: one for name, one in formats.items() if marks[name].failure is None}
-        _judge_clip(job, clip, able, marks, tools, stop)
+        try:
+            _judge_clip(job, clip, able, marks, tools, stop)
+        except AutoISPError as error:
+            if error.transient:
+                raise
+            _log.warning("formats are judged without a clip", clip=clip.clip, error=str(error))
     return marks
 
 

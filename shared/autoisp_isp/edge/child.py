@@ -30,7 +30,7 @@ def _answer(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
     (folder / DATA).write_bytes(made.data)
     if made.judged is not None:
         (folder / JUDGED).write_bytes(made.judged)
-    return {"note": made.note}
+    return {"note": made.note, "seconds": made.seconds_per_megapixel}
 
 
 def _parts(error: Exception) -> list[Any]:

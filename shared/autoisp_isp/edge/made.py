@@ -24,11 +24,13 @@ class Made:
         judged: ONNX that gives the pictures a device makes of it, where ONNX Runtime on a CPU would make
             others of the file itself; None: the file does.
         note: how it was made, for people.
+        seconds_per_megapixel: where ONNX Runtime can't run the file; None: it can.
     """
 
     data: bytes
     judged: bytes | None = None
     note: str = ""
+    seconds_per_megapixel: float | None = None
 
 
 def no_footage() -> FailedPreconditionError:

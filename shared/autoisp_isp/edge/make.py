@@ -1,4 +1,4 @@
-"""Makes the ONNX formats of a network, and measures on calibration frames what they lose."""
+"""Makes the formats of a network, and measures on calibration frames what they lose."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from autoisp_isp.cost import count_cost
 from autoisp_isp.edge.calibration import observe
 from autoisp_isp.edge.half import halved, map_nodes, rounding_twin
 from autoisp_isp.edge.int8 import Quantiser
-from autoisp_isp.edge.made import FP16, FP32, INT8, Made, no_footage
+from autoisp_isp.edge.made import EXECUTORCH, FP16, FP32, INT8, Made, no_footage
 from autoisp_isp.edge.prepared import prepared
 from autoisp_isp.edge.region import learned_nodes
 from autoisp_isp.edge.shots import (
@@ -22,6 +22,7 @@ from autoisp_isp.edge.shots import (
     lost_db,
 )
 from autoisp_isp.edge.widening import Precision, choose
+from autoisp_isp.edge.xnnpack import make_program
 from autoisp_isp.runtime_session import load_session
 
 TARGET_DB = 0.1
@@ -37,12 +38,12 @@ on one core. A bound in time would give another file on a busy machine."""
 
 
 def make(name: str, model: bytes, frames: Sequence[CalibrationFrame], *, truth: bool = True) -> Made:
-    """Makes one of the ONNX formats.
+    """Makes one of the formats.
 
     The same arguments give the same bytes.
 
     Args:
-        name: `onnx-fp32`, `onnx-fp16` or `onnx-int8`.
+        name: one of `autoisp_isp.edge.FORMATS`.
         model: float32 ONNX of the model contract.
         frames: to calibrate with, in order.
         truth: whether the frames are real and have one.
@@ -56,6 +57,8 @@ def make(name: str, model: bytes, frames: Sequence[CalibrationFrame], *, truth: 
         return Made(model, note="as it was registered")
     if name == FP16:
         return _half(model, frames, truth)
+    if name == EXECUTORCH:
+        return make_program(model, frames)
     if name != INT8:
         raise InvalidArgumentError("formats", f"no format {name!r} is made here")
     if not truth:

@@ -98,7 +98,10 @@ def _made(
         raise from_parts(ErrorCode(code), reason, message, metadata)
     judged = folder / JUDGED
     return Made(
-        (folder / DATA).read_bytes(), judged.read_bytes() if judged.exists() else None, answer["note"]
+        (folder / DATA).read_bytes(),
+        judged.read_bytes() if judged.exists() else None,
+        answer["note"],
+        answer["seconds"],
     )
 
 
