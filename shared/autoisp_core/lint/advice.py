@@ -8,7 +8,7 @@ ADVICE = {
     "GatherND": "index with Slice or Split, whose places are fixed",
     "GridSample": "don't warp: use a recurrent network with its state in place, or warp before the network",
     "GroupNormalization": "train without it, as the networks of the search are, or fold it into convolutions",
-    "InstanceNormalization": "train without it, as the networks of the search are: it waits for a whole frame",
+    "InstanceNormalization": "train without it, as the networks of the search are: it waits for the frame",
     "LayerNormalization": "train without it, as the networks of the search are: a ReLU between convolutions",
     "LSTM": "use the spec's recurrent state, which is a convolution and a gate",
     "GRU": "use the spec's recurrent state, which is a convolution and a gate",

@@ -10,8 +10,8 @@ from autoisp_core.spec.device import PixelCost
 
 Attribute = int | float | str | tuple[int, ...]
 
-_MAP_SHARE = 256
-"""A feature map has at least one value for so many pixels of the picture."""
+_COARSEST = 1024
+"""Pixels of the picture that one place of a feature map stands for, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,7 @@ class Node:
 
     Attributes:
         name: unique in the graph.
-        operator: ONNX's name of it.
-        domain: empty for ONNX's own operators.
+        operator: ONNX's name of it; one of another domain with the domain before it: "com.microsoft.Gelu".
         inputs: names of tensors; empty for an optional one that is left out.
         outputs: names of tensors.
         attributes: numbers, texts and lists of whole numbers only.
@@ -55,7 +54,6 @@ class Node:
     operator: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    domain: str = ""
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     inner: bool = False
 
@@ -104,10 +102,14 @@ class Graph:
         return self.tensors.get(name, UNKNOWN)
 
     def is_map(self, name: str) -> bool:
-        """Whether the tensor has values for pixels, rather than a few for a whole frame."""
+        """Whether the tensor has a place for every few pixels, rather than a few values for a frame."""
         tensor = self.tensor(name)
-        return (
-            bool(name)
-            and not tensor.constant
-            and (tensor.size is None or tensor.size * _MAP_SHARE >= self.pixels)
-        )
+        if not name or tensor.constant:
+            return False
+        if tensor.shape is None:
+            return True
+        if len(tensor.shape) < 3:
+            return False
+        last = tensor.shape[-3:]
+        plane = max(last[1] * last[2], last[0] * last[1] if len(tensor.shape) > 3 else 0)
+        return plane * _COARSEST >= self.pixels

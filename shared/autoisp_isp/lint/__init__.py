@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from autoisp_core.lint import Accelerator, DeviceLint, accelerator_named, lint_graph
 
-from autoisp_isp.lint.describe import described
+from autoisp_isp.lint.describe import MAX_BYTES, described
 
-__all__ = ["described", "lint"]
+__all__ = ["MAX_BYTES", "described", "lint"]
 
 
 def lint(

@@ -13,6 +13,7 @@ from onnx import AttributeProto, TensorProto
 
 from autoisp_isp.contract import parse_onnx
 from autoisp_isp.lint.budget import pixel_cost
+from autoisp_isp.lint.quantisers import mark_quantisers, operator_of
 from autoisp_isp.lint.sized import HEIGHT, WIDTH, bind, fold, opset_of
 
 MAX_NODES = 20_000
@@ -40,6 +41,7 @@ def described(model: bytes, *, field: str = "model") -> Graph:
             field,
             f"the graph has {len(parsed.graph.node):,} nodes; the lint looks at no more than {MAX_NODES:,}",
         )
+    mark_quantisers(parsed)
     free = bind(parsed)
     sized = fold(parsed, field)
     tensors = dict(_tensors(sized.graph))
@@ -100,10 +102,9 @@ def _nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[Node]:
         )
         yield Node(
             name,
-            _printable(node.op_type),
+            _printable(operator_of(node)),
             tuple(node.input),
             tuple(node.output),
-            domain="" if node.domain == "ai.onnx" else _printable(node.domain),
             attributes=dict(_attributes(node)),
             inner=inner,
         )

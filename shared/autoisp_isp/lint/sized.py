@@ -121,7 +121,7 @@ def _values(
     opset: int,
 ) -> list[onnx.TensorProto] | None:
     """What the node makes, if that follows from sizes."""
-    if node.domain not in ("", "ai.onnx"):
+    if node.domain not in ("", "ai.onnx") or node.doc_string:
         return None
     if node.op_type == "Constant":
         return _stored(node) or _computed(node, {}, opset)

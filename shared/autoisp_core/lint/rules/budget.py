@@ -28,7 +28,7 @@ def over_budget(reading: Reading, device: Accelerator) -> Iterator[Hit]:
             Rule.ARITHMETIC_OVER_BUDGET,
             Severity.WARNING,
             f"{cost.macs_per_pixel:,.0f} MAC per pixel: {rate}",
-            f"30 a second allow {affordable:,.0f} MAC per pixel: take a smaller width, or packing 4",
+            f"30 a second allow {affordable:,.0f} MAC per pixel: use a smaller width, or a larger packing",
         )
         return
     gigabytes = least.traffic * VIDEO_4K30_MEGAPIXELS * rates.bytes_per_second / _GIGABYTE
@@ -37,9 +37,10 @@ def over_budget(reading: Reading, device: Accelerator) -> Iterator[Hit]:
     yield Hit(
         Rule.TRAFFIC_OVER_BUDGET,
         Severity.WARNING,
-        f"feature maps of {gigabytes:.1f} GB a second at 4K30{carried}, and the camera's share of the memory "
+        f"feature maps of {gigabytes:.1f} GB a second at 4K30{carried}, in values of "
+        f"{rates.bytes_per_value * 8} bits, and the camera's share of the memory "
         f"is {rates.bytes_per_second / _GIGABYTE:.1f} GB: {rate}, unless the compiler keeps maps on the chip",
-        "use packing 4, a smaller width or fewer layers; maps count, not arithmetic",
+        "use a larger packing, a smaller width or fewer layers: maps count, not arithmetic",
     )
 
 

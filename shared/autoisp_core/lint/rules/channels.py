@@ -49,7 +49,7 @@ def channels_not_aligned(reading: Reading, device: Accelerator) -> Iterator[Hit]
     work = [one for node in reading.working if (one := _work(reading, node, many)) is not None]
     total, padded = sum(one.macs for one in work), sum(one.padded for one in work)
     wasteful = [one for one in work if one.lost and any(width % many for width in one.widths)]
-    if sum(one.lost for one in wasteful) < total * _WORTH_TELLING:
+    if not wasteful or sum(one.lost for one in wasteful) < total * _WORTH_TELLING:
         return
     wasteful.sort(key=lambda one: -one.lost)
     yield Hit(

@@ -25,7 +25,7 @@ def unsupported_operators(reading: Reading, device: Accelerator) -> Iterator[Hit
     for node in reading.working:
         if node.inner or node.operator in _CONTROL:
             continue
-        conditions = device.operators.get(_name(node))
+        conditions = device.operators.get(node.operator)
         if conditions is None:
             yield from _hits(reading, device, node, "the device has no such operator", _advice(node, device))
         elif unmet := _unmet(reading, node, conditions):
@@ -53,14 +53,9 @@ def _hits(reading: Reading, device: Accelerator, node: Node, reason: str, fix: s
         yield Hit(Rule.UNSUPPORTED_OPERATOR, Severity.WARNING, reason, _EARLY, (node,))
 
 
-def _name(node: Node) -> str:
-    return f"{node.domain}.{node.operator}" if node.domain else node.operator
-
-
 def _advice(node: Node, device: Accelerator) -> str:
-    known = ADVICE.get(node.operator) if not node.domain else None
     shown = ", ".join(name for name in SHOWN if name in device.operators)
-    return known or OTHERWISE.format(operators=f"{shown} and others")
+    return ADVICE.get(node.operator) or OTHERWISE.format(operators=f"{shown} and others")
 
 
 def _unmet(reading: Reading, node: Node, conditions: Conditions) -> tuple[str, str] | None:

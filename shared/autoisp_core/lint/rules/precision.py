@@ -17,10 +17,17 @@ _FIXES = {
     "float32": "deliver the form onnx-fp32",
     "w8a8": "quantise weights and activations to 8 bits, and look at the loss in shadows",
 }
+_REST = (
+    "the rest of the graph is quantised: quantise these too, with 16-bit activations, or take them out of "
+    "the graph and compute them before or after it"
+)
+_HALVES = "look at the loss of the form onnx-fp16 too: there this is in 16 bits, as it is on the device"
 
 
 def precision_not_supported(reading: Reading, device: Accelerator) -> Iterator[Hit]:
     """Each node that works on feature maps of a type that the device lacks."""
+    quantised = any(reading.activation(node) in _BITS for node in reading.working)
+    fix = _REST if quantised else next(fix for name, fix in _FIXES.items() if name in device.precisions)
     converted = False
     there = "; ".join(map(_words, device.precisions))
     for node in reading.working:
@@ -34,17 +41,20 @@ def precision_not_supported(reading: Reading, device: Accelerator) -> Iterator[H
             Rule.PRECISION_NOT_SUPPORTED,
             device.unsupported,
             f"{_words(precision)} on feature maps: the device has {there}",
-            next(fix for name, fix in _FIXES.items() if name in device.precisions),
+            fix,
             (node,),
             merges=False,
             leaves=True,
         )
     if converted:
+        what, fix = "the graph works", _FIXES[device.float32_as]
+        if quantised:
+            what, fix = "what is not quantised works", _HALVES
         yield Hit(
             Rule.PRECISION_NOT_SUPPORTED,
             Severity.WARNING,
-            f"the graph works in float32, and the device computes that in {device.float32_as}",
-            _FIXES[device.float32_as],
+            f"{what} in float32, and the device computes that in {device.float32_as}",
+            fix,
         )
 
 

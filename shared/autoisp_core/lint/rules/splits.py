@@ -35,8 +35,8 @@ def cpu_fallback_splits(reading: Reading, device: Accelerator, left: Collection[
     yield Hit(
         Rule.CPU_FALLBACK_SPLITS,
         Severity.WARNING,
-        f"with {_count(len(away), 'node')} on the CPU, {_count(len(islands), 'island')} remain on "
-        f"the accelerator: {_count(len(crossing), 'feature map')} to carry between both, "
+        f"with {_count(len(away), 'node')} on the CPU, the accelerator has {_count(len(islands), 'island')} "
+        f"of the graph: {_count(len(crossing), 'feature map')} to carry between both, "
         f"{size / _MEGABYTE:,.0f} MB in 16 bits for each frame",
         "remove the nodes that don't run there, or move them to the beginning or the end of the graph",
         tuple(node for node in nodes if node.name in away),
@@ -68,7 +68,7 @@ def _crossing(reading: Reading, nodes: list[Node], away: Collection[str]) -> lis
             name
             for node in nodes
             for name in node.inputs
-            if reading.graph.is_map(name) and name in sides and sides[name] != (node.name in away)
+            if reading.is_map(name) and name in sides and sides[name] != (node.name in away)
         }
     )
 
