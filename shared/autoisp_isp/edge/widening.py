@@ -9,7 +9,7 @@ Measure = Callable[[Collection[str], Collection[str]], float]
 """What is lost in dB with these activations, and the weights of these convolutions, in 16 bits."""
 
 _WEIGHTS_SHARE = 0.5
-"""Of the loss that is allowed, so much may come from weights; the rest is left for activations."""
+"""Of the loss that is allowed, so much may come from weights, once some have to have 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,9 @@ def choose(
     """The fewest activations to widen, so that no more than the target is lost.
 
     Quantisation errors of different places add up like noise, so what each of them loses alone, all others
-    being wide, says how much it weighs; the heaviest are widened first, by bisection. Before that, where
-    8-bit weights alone lose too much, the convolutions that gain most by it get weights of 16 bits.
+    being wide, says how much it weighs; the heaviest are widened first, by bisection. Only where
+    8-bit weights alone lose too much, the convolutions that gain most by it get weights of 16 bits, which few
+    accelerators have.
 
     Args:
         places: activations.
@@ -50,13 +51,15 @@ def choose(
     narrow = budget.loss((), ())
     if narrow <= target_db:
         return Precision((), (), narrow, narrow)
-    exact = _fewest(
-        budget,
-        convolutions,
-        lambda chosen: budget.loss(places, chosen),
-        lambda one: -budget.loss(places, [one]),
-        target_db * _WEIGHTS_SHARE,
-    )
+    exact: tuple[str, ...] = ()
+    if budget.loss(places, ()) > target_db:
+        exact = _fewest(
+            budget,
+            convolutions,
+            lambda chosen: budget.loss(places, chosen),
+            lambda one: -budget.loss(places, [one]),
+            target_db * _WEIGHTS_SHARE,
+        )
     wide = _fewest(
         budget,
         places,
