@@ -1,20 +1,18 @@
 """The worker process: pulls jobs and does them, one at a time."""
 
-from autoisp_runtime.jetstream import Event
 from autoisp_runtime.jetstream.topology import WORKER_FIRST, WORKER_TRIALS
 from autoisp_runtime.lifecycle import run_service
 from autoisp_runtime.runtime import Runtime
 
 from autoisp_worker.attempts import Attempts
 from autoisp_worker.bus import CommandBus, EventBus
-from autoisp_worker.cancellations import Cancellations
 from autoisp_worker.compute import ComputeThread, StopRequest
 from autoisp_worker.config import WorkerConfig, check_device
 from autoisp_worker.jobs import LocalJobs
 from autoisp_worker.results import Results
 from autoisp_worker.tools import Tools
 from autoisp_worker.usecases import Settlement
-from autoisp_worker.watch import ClipWatch, JobWatch, TrialWatch
+from autoisp_worker.watch import Watches
 
 
 async def build(runtime: Runtime[WorkerConfig]) -> None:
@@ -23,14 +21,9 @@ async def build(runtime: Runtime[WorkerConfig]) -> None:
     check_device(config.device)
     tools = Tools.of(config, runtime.store)
     jobs, compute, attempts = LocalJobs(tools), ComputeThread(), Attempts(runtime.store, config.max_deliver)
-
-    def watch(cancelled: Event, limit_s: float) -> JobWatch:
-        return JobWatch(Cancellations(runtime.nats, cancelled), runtime.publisher, limit_s)
-
-    trials = TrialWatch(watch(Event.SEARCH_CANCELLED, config.trial_limit_seconds), config.worker_id)
-    clips = ClipWatch(watch(Event.EVALUATION_CANCELLED, config.clip_limit_seconds))
+    watches = Watches.of(runtime.nats, runtime.publisher, config)
     settlement = Settlement(Results(runtime.store), EventBus(runtime.publisher))
-    bus = CommandBus(settlement, jobs, compute, tools.checkpoints, trials, clips, config.worker_id, attempts)
+    bus = CommandBus(settlement, jobs, compute, tools.checkpoints, watches, config.worker_id, attempts)
     # Patient: an outage or a full store must not turn hours of training into a failure.
     runtime.consume((WORKER_FIRST, WORKER_TRIALS), bus.handle, patient=True, on_dead_letter=bus.bury)
     runtime.spawn("warm-up", compute.run(jobs.warm_up, StopRequest()))

@@ -13,15 +13,16 @@ from autoisp.events.v1 import commands_pb2
 from autoisp_core.errors import AutoISPError
 from autoisp_runtime.jetstream import Command, Envelope, Publisher
 
-from autoisp_worker import wire, wire_evaluation
+from autoisp_worker import wire, wire_conversion, wire_evaluation
 from autoisp_worker.attempts import Attempts
 from autoisp_worker.compute import ComputeThread, StopRequest
 from autoisp_worker.domain import Failure, TrialResult, TrialState
+from autoisp_worker.domain_conversion import Conversion
 from autoisp_worker.domain_evaluation import ClipResult
 from autoisp_worker.results import Checkpoints
-from autoisp_worker.tickets import clip_ticket, profile_ticket, trial_ticket
+from autoisp_worker.tickets import clip_ticket, conversion_ticket, profile_ticket, trial_ticket
 from autoisp_worker.usecases import Jobs, Settlement, Ticket
-from autoisp_worker.watch import ClipWatch, TrialWatch
+from autoisp_worker.watch import Watches
 
 _log = structlog.get_logger(__name__)
 
@@ -50,7 +51,7 @@ class CommandBus:
         settlement: records and announces.
         jobs: does the arithmetic, in ``compute``.
         checkpoints: of trials; deleted once a trial is settled.
-        trials, clips: look after what runs.
+        watches: look after what runs.
         worker_id: this worker's name in results.
         attempts: counts what kills its workers, so that it is given up.
     """
@@ -61,8 +62,7 @@ class CommandBus:
         jobs: Jobs,
         compute: ComputeThread,
         checkpoints: Checkpoints,
-        trials: TrialWatch,
-        clips: ClipWatch,
+        watches: Watches,
         worker_id: str,
         attempts: Attempts,
     ) -> None:
@@ -70,8 +70,7 @@ class CommandBus:
         self._jobs = jobs
         self._compute = compute
         self._checkpoints = checkpoints
-        self._trials = trials
-        self._clips = clips
+        self._watches = watches
         self._worker_id = worker_id
         self._attempts = attempts
 
@@ -108,6 +107,8 @@ class CommandBus:
                 return self._profile(envelope)
             case Command.TRIAL_RUN:
                 return self._trial(envelope)
+            case Command.MODEL_VERSION_CONVERT:
+                return self._conversion(envelope)
             case _:
                 return self._evaluation(envelope)
 
@@ -128,7 +129,7 @@ class CommandBus:
 
         async def work() -> bytes:
             stop = StopRequest()
-            async with self._trials.over(job.trial, stop) as on_progress:
+            async with self._watches.trials.over(job.trial, stop) as on_progress:
                 result = await self._attempt(ticket, lambda: self._jobs.trial(job, stop, on_progress), stop)
             return wire.trial_completed(result)
 
@@ -140,9 +141,21 @@ class CommandBus:
 
         async def work() -> bytes:
             stop = StopRequest()
-            async with self._clips.over(job.evaluation, job.clip.clip, stop) as on_frames:
+            async with self._watches.clips.over(job.evaluation, job.clip.clip, stop) as on_frames:
                 result = await self._attempt(ticket, lambda: self._jobs.judge(job, stop, on_frames), stop)
             return wire_evaluation.clip_judged(job.evaluation, result)
+
+        return ticket, work
+
+    def _conversion(self, envelope: Envelope) -> tuple[Ticket, Work]:
+        job = wire_conversion.conversion_job(envelope.decode(commands_pb2.ConvertModelVersion))
+        ticket = conversion_ticket(job.model_version, job.conversion_id)
+
+        async def work() -> bytes:
+            stop = StopRequest()
+            async with self._watches.conversions.over(job.model_version, stop):
+                result = await self._attempt(ticket, lambda: self._jobs.convert(job, stop), stop)
+            return wire_conversion.converted(result)
 
         return ticket, work
 
@@ -158,6 +171,11 @@ class CommandBus:
                 trial, now = envelope.decode(commands_pb2.RunTrial).trial, datetime.now(UTC)
                 result = TrialResult(trial, TrialState.FAILED, self._worker_id, now, now, failure=failure)
                 return trial_ticket(trial), wire.trial_completed(result)
+            case Command.MODEL_VERSION_CONVERT:
+                command = envelope.decode(commands_pb2.ConvertModelVersion)
+                version, conversion_id = command.model_version, wire_conversion.conversion_id(command)
+                failed = Conversion(version, conversion_id, failure=failure)
+                return conversion_ticket(version, conversion_id), wire_conversion.converted(failed)
             case _:
                 message = envelope.decode(commands_pb2.RunEvaluation)
                 clip = message.entry.clip

@@ -42,6 +42,9 @@ class WorkerConfig(ServiceConfig):
     max_deliver: int = Field(5, ge=1, description="a job fails once so many attempts killed their worker")
     trial_limit_seconds: float = Field(6 * 3600.0, gt=0, description="a trial that takes longer fails")
     clip_limit_seconds: float = Field(6 * 3600.0, gt=0, description="a clip whose judging takes longer fails")
+    conversion_limit_seconds: float = Field(
+        3600.0, gt=0, description="a conversion into edge formats that takes longer fails"
+    )
     frame_limit_seconds: float = Field(
         60.0, gt=0, description="a judged network that takes longer for one frame is stopped"
     )

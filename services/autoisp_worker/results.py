@@ -67,5 +67,12 @@ def clip_key(evaluation: str, clip: str) -> str:
     return f"evaluations/{evaluation_id}/{clip_id}"
 
 
+def conversion_key(model_version: str, conversion_id: str) -> str:
+    """Key of what came of one request to convert a version; the id is good for a path."""
+    return "/".join(
+        ("conversions", *names.MODEL_VERSION.parse(model_version, "model_version"), conversion_id)
+    )
+
+
 def _checkpoint_key(trial: str) -> str:
     return "checkpoints/" + "/".join(names.TRIAL.parse(trial, "trial"))

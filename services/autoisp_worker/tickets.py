@@ -5,7 +5,7 @@ from __future__ import annotations
 from autoisp_core import names
 from autoisp_runtime.jetstream import Event, event_subject
 
-from autoisp_worker.results import clip_key, profile_key, trial_key
+from autoisp_worker.results import clip_key, conversion_key, profile_key, trial_key
 from autoisp_worker.usecases import Ticket
 
 
@@ -22,6 +22,17 @@ def trial_ticket(trial: str) -> Ticket:
 def clip_ticket(evaluation: str, clip: str) -> Ticket:
     """Of one clip of an evaluation."""
     return _ticket(clip_key(evaluation, clip), Event.EVALUATION_CLIP_JUDGED, *_clip_ids(evaluation, clip))
+
+
+def conversion_ticket(model_version: str, conversion_id: str) -> Ticket:
+    """Of one request to convert a model version; another request is another event of the same version."""
+    version = "-".join(names.MODEL_VERSION.parse(model_version, "model_version"))
+    event = Event.MODEL_VERSION_CONVERTED
+    return Ticket(
+        conversion_key(model_version, conversion_id),
+        event_subject(event, version),
+        f"{event.value}.{version}.{conversion_id}",
+    )
 
 
 def report_subject(trial: str) -> str:

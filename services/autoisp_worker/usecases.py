@@ -11,6 +11,7 @@ import structlog
 
 from autoisp_worker.compute import StopRequest
 from autoisp_worker.domain import Failure, ProfileJob, PrototypeProfile, TrialJob, TrialProgress, TrialResult
+from autoisp_worker.domain_conversion import Conversion, ConversionJob
 from autoisp_worker.domain_evaluation import ClipResult, EvaluationJob, FramesJudged
 
 _log = structlog.get_logger(__name__)
@@ -35,6 +36,9 @@ class Jobs(Protocol):
 
     def judge(self, job: EvaluationJob, stop: StopRequest, on_frames: OnFrames) -> ClipResult:
         """Judge subjects on one clip."""
+
+    def convert(self, job: ConversionJob, stop: StopRequest) -> Conversion:
+        """Make, judge and lint the formats of a model version."""
 
 
 class ResultRecord(Protocol):

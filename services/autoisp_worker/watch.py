@@ -6,15 +6,18 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from autoisp_core import names
 from autoisp_core.errors import AutoISPError
 from autoisp_core.ids import new_id
-from autoisp_runtime.jetstream import Publisher
+from autoisp_runtime.jetstream import Event, NatsConnection, Publisher
 
 from autoisp_worker import wire, wire_evaluation
+from autoisp_worker.cancellations import Cancellations
 from autoisp_worker.compute import StopReason, StopRequest
+from autoisp_worker.config import WorkerConfig
 from autoisp_worker.domain import TrialProgress
 from autoisp_worker.domain_evaluation import FramesJudged
 from autoisp_worker.tickets import frames_subject, report_subject
@@ -29,6 +32,14 @@ class Cancelled(Protocol):
 
     async def includes(self, resource_id: str) -> bool:
         """Whether the search or the evaluation was cancelled."""
+
+
+class NeverCancelled:
+    """Of jobs that can't be."""
+
+    async def includes(self, resource_id: str) -> bool:
+        """No."""
+        return False
 
 
 class JobWatch:
@@ -142,3 +153,48 @@ class ClipWatch:
 
         async with self._watch.watching(evaluation_id, stop, report):
             yield sources.append
+
+
+class ConversionWatch:
+    """Watches conversions. Nobody cancels one: it is short, and its limit ends it.
+
+    Args:
+        watch: that does it.
+    """
+
+    def __init__(self, watch: JobWatch) -> None:
+        self._watch = watch
+
+    @contextlib.asynccontextmanager
+    async def over(self, model_version: str, stop: StopRequest) -> AsyncIterator[None]:
+        """Watch while the body runs."""
+
+        async def report() -> None:
+            """Nobody waits for it second by second."""
+
+        async with self._watch.watching(model_version, stop, report):
+            yield
+
+
+@dataclass(frozen=True)
+class Watches:
+    """One for each kind of job that takes long."""
+
+    trials: TrialWatch
+    clips: ClipWatch
+    conversions: ConversionWatch
+
+    @classmethod
+    def of(cls, connection: NatsConnection, publisher: Publisher, config: WorkerConfig) -> Watches:
+        """As the configuration says."""
+
+        def watch(cancelled: Cancelled, limit_s: float) -> JobWatch:
+            return JobWatch(cancelled, publisher, limit_s)
+
+        searches = Cancellations(connection, Event.SEARCH_CANCELLED)
+        evaluations = Cancellations(connection, Event.EVALUATION_CANCELLED)
+        return cls(
+            TrialWatch(watch(searches, config.trial_limit_seconds), config.worker_id),
+            ClipWatch(watch(evaluations, config.clip_limit_seconds)),
+            ConversionWatch(watch(NeverCancelled(), config.conversion_limit_seconds)),
+        )

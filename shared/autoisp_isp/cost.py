@@ -27,7 +27,8 @@ class OnnxCost:
     Attributes:
         macs_per_pixel: multiply-accumulates of convolutions and matrix products, fixed ones included; those
             that are done once per frame are shared out over ``FRAME_PIXELS``.
-        parameters: elements of all floating-point tensors in the file, single numbers not counted.
+        parameters: elements of all floating-point tensors in the file, and of quantised ones; single numbers
+            and quantisation steps not counted.
         bytes_per_pixel: bytes of all feature maps that are written, views and in-place activations excluded.
         fusible_bytes_per_pixel: those of them that only elementwise operators write.
         state_bytes_per_pixel: bytes of recurrent state that one frame hands to the next.
@@ -132,9 +133,14 @@ def _parameters(model: onnx.ModelProto) -> int:
     ]
     # The factors of a resize are settings, not weights.
     settings = {name for node in model.graph.node if node.op_type == "Resize" for name in node.input[1:]}
+    quantisers = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    settings |= {name for node in quantisers for name in node.input[1:]}
+    quantised = {node.input[0] for node in quantisers}
     real = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
     return sum(
         prod(tensor.dims)
         for tensor in tensors
-        if tensor.data_type in real and len(tensor.dims) > 0 and tensor.name not in settings
+        if (tensor.data_type in real or tensor.name in quantised)
+        and len(tensor.dims) > 0
+        and tensor.name not in settings
     )

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import onnx
 
-from autoisp_isp.cost_traffic import Sized, is_map
+from autoisp_isp.cost_traffic import Sized, is_map, only_narrowed, widens
 
 _VIEWS = frozenset({"Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 _IN_PLACE = frozenset({"Clip", "LeakyRelu", "Relu"})
@@ -23,7 +23,7 @@ def peak_bytes(
 
     Every node's output is kept until its last reader is done, the graph's inputs likewise, and its outputs
     until the end. Views share what they read; so do activations, unless somebody reads it after them or it
-    came from outside. Weights don't count.
+    came from outside. What is only read to be quantised is kept as that. Weights don't count.
 
     Args:
         nodes: of the graph, in order.
@@ -37,10 +37,11 @@ def peak_bytes(
     for name, place in last_read.items():
         last_use[owner.get(name, name)] = max(place, last_use.get(owner.get(name, name), -1))
     live = set(inputs)
+    unwritten = only_narrowed(nodes) - live
     peak = sum(_bytes(values, name) for name in live)
     for place, node in enumerate(nodes):
         live |= {owner.get(name, name) for name in node.output if node.op_type != "Constant"}
-        peak = max(peak, sum(_bytes(values, name) for name in live))
+        peak = max(peak, sum(_bytes(values, name) for name in live - unwritten))
         live = {name for name in live if last_use.get(name, -1) > place}
     return peak
 
@@ -52,7 +53,7 @@ def _owners(
     owner: dict[str, str] = {}
     needed = dict(last_read)  # of an owner: until when somebody reads it or what shares it so far
     for place, node in enumerate(nodes):
-        if node.op_type not in _VIEWS | _IN_PLACE:
+        if node.op_type not in _VIEWS | _IN_PLACE and not widens(node):
             continue
         read, made = owner.get(node.input[0], node.input[0]), node.output[0]
         if node.op_type in _IN_PLACE and (read in inputs or needed[read] > place):

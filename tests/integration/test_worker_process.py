@@ -15,13 +15,16 @@ from autoisp.events.v1 import commands_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_core.spec import cost
 from autoisp_isp.checkpoint import load_checkpoint
+from autoisp_isp.export import export_onnx
+from autoisp_isp.network import build
+from autoisp_isp.runtime_session import load_session
 from autoisp_runtime.jetstream.topology import DEAD_LETTER_STREAM
 from autoisp_testing.nats import NatsServer
 from autoisp_testing.processes import ServiceProcess
-from autoisp_worker.results import Checkpoints, trial_key
+from autoisp_worker.results import Checkpoints, conversion_key, trial_key
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from worker_bus import Bus, worker_process
-from worker_jobs import RECURRENT, Footage
+from worker_jobs import ONNX_FORMATS, RECURRENT, Footage, artifact
 
 _LONG = 800
 """Steps of a trial that is still at it when something happens to its worker."""
@@ -227,3 +230,28 @@ def test_a_wrong_setting_ends_it_with_its_name(
 
     assert process.wait() == 2
     assert word in process.log
+
+
+async def test_a_conversion_whose_worker_is_killed_is_done_by_the_next_one(
+    bus: Bus, footage: Footage, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    command = footage.conversion(export_onnx(build(RECURRENT)))
+    attempt = "attempts/" + conversion_key(command.model_version, command.conversion_id)
+    with worker_process(nats_server, tmp_path) as worker:
+        await bus.convert(command)
+        deadline = time.monotonic() + 90
+        while footage.store.get_result(attempt) is None:
+            assert time.monotonic() < deadline, worker.log[-3000:]
+            await asyncio.sleep(0.02)
+        worker.kill()
+
+    with worker_process(nats_server, tmp_path):
+        (event,) = await bus.converted()
+
+    assert (event.model_version, event.conversion_id) == (command.model_version, command.conversion_id)
+    assert [one.format for one in event.formats.formats] == list(ONNX_FORMATS)
+    for one in event.formats.formats:
+        assert not one.HasField("failure")
+        data = footage.store.get_bytes(artifact(one.artifact))
+        assert load_session(data).contract.recurrent
+    assert footage.store.get_result(attempt) is None

@@ -29,6 +29,7 @@ from autoisp_testing.processes import ServiceProcess
 ACK_WAIT_S = 2.0
 COMPLETED = "autoisp.v1.evt.trial.completed."
 CLIP_JUDGED = "autoisp.v1.evt.evaluation.clip_judged."
+CONVERTED = "autoisp.v1.evt.model_version.converted."
 FRAMES_JUDGED = "autoisp.v1.evt.evaluation.frames_judged."
 
 
@@ -60,6 +61,18 @@ class Bus:
         )
         subject = command_subject(Command.EVALUATION_RUN, f"{evaluation}-{clip}")
         await self._publisher.publish(subject, command.SerializeToString(), subject)
+
+    async def convert(self, command: commands_pb2.ConvertModelVersion) -> None:
+        resource = "-".join(names.MODEL_VERSION.parse(command.model_version))
+        subject = command_subject(Command.MODEL_VERSION_CONVERT, f"{resource}-1")
+        await self._publisher.publish(subject, command.SerializeToString(), subject)
+
+    async def converted(
+        self, count: int = 1, timeout_s: float = 90.0
+    ) -> list[events_pb2.ModelVersionConverted]:
+        """The converted versions, once there are so many and nothing is left to do."""
+        found = await self._settled(CONVERTED, count, timeout_s)
+        return [events_pb2.ModelVersionConverted.FromString(payload) for payload in found]
 
     async def cancel(self, search_id: str) -> None:
         event = events_pb2.SearchCancelled(search=f"searches/{search_id}")

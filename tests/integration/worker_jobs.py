@@ -21,6 +21,7 @@ from autoisp_testing.scenes import moving_scene
 SPEC = Spec(Spec.code((1, 1, 3, 0, 0), (2, 7, 0, 0, 0)), width=8, packing=4, frames=3)
 RECURRENT = replace(SPEC, frames=1, recurrent=1)
 SENSOR = common_pb2.Sensor(builtin="phone", test_noise=common_pb2.Noise(shot=0.01, read=0.0005))
+ONNX_FORMATS = ("onnx-fp32", "onnx-fp16", "onnx-int8")
 CLASSICAL = prototype_pb2.Prototype(builtin="classical")
 
 _SPLITS = {"a": ingest_pb2.SPLIT_TRAIN, "b": ingest_pb2.SPLIT_VALIDATION, "c": ingest_pb2.SPLIT_TEST}
@@ -60,6 +61,11 @@ class Footage:
         manifest = ingest_pb2.DatasetManifest(dataset="datasets/d", entries=entries.values())
         return cls(store, entries, reference(store.put_bytes(manifest.SerializeToString())))
 
+    def only_test(self) -> common_pb2.Artifact:
+        """The manifest of a dataset with nothing but the test clip."""
+        manifest = ingest_pb2.DatasetManifest(dataset="datasets/e", entries=[self.entries["c"]])
+        return reference(self.store.put_bytes(manifest.SerializeToString()))
+
     def trial(self, trial_id: str = "r0-0000", **changes: object) -> commands_pb2.RunTrial:
         """A command of 20 steps; ``changes`` replace fields."""
         fields: dict[str, object] = {
@@ -84,6 +90,20 @@ class Footage:
             seed=3,
             validation_frames_per_clip=2,
         )
+
+    def conversion(self, model: bytes, **changes: object) -> commands_pb2.ConvertModelVersion:
+        """A command about an ONNX file; ``changes`` replace fields."""
+        fields: dict[str, object] = {
+            "model_version": "models/m/versions/1",
+            "conversion_id": "c1",
+            "onnx": reference(self.store.put_bytes(model)),
+            "manifest": self.manifest,
+            "sensor": SENSOR,
+            "seed": 4,
+            "frames_per_clip": 3,
+            "formats": ONNX_FORMATS,
+        }
+        return commands_pb2.ConvertModelVersion(**(fields | changes))  # type: ignore[arg-type]
 
     def evaluation(self, *subjects: evaluation_pb2.Subject, **changes: object) -> commands_pb2.RunEvaluation:
         """A command about the test clip, and the classical prototype if nothing else is to be judged;

@@ -17,7 +17,7 @@ def sizes(**planes: int) -> dict[str, Extent]:
     return {name: Extent((1, size // 16, 2, 2), size) for name, size in planes.items()}
 
 
-_SIZES = {"x": 16, "a": 160, "b": 320, "y": 48}
+_SIZES = {"x": 16, "a": 160, "b": 320, "y": 48, "q": 40, "c": 160}
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,16 @@ _SIZES = {"x": 16, "a": 160, "b": 320, "y": 48}
                 node("Resize", "b e e s", "y"),
             ],
             160 + 320,
+        ),
+        # a is written as b, which is quantised, and c is how the next operator reads it
+        (
+            [
+                node("Conv", "x w", "a"),
+                node("QuantizeLinear", "a s z", "q"),
+                node("DequantizeLinear", "q s z", "c"),
+                node("Conv", "c w", "b"),
+            ],
+            40 + 320,
         ),
         # nobody reads a, and it is there all the same while it is made
         ([node("Conv", "x w", "b"), node("Conv", "x w", "a"), node("Conv", "b w", "y")], 16 + 320 + 160),

@@ -38,6 +38,7 @@ from autoisp_worker.domain import (
     TrialResult,
     TrialState,
 )
+from autoisp_worker.domain_conversion import Conversion, ConversionJob, EdgeFormat
 from autoisp_worker.domain_evaluation import (
     ClipResult,
     EvaluationJob,
@@ -48,6 +49,7 @@ from autoisp_worker.domain_evaluation import (
 from autoisp_worker.results import Checkpoints, Results
 from autoisp_worker.tickets import trial_ticket
 from autoisp_worker.usecases import OnFrames, OnProgress, Settlement
+from autoisp_worker.watch import Watches
 
 LIMIT = 3
 TRIAL = "searches/s/trials/r0-0000"
@@ -73,6 +75,10 @@ class FakeJobs:
     def judge(self, job: EvaluationJob, stop: StopRequest, on_frames: OnFrames) -> ClipResult:
         self._call()
         return ClipResult(job.clip.clip, job.clip.display_name, failure=Failure("BAD_CLIP", "unreadable"))
+
+    def convert(self, job: ConversionJob, stop: StopRequest) -> Conversion:
+        self._call()
+        return Conversion(job.model_version, job.conversion_id, (EdgeFormat("onnx-fp32", note="as it is"),))
 
     def _call(self) -> None:
         self.calls += 1
@@ -103,6 +109,12 @@ class NoClipWatch:
         yield lambda take: None
 
 
+class NoConversionWatch:
+    @asynccontextmanager
+    async def over(self, model_version: str, stop: StopRequest) -> AsyncIterator[None]:
+        yield
+
+
 class Bench:
     def __init__(self, folder: Path) -> None:
         store = ArtifactStore(str(folder))
@@ -115,8 +127,7 @@ class Bench:
             self.jobs,
             ComputeThread(),
             self.checkpoints,
-            NoWatch(),
-            NoClipWatch(),
+            Watches(NoWatch(), NoClipWatch(), NoConversionWatch()),
             "w",
             Attempts(store, LIMIT),
         )
@@ -160,6 +171,17 @@ def evaluation_envelope() -> Envelope:
     return Envelope(command_subject(Command.EVALUATION_RUN, "e-c"), command.SerializeToString(), "id")
 
 
+def conversion_envelope(conversion_id: str = "c1", **changes: object) -> Envelope:
+    command = commands_pb2.ConvertModelVersion(
+        model_version="models/m/versions/2", conversion_id=conversion_id
+    )
+    command.onnx.sha256 = SHA
+    command.MergeFrom(commands_pb2.ConvertModelVersion(**changes))  # type: ignore[arg-type]
+    return Envelope(
+        command_subject(Command.MODEL_VERSION_CONVERT, "m-2-1"), command.SerializeToString(), "id"
+    )
+
+
 async def test_a_trial_is_announced_and_its_checkpoint_forgotten(bench: Bench) -> None:
     bench.checkpoints.save(TRIAL, b"half way")
 
@@ -198,6 +220,33 @@ async def test_a_clip_answers_on_the_evaluations_subject(bench: Bench) -> None:
     event = events_pb2.EvaluationClipJudged.FromString(payload)
     assert (event.evaluation, event.result.clip) == ("evaluations/e", "clips/c")
     assert event.result.failure.reason == "BAD_CLIP"
+
+
+async def test_a_conversion_answers_on_the_versions_subject_once_for_each_request(bench: Bench) -> None:
+    for conversion_id in ("c1", "c1", "c2"):
+        await bench.bus.handle(conversion_envelope(conversion_id))
+
+    assert bench.jobs.calls == 2
+    first, again, other = bench.announcements.said
+    assert first == again
+    assert first[:2] == (
+        "autoisp.v1.evt.model_version.converted.m-2",
+        "model_version.converted.m-2.c1",
+    )
+    assert other[1] == "model_version.converted.m-2.c2"
+    event = events_pb2.ModelVersionConverted.FromString(first[2])
+    assert (event.model_version, event.conversion_id) == ("models/m/versions/2", "c1")
+    assert event.formats.formats[0].format == "onnx-fp32"
+
+
+async def test_a_conversion_whose_id_is_no_path_answers_nothing(bench: Bench) -> None:
+    envelope = conversion_envelope("../../trials/s")
+    with pytest.raises(InvalidArgumentError) as caught:
+        await bench.bus.handle(envelope)
+
+    await bench.bus.bury(envelope, caught.value)
+
+    assert not bench.announcements.said
 
 
 async def test_a_result_that_no_message_holds_fails_its_clip_rather_than_never_arriving(bench: Bench) -> None:
@@ -364,7 +413,9 @@ async def test_a_command_that_is_wrong_is_recorded_with_its_error(bench: Bench) 
 
 
 @pytest.mark.parametrize(
-    "envelope", [profile_envelope(), evaluation_envelope()], ids=["profile", "evaluation"]
+    "envelope",
+    [profile_envelope(), evaluation_envelope(), conversion_envelope()],
+    ids=["profile", "evaluation", "conversion"],
 )
 async def test_every_kind_of_command_can_be_buried(bench: Bench, envelope: Envelope) -> None:
     await bench.bus.bury(envelope, InternalError("it broke", reason="BROKEN"))

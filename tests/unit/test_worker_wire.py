@@ -13,7 +13,7 @@ from autoisp_core.artifact import Artifact
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.sensor import IDENTITY_CCM, Noise
 from autoisp_runtime.jetstream.publisher import MAX_PAYLOAD_BYTES
-from autoisp_worker import wire, wire_evaluation
+from autoisp_worker import wire, wire_conversion, wire_evaluation
 from autoisp_worker.domain import Cost, Failure, Fidelity, Quality, Split, TrialResult, TrialState
 from autoisp_worker.domain_evaluation import (
     ClipResult,
@@ -200,3 +200,46 @@ def test_a_result_that_fits_into_no_message_is_a_failure(result: ClipResult) -> 
     assert (told.clip, told.state) == ("clips/c", evaluation_pb2.EVALUATION_STATE_FAILED)
     assert told.failure.reason == "RESULT_TOO_LARGE"
     assert "judge fewer frames" in told.failure.message
+
+
+def convert_version(**fields: object) -> commands_pb2.ConvertModelVersion:
+    command = commands_pb2.ConvertModelVersion(
+        model_version="models/m/versions/1", conversion_id="c1", onnx=MANIFEST
+    )
+    command.MergeFrom(commands_pb2.ConvertModelVersion(**fields))  # type: ignore[arg-type]
+    return command
+
+
+def test_a_conversion_without_formats_is_of_all_and_without_a_manifest_of_no_footage() -> None:
+    job = wire_conversion.conversion_job(convert_version())
+
+    assert job.formats == wire_conversion.FORMATS
+    assert job.manifest is None
+    assert job.sensor.name == "phone"
+
+
+def test_formats_come_in_the_order_of_reports() -> None:
+    command = convert_version(formats=["onnx-int8", "onnx-fp32"], manifest=MANIFEST, frames_per_clip=8)
+
+    job = wire_conversion.conversion_job(command)
+
+    assert job.formats == ("onnx-fp32", "onnx-int8")
+    assert job.manifest is not None
+    assert job.frames_per_clip == 8
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"model_version": "models/m"}, "model_version"),
+        ({"conversion_id": "a/b"}, "conversion_id"),
+        ({"conversion_id": "x" * 129}, "conversion_id"),
+        ({"formats": ["tflite"]}, "tflite"),
+        ({"frames_per_clip": -1}, "frames_per_clip"),
+        ({"sensor": common_pb2.Sensor(builtin="no-such")}, "no-such"),
+        ({"onnx": common_pb2.Artifact(sha256="zz")}, "onnx"),
+    ],
+)
+def test_a_conversion_that_makes_no_sense_is_refused(fields: dict[str, object], named: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=named):
+        wire_conversion.conversion_job(convert_version(**fields))

@@ -1,4 +1,4 @@
-"""The arithmetic of a worker's three jobs; torch and OpenCV are imported with the first of them."""
+"""The arithmetic of a worker's jobs; torch and OpenCV are imported with the first of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from autoisp_worker.compute import StopRequest
 from autoisp_worker.domain import Failure, ProfileJob, PrototypeProfile, TrialJob, TrialResult
+from autoisp_worker.domain_conversion import Conversion, ConversionJob
 from autoisp_worker.domain_evaluation import ClipResult, EvaluationJob
 from autoisp_worker.tools import Tools
 from autoisp_worker.usecases import OnFrames, OnProgress
@@ -50,3 +51,9 @@ class LocalJobs:
         from autoisp_worker.jobs.evaluation import judge
 
         return judge(job, self._tools, stop, on_frames)
+
+    def convert(self, job: ConversionJob, stop: StopRequest) -> Conversion:
+        """Make, judge and lint the formats of a model version."""
+        from autoisp_worker.jobs.conversion import convert
+
+        return convert(job, self._tools, stop)

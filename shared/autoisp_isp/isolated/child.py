@@ -8,16 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import resource
-import select
 import signal
 import sys
-import threading
 import time
 from dataclasses import asdict
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -27,11 +22,9 @@ from autoisp_core.errors import AutoISPError, FailedPreconditionError, InvalidAr
 from autoisp_isp.contract import parse_onnx
 from autoisp_isp.cost import count_cost
 from autoisp_isp.cost_operators import countable
+from autoisp_isp.isolated.limits import end_with, limit_growth, no_core, no_memory, status_bytes, wants_memory
 from autoisp_isp.isolated.room import Array, Room, frame_views
 from autoisp_isp.runtime_session import PROVIDERS, OnnxNetwork, OnnxStream, load_session
-
-_NO_MEMORY = ("bad_alloc", "bad allocation", "failed to allocate", "out of memory", "allocate memory")
-"""How ONNX Runtime says that memory is short, beside Python's own way."""
 
 
 class _Faulty(Exception):  # noqa: N818  (carries the error that is meant)
@@ -76,8 +69,7 @@ class _Child:
         self._peak_before = _peak_bytes()
         model = bytes(self._room.view(request["size"]))
         if request["memory_bytes"] is not None:
-            limit = _data_bytes() + int(request["memory_bytes"])
-            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+            limit_growth(int(request["memory_bytes"]))
         if request["builtin"]:
             return self._load_builtin(request["builtin"], request["threads"])
         try:
@@ -88,7 +80,7 @@ class _Child:
             if countable(parse_onnx(model, field=self._field)):
                 counted = asdict(count_cost(model, field=self._field))
         except AutoISPError as error:
-            raise _Faulty(_no_memory() if _is_memory(error) else error) from error
+            raise _Faulty(no_memory() if wants_memory(error) else error) from error
         self._network = network
         contract = network.contract
         return {
@@ -136,7 +128,7 @@ class _Child:
         except InvalidArgumentError:
             raise
         except Exception as error:  # ONNX Runtime's own exceptions share no base class but this
-            raise _Faulty(_no_memory() if _is_memory(error) else self._refused(error)) from error
+            raise _Faulty(no_memory() if wants_memory(error) else self._refused(error)) from error
         seconds, busy = time.perf_counter() - begun, time.thread_time() - busy
         if wanted:
             self._show(picture, place, frame)
@@ -172,45 +164,8 @@ class _Child:
         return InvalidArgumentError(self._field, f"ONNX Runtime can't run the model: {reason}")
 
 
-def _no_memory() -> AutoISPError:
-    return FailedPreconditionError(
-        "the model wants more memory than it may have; make it smaller, or let it have more",
-        reason="MODEL_OUT_OF_MEMORY",
-    )
-
-
-def _is_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY)
-
-
-def _status(name: str) -> int:
-    """Bytes of a line of the process's status; 0 where there is no such thing."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith(name + ":"):
-                return 1024 * int(line.split()[1])
-    return 0
-
-
 def _peak_bytes() -> int:
-    return _status("VmHWM")
-
-
-def _data_bytes() -> int:
-    """What counts against RLIMIT_DATA."""
-    return _status("VmData")
-
-
-def _end_with(descriptor: int) -> None:
-    """Ends this process with the one at the other end of the socket, whatever it is busy with."""
-
-    def watch() -> None:
-        watched = select.poll()
-        watched.register(descriptor, 0)  # that the other end is gone is told without being asked for
-        watched.poll()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    return status_bytes("VmHWM")
 
 
 def _answer(child: _Child, request: dict[str, Any]) -> dict[str, Any]:
@@ -225,7 +180,7 @@ def _answer(child: _Child, request: dict[str, Any]) -> dict[str, Any]:
     except _Faulty as faulty:
         return {"error": _parts(faulty.error), "broken": True}
     except MemoryError:
-        return {"error": _parts(_no_memory()), "broken": True}
+        return {"error": _parts(no_memory()), "broken": True}
     except AutoISPError as error:
         return {"error": _parts(error), "broken": False}
 
@@ -239,11 +194,10 @@ def main() -> None:
     # A stop is for the process at the other end, which may still want pictures.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    # What a graph that crashes leaves may be as large as its memory.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    no_core()
     connection, room = Connection(int(sys.argv[1])), Room(int(sys.argv[2]))
     cv2.setNumThreads(1)
-    _end_with(connection.fileno())
+    end_with(connection.fileno())
     child = _Child(room)
     with contextlib.suppress(EOFError, ConnectionError):
         while True:

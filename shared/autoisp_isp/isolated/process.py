@@ -62,7 +62,7 @@ class ChildProcess:
                     ],
                     stdin=subprocess.DEVNULL,
                     pass_fds=(theirs.fileno(), self.room.descriptor),
-                    env=_environment(),
+                    env=environment(),
                 )
             except OSError as error:
                 ours.close()
@@ -155,13 +155,14 @@ class ChildProcess:
         self._process.kill()
         self._process.wait(_END_S)
         return FailedPreconditionError(
-            f"the process that ran the model {_ended(self._process.returncode)}; look at the model, and "
+            f"the process that ran the model {ended(self._process.returncode)}; look at the model, and "
             "whether memory was short",
             reason="MODEL_CRASHED",
         )
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """What a child process that runs somebody's graph gets to see."""
     wanted = {name: value for name, value in os.environ.items() if _INHERITED.fullmatch(name)}
     # Modules come from where this process has them, and not from the folder that it happens to be in.
     return wanted | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -175,7 +176,8 @@ def _too_slow(limit_s: float) -> AutoISPError:
     )
 
 
-def _ended(code: int) -> str:
+def ended(code: int) -> str:
+    """How a process ended, from its exit code, for people."""
     if code >= 0:
         return f"ended with exit code {code}"
     try:

@@ -39,8 +39,9 @@ class Fusion(nn.Module):
         nn.init.zeros_(self.gate.weight)
         nn.init.constant_(self.gate.weight[:, :channels], -_CAUTION / (channels * _KERNEL**2))
 
-    def forward(self, fresh: Tensor, state: Tensor) -> Tensor:
-        """Features of the newest frames and the state before, both (N, width, H, W), to the new state."""
+    def forward(self, fresh: Tensor, state: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Features of the newest frames and the state before, both (N, width, H, W), to the new state; where
+        ``valid`` (N, 1) is 0 there was nothing before."""
         change = state - fresh
         trust: Tensor = self.gate(self.around(change.abs())).sigmoid()
-        return fresh + trust * change
+        return fresh + (trust if valid is None else trust * valid[:, :, None, None]) * change

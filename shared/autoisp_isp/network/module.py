@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.spec import Spec, has_coarse, validate
 from torch import Tensor, nn
@@ -75,11 +76,33 @@ class PixelNetwork(nn.Module):
         Raises:
             InvalidArgumentError: a recurrent spec got fewer frames than its window has.
         """
-        planes = raw.flatten(1, 2) if raw.dim() == 5 else raw
-        batch, _, height, width = planes.shape
-        scale, offset = stabiliser(noise)
-        z = stabilise(planes, gains, scale, offset)
+        z, scale, offset = _stabilised(raw, gains, noise)
         features = self._features(z) if self.fusion is None else self._fused(z, self.fusion)
+        return self._picture(features, z, ccm, scale, offset)
+
+    def step(
+        self, raw: Tensor, gains: Tensor, ccm: Tensor, noise: Tensor, state: Tensor, valid: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One frame of a recurrent network as its exported graph has it: see
+        :mod:`autoisp_isp.export_state`.
+
+        Args:
+            raw, gains, ccm, noise: as `forward`, T being the spec's frames.
+            state: (N, width, H, W) that the step before gave.
+            valid: (N, 1), 0 for a stream's first frame, else 1.
+
+        Returns:
+            sRGB, the new state, and its validity.
+        """
+        assert self.fusion is not None
+        z, scale, offset = _stabilised(raw, gains, noise)
+        state = self.fusion(self._stem(z), state, valid)
+        srgb = self._picture(self._even(state), z, ccm, scale, offset)
+        return srgb, state, torch.ones_like(valid)
+
+    def _picture(self, features: Tensor, z: Tensor, ccm: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
+        """Features (N, width, H, W) to sRGB, z being the stabilised planes."""
+        batch, _, height, width = z.shape
         for block in self.blocks:
             features = block(features)
         # Under autocast the convolutions give half precision; a picture has more.
@@ -114,7 +137,10 @@ class PixelNetwork(nn.Module):
         state = self._stem(z[:, :window])
         for first in range(_BAYER_PLANES, z.shape[1] - window + 1, _BAYER_PLANES):
             state = fusion(self._stem(z[:, first : first + window]), state)
-        # Behind the fusion: so the state's size depends on nothing but the picture's and the packing.
+        return self._even(state)
+
+    def _even(self, state: Tensor) -> Tensor:
+        """Behind the fusion: so the state's size depends on nothing but the picture's and the packing."""
         return _padded(state, 2) if has_coarse(self.spec.block) else state
 
     def _stem(self, z: Tensor) -> Tensor:
@@ -123,6 +149,13 @@ class PixelNetwork(nn.Module):
         # The exported stem has this padding of its own.
         features: Tensor = self.stem(nn.functional.pad(z, (0, -width % stride, 0, -height % stride)))
         return features.relu()
+
+
+def _stabilised(raw: Tensor, gains: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Planes (N, 4 · T, h, w), and the scale and the offset that they were made with."""
+    planes = raw.flatten(1, 2) if raw.dim() == 5 else raw
+    scale, offset = stabiliser(noise)
+    return stabilise(planes, gains, scale, offset), scale, offset
 
 
 def _padded(x: Tensor, multiple: int) -> Tensor:
