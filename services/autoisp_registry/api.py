@@ -89,6 +89,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
                 artifact = await self._transfers.find_digest(request.sha256)
             case _:
                 raise InvalidArgumentError("source", "say what to download: set model_version or sha256")
+        chunks = self._transfers.stream(artifact, request.offset, request.length)
         yield registry_pb2.DownloadArtifactResponse(artifact=wire.artifact_to(artifact))
-        async for chunk in self._transfers.stream(artifact):
+        async for chunk in chunks:
             yield registry_pb2.DownloadArtifactResponse(chunk=chunk)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoisp_core.artifact import Artifact
-from autoisp_core.errors import InvalidArgumentError, NotFoundError
+from autoisp_core.errors import InvalidArgumentError, NotFoundError, OutOfRangeError
 from autoisp_runtime.uploads import spool
 
 from autoisp_registry import validation
 from autoisp_registry.ports import Artifacts
 from autoisp_registry.usecases.models import Models
 
-DOWNLOAD_CHUNK_BYTES = 1 << 20
+DOWNLOAD_CHUNK_BYTES = 1 << 19
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -94,14 +94,32 @@ class Transfers:
             raise _gone(f"blobs/{sha256[:2]}/{sha256}", f"there is no artifact with the digest {sha256}")
         return artifact
 
-    def stream(self, artifact: Artifact) -> AsyncIterator[bytes]:
-        """The bytes, in pieces of at most :data:`DOWNLOAD_CHUNK_BYTES`, checked while they go by.
+    def stream(self, artifact: Artifact, offset: int = 0, length: int = 0) -> AsyncIterator[bytes]:
+        """The bytes from ``offset`` on, in pieces of at most :data:`DOWNLOAD_CHUNK_BYTES`.
+
+        All of them are checked while they go by; of a part, only the size that is stored.
+
+        Args:
+            artifact: what is read.
+            offset: the first byte; the artifact's size gives nothing.
+            length: at most so many bytes; 0 means up to the end.
 
         Raises:
+            OutOfRangeError: at once, if there is no such range.
             NotFoundError: they are gone.
             DataLossError: they are damaged; known only after the last piece.
         """
-        return self._artifacts.stream(artifact, DOWNLOAD_CHUNK_BYTES)
+        for field, value, limit in (("offset", offset, artifact.size_bytes), ("length", length, None)):
+            if value < 0 or (limit is not None and value > limit):
+                raise OutOfRangeError(
+                    f"{field} {value} is outside of {artifact.sha256}, which has {artifact.size_bytes} "
+                    "bytes; ask for bytes that it has",
+                    metadata={"field": field, "size_bytes": str(artifact.size_bytes)},
+                )
+        rest = artifact.size_bytes - offset
+        return self._artifacts.stream(
+            artifact, DOWNLOAD_CHUNK_BYTES, offset=offset, length=min(length, rest) if length else rest
+        )
 
 
 def _gone(uri: str, message: str) -> NotFoundError:
