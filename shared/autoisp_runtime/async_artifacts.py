@@ -11,7 +11,6 @@ from autoisp_core.artifact import Artifact
 
 from autoisp_runtime.artifacts import CHUNK_BYTES, ArtifactStore
 
-
 _AT_ONCE = 4
 """Pieces that are read in one go: the way to a thread and back takes as long as reading one."""
 
