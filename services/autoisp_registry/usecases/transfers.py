@@ -9,15 +9,18 @@ from pathlib import Path
 
 from autoisp_core.artifact import Artifact
 from autoisp_core.errors import InvalidArgumentError, NotFoundError, OutOfRangeError
+from autoisp_core.release import MANIFEST_FORMAT
 from autoisp_runtime.uploads import spool
 
 from autoisp_registry import validation
+from autoisp_registry.domain import ONNX_FP32, ModelVersion
 from autoisp_registry.ports import Artifacts
 from autoisp_registry.usecases.models import Models
 
 DOWNLOAD_CHUNK_BYTES = 1 << 19
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_FORMAT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 @dataclass(frozen=True)
@@ -62,18 +65,26 @@ class Transfers:
         ) as file:
             return await self._artifacts.put_file(file.path, announced.media_type, sha256=file.sha256)
 
-    async def find_version(self, name: str) -> Artifact:
-        """The ONNX file of ``models/{m}/versions/{v}``.
+    async def find_version(self, name: str, format: str = "") -> Artifact:
+        """A file of ``models/{m}/versions/{v}``.
+
+        Args:
+            name: of the version.
+            format: such as ``onnx-int8``; empty: its ONNX file; ``manifest``: the signed manifest.
 
         Raises:
-            InvalidArgumentError: the name has another form.
-            NotFoundError: there is no such version, or its file is gone.
+            InvalidArgumentError: the name or the format has another form.
+            NotFoundError: there is no such version, it has no such format, or the file is gone.
         """
+        if format and not _FORMAT.fullmatch(format):
+            raise InvalidArgumentError(
+                "format", f"{format[:80]!r} can't be a format; give one such as 'onnx-int8', or 'manifest'"
+            )
         try:
             version = await self._models.get_version(name)
         except InvalidArgumentError as error:
             raise InvalidArgumentError("model_version", error.message, reason=error.reason) from error
-        artifact = version.content.onnx
+        artifact = _file_of(version, format)
         if await self._artifacts.find(artifact.sha256) is None:
             raise _gone(artifact.uri, f"the file of {version.name} is not in the artifact store any more")
         return artifact
@@ -120,6 +131,24 @@ class Transfers:
         return self._artifacts.stream(
             artifact, DOWNLOAD_CHUNK_BYTES, offset=offset, length=min(length, rest) if length else rest
         )
+
+
+def _file_of(version: ModelVersion, format: str) -> Artifact:
+    files = {one.format: one.artifact for one in version.formats if one.artifact is not None}
+    files = {"": version.content.onnx, ONNX_FP32: version.content.onnx} | files
+    if version.signed_manifest is not None:
+        files[MANIFEST_FORMAT] = version.signed_manifest
+    if format in files:
+        return files[format]
+    failed = next((one.failure for one in version.formats if one.format == format and one.failure), None)
+    raise NotFoundError(
+        version.name,
+        f"{version.name} has no {format}"
+        + (f": it could not be made ({failed.message})" if failed else "")
+        + f"; it has {', '.join(sorted(filter(None, files)))}",
+        reason="NO_FORMAT",
+        metadata={"format": format},
+    )
 
 
 def _gone(uri: str, message: str) -> NotFoundError:

@@ -38,6 +38,11 @@ def file_name(format: str) -> str:
     return format + _SUFFIXES.get(format.partition("-")[0], ".bin")
 
 
+def media_type_of(text: str) -> str:
+    """``text`` if it is a media type, else that of any bytes: whoever registers may have said anything."""
+    return text if _MEDIA_TYPE.fullmatch(text) else "application/octet-stream"
+
+
 @dataclass(frozen=True)
 class ReleaseFile:
     """One file of a version.
