@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, closing
 from functools import partial
 from pathlib import Path
@@ -11,12 +11,14 @@ from typing import TypeVar
 
 from autoisp.common.v1 import common_pb2
 from autoisp.registry.v1 import registry_pb2, registry_pb2_grpc
+from autoisp_core.release.checking import Release
 
 from autoisp_client import requests
 from autoisp_client.aio_connection import AsyncConnection
 from autoisp_client.connection import Connection
 from autoisp_client.download import Download, OnDownloadProgress
 from autoisp_client.payload import file_payload
+from autoisp_client.release import ReleaseFolder, keys_of, trusted_keys
 
 T = TypeVar("T")
 
@@ -113,6 +115,45 @@ class ModelCalls:
 
             return self._registry.attempt(once, pause=job.pause)
 
+    def download_release(
+        self,
+        folder: Path | str,
+        model_version: str,
+        *,
+        formats: Sequence[str] = (),
+        keys: Sequence[Path | str] = (),
+        on_progress: OnDownloadProgress | None = None,
+    ) -> Release:
+        """Gets the files of a version with their signed manifest into a folder, and checks them.
+
+        What is there already is not fetched again. ``manifest.json`` comes last, when all is right.
+
+        Args:
+            folder: made if missing.
+            model_version: ``models/{m}/versions/{v}``, where ``{v}`` is a number, an alias or ``latest``.
+            formats: such as ``onnx-int8``; empty: all that the version has.
+            keys: PEM files of public keys, one of which must have signed it. Without any, those that the
+                registry names are believed: that tells damage from what it meant to send, but trusts whoever
+                answers now. Keep the key that signed (``release.key.pem``) and give it from then on.
+            on_progress: told of each file after each chunk.
+
+        Raises:
+            DataLossError: no trusted key signed the manifest, or bytes are others than it says.
+            NotFoundError: the version is not signed, or has no such format.
+            ResourceExhaustedError: the disk is full.
+        """
+        trusted = trusted_keys(keys) or keys_of(
+            self._registry.unary(self._registry_stub.ListSigningKeys, registry_pb2.ListSigningKeysRequest())
+        )
+        version = self._registry.unary(
+            self._registry_stub.GetModelVersion, registry_pb2.GetModelVersionRequest(name=model_version)
+        )
+        release = ReleaseFolder(Path(folder), version, trusted, formats)
+        self.download(release.new_manifest, sha256=release.manifest_sha256)
+        for file in release.missing():
+            self.download(release.path(file), sha256=file.sha256, on_progress=on_progress)
+        return release.finish()
+
 
 class AsyncModelCalls:
     """The part of :class:`autoisp_client.AsyncClient` about models and artifacts."""
@@ -196,6 +237,33 @@ class AsyncModelCalls:
                         return job.artifact
 
             return await self._registry.attempt(once, pause=job.pause)
+
+    async def download_release(
+        self,
+        folder: Path | str,
+        model_version: str,
+        *,
+        formats: Sequence[str] = (),
+        keys: Sequence[Path | str] = (),
+        on_progress: OnDownloadProgress | None = None,
+    ) -> Release:
+        """Gets the files of a version with their signed manifest into a folder, and checks them.
+
+        As :meth:`autoisp_client.Client.download_release`.
+        """
+        trusted = trusted_keys(keys) or keys_of(
+            await self._registry.unary(
+                self._registry_stub.ListSigningKeys, registry_pb2.ListSigningKeysRequest()
+            )
+        )
+        version = await self._registry.unary(
+            self._registry_stub.GetModelVersion, registry_pb2.GetModelVersionRequest(name=model_version)
+        )
+        release = ReleaseFolder(Path(folder), version, trusted, formats)
+        await self.download(release.new_manifest, sha256=release.manifest_sha256)
+        for file in await _in_thread(release.missing):
+            await self.download(release.path(file), sha256=file.sha256, on_progress=on_progress)
+        return await _in_thread(release.finish)
 
 
 async def _in_thread(work: Callable[[], T]) -> T:

@@ -71,39 +71,52 @@ def check_release(
         NotFoundError: there is no manifest, or it lacks one of ``formats``.
     """
     manifest_path = path / MANIFEST_NAME if path.is_dir() else path
-    manifest, key = open_manifest(_read(manifest_path), trusted)
-    if expected and manifest.name != expected:
-        raise InvalidArgumentError(
-            "expect", f"the manifest is of {manifest.name}, not of {expected}", reason="OTHER_VERSION"
-        )
-    wanted = set(formats) or {file.format for file in manifest.files}
-    missing = wanted - {file.format for file in manifest.files}
-    if missing:
-        raise NotFoundError(
-            f"{manifest.name}",
-            f"{manifest.name} has no {', '.join(sorted(missing))}; it has "
-            f"{', '.join(file.format for file in manifest.files)}",
-            reason="NO_FORMAT",
-        )
+    manifest, key = read_manifest(manifest_path, trusted, expected)
     folder = manifest_path.parent
     known = {manifest_path.name, *(file.name for file in manifest.files)}
     return Release(
         manifest,
         key,
-        tuple(FileCheck(f, _problem(folder, f)) for f in manifest.files if f.format in wanted),
+        tuple(FileCheck(file, file_problem(folder, file)) for file in files_of(manifest, formats)),
         tuple(sorted(entry.name for entry in folder.iterdir() if entry.name not in known)),
     )
 
 
-def _read(path: Path) -> bytes:
+def read_manifest(
+    path: Path, trusted: Collection[PublicKey], expected: str = ""
+) -> tuple[Manifest, PublicKey]:
+    """The genuine manifest in the file at ``path``, and the key that signed it; see :func:`check_release`."""
     try:
         with _regular(path) as file:
-            return file.read(MAX_ENVELOPE_BYTES + 1)  # one too many is refused by the reader
+            data = file.read(MAX_ENVELOPE_BYTES + 1)  # one too many is refused by the reader
     except _NoFileError as error:
         raise NotFoundError(str(path), f"{path} {error}; give a manifest or its folder") from error
+    manifest, key = open_manifest(data, trusted)
+    if expected and manifest.name != expected:
+        raise InvalidArgumentError(
+            "expect", f"the manifest is of {manifest.name}, not of {expected}", reason="OTHER_VERSION"
+        )
+    return manifest, key
 
 
-def _problem(folder: Path, wanted: ReleaseFile) -> str:
+def files_of(manifest: Manifest, formats: Sequence[str] = ()) -> list[ReleaseFile]:
+    """The files of these formats, or all.
+
+    Raises:
+        NotFoundError: it lacks one of ``formats``.
+    """
+    has = {file.format for file in manifest.files}
+    if missing := set(formats) - has:
+        raise NotFoundError(
+            manifest.name,
+            f"{manifest.name} has no {', '.join(sorted(missing))}; it has {', '.join(sorted(has))}",
+            reason="NO_FORMAT",
+        )
+    return [file for file in manifest.files if not formats or file.format in formats]
+
+
+def file_problem(folder: Path, wanted: ReleaseFile) -> str:
+    """What is wrong with a file in ``folder``, by its size and digest; empty if nothing is."""
     try:
         with _regular(folder / wanted.name) as file:
             size = os.fstat(file.fileno()).st_size
