@@ -40,7 +40,7 @@ _DTYPES = {
     12: "uint32",
     13: "uint64",
 }
-# JSON is YAML but for these: a YAML reader wants them escaped.
+# A YAML reader wants these escaped, and JSON does not.
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
@@ -176,7 +176,22 @@ def _requirement(name: str) -> str:
 
 
 def _write(path: Path, data: Mapping[str, object]) -> None:
-    text = json.dumps(data, indent=2, ensure_ascii=False)
-    escaped = _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     with disk_errors(path):
-        path.write_text(escaped + "\n", encoding="utf-8")
+        path.write_text(_yaml(data) + "\n", encoding="utf-8")
+
+
+def _yaml(value: object, line: str = "\n") -> str:
+    """``value`` as JSON that every YAML reader reads as the same."""
+    inner = line + "  "
+    match value:
+        case dict() if value:
+            items = (f"{inner}{_yaml(key)}: {_yaml(item, inner)}" for key, item in value.items())
+            return "{" + ",".join(items) + line + "}"
+        case list() if value:
+            return "[" + ",".join(inner + _yaml(item, inner) for item in value) + line + "]"
+        case float():
+            text = json.dumps(value)  # 1e-09 is a string for YAML 1.1
+            return text if "." in text else text.replace("e", ".0e")
+        case _:
+            text = json.dumps(value, ensure_ascii=False)
+            return _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
