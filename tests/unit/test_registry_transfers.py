@@ -43,7 +43,7 @@ async def test_a_format_that_is_not_there_says_why(transfers: Transfers) -> None
     ) as caught:
         await transfers.find_version(NAME, "onnx-int4")
     assert (caught.value.reason, caught.value.metadata["format"]) == ("NO_FORMAT", "onnx-int4")
-    with pytest.raises(NotFoundError, match="could not be made .ExecuTorch is not installed"):
+    with pytest.raises(NotFoundError, match=r"could not be made .ExecuTorch is not installed"):
         await transfers.find_version(NAME, "executorch-xnnpack")
     with pytest.raises(NotFoundError, match="not in the artifact store any more") as gone:
         await transfers.find_version(NAME, "onnx-fp16")
