@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from autoisp_core.release import MANIFEST_NAME
 from autoisp_core.release.command import main
 from autoisp_core.release.ed25519 import PrivateKey, PublicKey
 from autoisp_runtime.artifacts import ArtifactStore
+from autoisp_testing.graphs import root_of
 from autoisp_testing.nats import NatsServer
 from autoisp_testing.processes import ServiceProcess
 from evaluation_calls import put_bytes, refused, store_in
@@ -93,7 +93,7 @@ def test_a_bad_key_ends_the_start_with_code_2(tmp_path: Path, nats: NatsServer, 
 def test_a_registered_version_is_signed_fetched_and_verified(
     client: Client, store: ArtifactStore, folder: Path, tmp_path: Path
 ) -> None:
-    artifact = put_bytes(store, os.urandom(300_000))
+    artifact = put_bytes(store, root_of(2.0))
     version = client.register_model_version("models/signed", registry_pb2.ModelVersion(onnx=artifact))
     assert version.HasField("signed_manifest")
     release = client.download_release(tmp_path / "r", "models/signed/versions/latest")
@@ -109,7 +109,7 @@ def test_a_registered_version_is_signed_fetched_and_verified(
 def test_what_was_tampered_with_in_the_store_is_noticed(
     client: Client, store: ArtifactStore, folder: Path, tmp_path: Path
 ) -> None:
-    artifact = put_bytes(store, os.urandom(300_000))
+    artifact = put_bytes(store, root_of(3.0))
     version = client.register_model_version("models/tampered", registry_pb2.ModelVersion(onnx=artifact))
     stored = folder / "artifacts" / artifact.uri
     good = stored.read_bytes()
