@@ -10,17 +10,21 @@ from pathlib import Path
 
 import grpc
 import pytest
+from autoisp.common.v1 import common_pb2
+from autoisp.events.v1 import events_pb2
 from autoisp.registry.v1 import registry_pb2, registry_pb2_grpc
-from autoisp_client import Client
-from autoisp_core.errors import DataLossError
+from autoisp_client import AsyncClient, Client
+from autoisp_core.errors import DataLossError, NotFoundError
+from autoisp_core.ids import derived_id
 from autoisp_core.release import MANIFEST_NAME
 from autoisp_core.release.command import main
 from autoisp_core.release.ed25519 import PrivateKey, PublicKey
 from autoisp_runtime.artifacts import ArtifactStore
+from autoisp_runtime.jetstream import Event, NatsConnection
 from autoisp_testing.graphs import root_of
 from autoisp_testing.nats import NatsServer
 from autoisp_testing.processes import ServiceProcess
-from evaluation_calls import put_bytes, refused, store_in
+from evaluation_calls import publish, put_bytes, refused, store_in, until
 
 EARLIER = PrivateKey.generate()
 
@@ -75,12 +79,11 @@ def test_the_key_is_made_at_the_first_start_and_kept(service: ServiceProcess, fo
     assert path.read_text().splitlines()[1] not in service.log
 
 
-@pytest.mark.parametrize("kind", ["missing", "public", "open", "trusted"])
+@pytest.mark.parametrize("kind", ["open", "trusted"])
 def test_a_bad_key_ends_the_start_with_code_2(tmp_path: Path, nats: NatsServer, kind: str) -> None:
     path = tmp_path / "key.pem"
-    if kind != "missing":
-        path.write_bytes(EARLIER.public.pem.encode() if kind == "public" else EARLIER.to_pem())
-        path.chmod(0o644 if kind == "open" else 0o600)
+    path.write_bytes(EARLIER.to_pem())
+    path.chmod(0o644 if kind == "open" else 0o600)
     setting = "trusted_keys" if kind == "trusted" else "signing_key"
     process = ServiceProcess("autoisp_registry", tmp_path, nats_url=nats.url, **{setting: path})
     process.start(wait=False)
@@ -104,6 +107,50 @@ def test_a_registered_version_is_signed_fetched_and_verified(
     got = client.download(tmp_path / "m.json", model_version=version.name, format="manifest")
     assert got == version.signed_manifest
     assert (tmp_path / "m.json").read_bytes() == (tmp_path / "r" / MANIFEST_NAME).read_bytes()
+
+
+async def test_formats_that_come_later_are_signed_too(
+    service: ServiceProcess, nats: NatsServer, store: ArtifactStore, tmp_path: Path
+) -> None:
+    data = root_of(5.0)
+    artifact, int8 = put_bytes(store, data), put_bytes(store, b"a smaller network")
+    failure = common_pb2.Failure(reason="NO_FP16", message="its weights are too large")
+    async with AsyncClient(service.address) as client:
+        version = await client.register_model_version(
+            "models/formats", registry_pb2.ModelVersion(onnx=artifact)
+        )
+        await client.download_release(tmp_path / "before", version.name)
+        event = events_pb2.ModelVersionConverted(
+            model_version=version.name,
+            conversion_id=derived_id("convert", version.name, "1"),
+            formats=events_pb2.ModelVersionConverted.EdgeFormats(
+                formats=[
+                    registry_pb2.EdgeFormat(format="onnx-int8", artifact=int8),
+                    registry_pb2.EdgeFormat(format="onnx-fp16", failure=failure),
+                ]
+            ),
+        )
+        connection = await NatsConnection.open(nats.url)
+        await publish(connection, Event.MODEL_VERSION_CONVERTED, "formats-1", event)
+        await connection.close()
+
+        async def signed_anew() -> bool:
+            return (await client.get_model_version(version.name)).signed_manifest != version.signed_manifest
+
+        await until(signed_anew)
+        release = await client.download_release(tmp_path / "r", version.name)
+        assert [(f.format, f.sha256) for f in release.manifest.files] == [
+            ("onnx-fp32", artifact.sha256),
+            ("onnx-int8", int8.sha256),
+        ]
+        assert (tmp_path / "r" / "onnx-fp32.onnx").read_bytes() == data
+        await client.download(tmp_path / "int8", model_version=version.name, format="onnx-int8")
+        assert (tmp_path / "int8").read_bytes() == b"a smaller network"
+        with pytest.raises(NotFoundError, match="its weights are too large"):
+            await client.download(tmp_path / "fp16", model_version=version.name, format="onnx-fp16")
+    # The earlier manifest stays true for what it lists.
+    (tmp_path / "registry.pem").write_text(release.key.pem)
+    assert main([str(tmp_path / "before"), "--key", str(tmp_path / "registry.pem")]) == 0
 
 
 def test_what_was_tampered_with_in_the_store_is_noticed(
