@@ -325,8 +325,12 @@ class Artifacts(Protocol):
         """
         ...
 
-    def stream(self, artifact: Artifact, chunk_bytes: int = ...) -> AsyncIterator[bytes]:
-        """The bytes in pieces; raises after the last one if they are not what was stored.
+    def stream(
+        self, artifact: Artifact, chunk_bytes: int = ..., *, offset: int = ..., length: int | None = ...
+    ) -> AsyncIterator[bytes]:
+        """``length`` bytes from ``offset`` on, by default all, in pieces.
+
+        Raises after the last piece of all of them if they are not what was stored.
 
         Raises:
             NotFoundError: they are gone.

@@ -218,8 +218,11 @@ class FakeArtifacts:
     async def put_file(self, path: Path, media_type: str = "", *, sha256: str = "") -> Artifact:
         raise NotImplementedError("uploads are tested against the real store")
 
-    async def stream(self, artifact: Artifact, chunk_bytes: int = 1 << 20) -> AsyncIterator[bytes]:
-        yield self.data[artifact.sha256]
+    async def stream(
+        self, artifact: Artifact, chunk_bytes: int = 1 << 20, *, offset: int = 0, length: int | None = None
+    ) -> AsyncIterator[bytes]:
+        end = None if length is None else offset + length
+        yield self.data[artifact.sha256][offset:end]
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Any
 
 from autoisp.common.v1 import common_pb2
 from autoisp.registry.v1 import registry_pb2
-from autoisp_core.errors import InvalidArgumentError, UnimplementedError
+from autoisp_core.errors import InvalidArgumentError
 from autoisp_runtime.uploads import open_upload
 
 from autoisp_registry import wire
@@ -32,17 +32,28 @@ class TransfersArea(Area):
         """Hand out bytes: their description, then chunks."""
         match request.WhichOneof("source"):
             case "model_version":
-                artifact = await self._use_cases.transfers.find_version(request.model_version)
+                artifact = await self._use_cases.transfers.find_version(request.model_version, request.format)
+            case "sha256" if request.format:
+                raise InvalidArgumentError("format", "a digest names one file; leave the format empty")
             case "sha256":
                 artifact = await self._use_cases.transfers.find_digest(request.sha256)
             case _:
                 raise InvalidArgumentError("source", "say what to download: set model_version or sha256")
+        chunks = self._use_cases.transfers.stream(artifact, request.offset, request.length)
         yield registry_pb2.DownloadArtifactResponse(artifact=wire.artifact_to(artifact))
-        async for chunk in self._use_cases.transfers.stream(artifact):
+        async for chunk in chunks:
             yield registry_pb2.DownloadArtifactResponse(chunk=chunk)
 
     async def ListSigningKeys(  # noqa: N802
         self, request: registry_pb2.ListSigningKeysRequest, context: Any
     ) -> registry_pb2.ListSigningKeysResponse:
         """Keys whose signatures are good."""
-        raise UnimplementedError("ListSigningKeys is not offered yet")
+        keyring = self._use_cases.keyring
+        return registry_pb2.ListSigningKeysResponse(
+            keys=[
+                registry_pb2.SigningKey(
+                    key_id=key.key_id, public_key=key.pem, active=key == keyring.active.public
+                )
+                for key in keyring.public
+            ]
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from autoisp_registry.signing import Keyring
 from autoisp_registry.usecases import (
     Aliases,
     Auditing,
@@ -38,6 +39,7 @@ class UseCases:
     finding: Finding
     watching: Watching
     describing: Describing
+    keyring: Keyring
 
 
 class Area:
