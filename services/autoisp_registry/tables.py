@@ -63,8 +63,8 @@ audit_head = Table(
     Column("sha256", String(64), nullable=False),
 )
 
-# ``body`` is the serialised Channel with its counts; ``tally`` names the reports that these are of. The versions
-# are repeated for those who ask whether one is in use.
+# ``body`` is the serialised Channel with its counts; ``tally`` names the reports that these are of. The
+# versions are repeated for those who ask whether one is in use.
 channels = Table(
     "channels",
     metadata,

@@ -21,7 +21,11 @@ async def serve_rollouts(runtime: Runtime[Any]) -> None:
     await board.load()
     outcomes = OutcomeRecorder(store, board)
     servicer = RolloutServicer(Channels(store, board), Rollouts(store, board), board, outcomes)
-    runtime.serve(rollouts_pb2_grpc.add_RolloutServiceServicer_to_server, servicer)
+    runtime.serve(
+        rollouts_pb2_grpc.add_RolloutServiceServicer_to_server,
+        servicer,
+        quiet=("ResolveModel", "BatchResolveModels", "ReportOutcome"),
+    )
     runtime.spawn("writing what devices report", outcomes.run())
     runtime.spawn("keeping channels in memory", board.follow())
     runtime.spawn("deleting old reports", sweep(store))
