@@ -51,7 +51,7 @@ class Rollout:
         testers: devices that get it whatever the share is.
         constraints: beside the channel's.
         state_reason: why it is paused, halted or ended.
-        tally: names the set of reports that ``outcomes`` counts; a new one begins at nothing.
+        tally: names the set of reports that ``outcomes`` counts, a new one begins at nothing; empty at the end.
     """
 
     rollout_id: str
@@ -221,7 +221,7 @@ class Channel:
 
     def _ended(self, now: datetime, state: RolloutState, why: str) -> Channel:
         last = (
-            replace(self.rollout, state=state, state_reason=why, update_time=now)
+            replace(self.rollout, state=state, state_reason=why, update_time=now, tally="")
             if self.rollout
             else self.last_rollout
         )

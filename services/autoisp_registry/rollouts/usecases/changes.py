@@ -16,6 +16,8 @@ from autoisp_registry.rollouts.ports import Memory, Store, Transaction
 from autoisp_registry.validation import validate_request_id
 
 MAX_COMMENT_CHARS = 1000
+MAX_NUMBER = 2**31 - 1
+"""Of a version; what the database's column holds."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ async def require_servable(transaction: Transaction, model: str, number: int, fi
     Raises:
         NotFoundError: there is none, or it was deleted.
     """
-    version = await transaction.servable(model, number) if number > 0 else None
+    version = await transaction.servable(model, number) if 0 < number <= MAX_NUMBER else None
     if version is None:
         raise NotFoundError(
             f"{model}/versions/{number}",

@@ -14,7 +14,7 @@ from autoisp_core.pagination import Page, PageRequest
 from autoisp_registry.rollouts.domain.channel import Channel
 from autoisp_registry.rollouts.domain.constraints import Constraints
 from autoisp_registry.rollouts.ports import Memory, Store
-from autoisp_registry.rollouts.usecases.changes import Call, draft_of, repeats, require_servable
+from autoisp_registry.rollouts.usecases.changes import MAX_NUMBER, Call, draft_of, repeats, require_servable
 
 MAX_DESCRIPTION_CHARS = 10_000
 
@@ -54,7 +54,7 @@ class Channels:
         """
         call.validate()
         names.MODEL.parse(new.model, "channel.model")
-        if not 0 <= new.version < 2**31:
+        if not 0 <= new.version <= MAX_NUMBER:
             raise InvalidArgumentError("channel.version", "give a version's number, or 0 for none yet")
         if len(new.description) > MAX_DESCRIPTION_CHARS:
             raise InvalidArgumentError(
