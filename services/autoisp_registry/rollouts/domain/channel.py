@@ -51,7 +51,7 @@ class Rollout:
         testers: devices that get it whatever the share is.
         constraints: beside the channel's.
         state_reason: why it is paused, halted or ended.
-        tally: names the set of reports that ``outcomes`` counts, a new one begins at nothing; empty at the end.
+        tally: names the reports that ``outcomes`` counts, a new one begins at nothing; empty at the end.
     """
 
     rollout_id: str
