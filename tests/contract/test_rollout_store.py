@@ -455,7 +455,7 @@ async def test_a_report_is_not_acknowledged_before_it_is_written(
     channel = await registry.started()
     written = RolloutTransaction.save
 
-    async def fail(self: RolloutTransaction, channel: Channel) -> None:
+    async def fail(self: RolloutTransaction, channels: object) -> None:
         raise UnavailableError("away")
 
     async with registry.recording():
