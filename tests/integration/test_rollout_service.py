@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 from autoisp.events.v1 import events_pb2
-from autoisp.registry.v1 import rollouts_pb2, rollouts_pb2_grpc
+from autoisp.registry.v1 import registry_pb2, registry_pb2_grpc, rollouts_pb2, rollouts_pb2_grpc
 from autoisp_core.errors import (
     AbortedError,
     AlreadyExistsError,
@@ -189,6 +189,28 @@ async def test_failures_halt(stub: Stub, connection: NatsConnection) -> None:
     refusal = await refused(stub.CompleteRollout(rollouts_pb2.CompleteRolloutRequest(channel=name)))
     assert isinstance(refusal, FailedPreconditionError)
     assert refusal.metadata["possible"] == "abort, resume, update"
+
+
+async def test_a_version_that_devices_get_can_t_be_deleted(stub: Stub, service: ServiceProcess) -> None:
+    name = "products/deleting/channels/stable"
+    await create(stub, name, version=0)
+    await start(stub, name, version=3, testers=["d"])
+    async with grpc.aio.insecure_channel(service.address) as channel:
+        registry = registry_pb2_grpc.RegistryServiceStub(channel)
+        version = registry_pb2.DeleteModelVersionRequest(name=f"{MODEL}/versions/3")
+        error = await refused(registry.DeleteModelVersion(version))
+        assert isinstance(error, FailedPreconditionError)
+        assert name in str(error)
+        model = registry_pb2.DeleteModelRequest(name=MODEL)
+        assert name in str(await refused(registry.DeleteModel(model)))
+        assert await told(stub, name) == 3
+        await stub.AbortRollout(rollouts_pb2.AbortRolloutRequest(channel=name))
+        await registry.DeleteModelVersion(version)
+        assert isinstance(await refused(start(stub, name, version=3)), NotFoundError)
+        await registry.UndeleteModelVersion(
+            registry_pb2.UndeleteModelVersionRequest(name=f"{MODEL}/versions/3")
+        )
+        await start(stub, name, version=3, testers=["d"])
 
 
 @pytest.mark.parametrize(

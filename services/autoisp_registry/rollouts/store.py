@@ -164,11 +164,11 @@ class RolloutTransaction:
 
     async def has_model(self, model: str) -> bool:
         """Whether there is such a model, not deleted; it stays so until the end of the transaction."""
-        return await versions.lock_model(self._session, model)
+        return await versions.lock_live_model(self._session, model)
 
     async def servable(self, model: str, number: int) -> Servable | None:
         """The version, if it exists and is not deleted; it stays so until the end of the transaction."""
-        if not await versions.lock_model(self._session, model):
+        if not await versions.lock_live_model(self._session, model):
             return None
         return (await versions.read_servables(self._session, [(model, number)])).get((model, number))
 

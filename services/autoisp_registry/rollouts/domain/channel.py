@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from autoisp_core.errors import AbortedError, FailedPreconditionError
+from autoisp_core.errors import FailedPreconditionError
 
+from autoisp_registry.domain.etags import require_etag
 from autoisp_registry.rollouts.domain.constraints import Constraints
 from autoisp_registry.rollouts.domain.outcomes import HaltRule, Outcomes
 
@@ -112,12 +113,7 @@ class Channel:
         Raises:
             AbortedError: it changed since.
         """
-        if etag and etag != self.etag:
-            raise AbortedError(
-                f"{self.name} changed since its etag was {etag[:80]}; get it again, repeat with its new etag",
-                reason="ETAG_MISMATCH",
-                metadata={"resource": self.name, "field": "etag", "etag": self.etag},
-            )
+        require_etag(self.name, self.etag, etag)
 
     def require(self, action: str) -> None:
         """Check that ``action`` (such as ``pause``) is possible now.

@@ -1,0 +1,41 @@
+"""What the servicer calls; every area of the interface takes its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autoisp_registry.usecases import (
+    Aliases,
+    Auditing,
+    Conversions,
+    Deleting,
+    Editing,
+    Models,
+    Promotion,
+    Registering,
+    RollingBack,
+    Transfers,
+)
+
+
+@dataclass(frozen=True)
+class UseCases:
+    """The use cases of the registry."""
+
+    models: Models
+    registering: Registering
+    editing: Editing
+    deleting: Deleting
+    aliases: Aliases
+    promotion: Promotion
+    rolling_back: RollingBack
+    conversions: Conversions
+    auditing: Auditing
+    transfers: Transfers
+
+
+class Area:
+    """A part of the servicer."""
+
+    def __init__(self, use_cases: UseCases) -> None:
+        self._use_cases = use_cases
