@@ -10,6 +10,7 @@ from autoisp_runtime.runtime import Runtime, Tables
 from autoisp_registry import tables
 from autoisp_registry.api import RegistryServicer
 from autoisp_registry.config import RegistryConfig
+from autoisp_registry.rollouts.service import serve_rollouts
 from autoisp_registry.wiring import wired
 
 
@@ -25,6 +26,7 @@ async def build(runtime: Runtime[RegistryConfig]) -> None:
         patient=True,
         on_dead_letter=parts.bus.on_unusable_conversion,
     )
+    await serve_rollouts(runtime)
     for name, task in parts.tasks:
         runtime.spawn(name, task)
 

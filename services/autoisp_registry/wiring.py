@@ -19,6 +19,7 @@ from autoisp_registry.graph_check import IsolatedChecker
 from autoisp_registry.lineage.stored import StoredOrigins
 from autoisp_registry.ports import Message
 from autoisp_registry.records import StoredRecords
+from autoisp_registry.rollouts.versions import channels_serving
 from autoisp_registry.signing import ManifestSigner, open_keyring
 from autoisp_registry.store import SqlFinder, SqlStore
 from autoisp_registry.usecases import (
@@ -57,7 +58,9 @@ def wired(runtime: Runtime[RegistryConfig]) -> Parts:
     config, artifacts = runtime.config, runtime.artifacts
     clear_spool(config.spool_dir)
     changes = Changes()
-    store: SqlStore[Message] = SqlStore(runtime.database, runtime.outbox, encode, changed=changes.announce)
+    store: SqlStore[Message] = SqlStore(
+        runtime.database, runtime.outbox, encode, channels_serving, changed=changes.announce
+    )
     finder = SqlFinder(runtime.database)
     watching = Watching(store, finder, finder, changes)
     runtime.on_stopping(watching.stop)
