@@ -3,59 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from autoisp.common.v1 import common_pb2
-from autoisp.registry.v1 import registry_pb2, registry_pb2_grpc
+from autoisp.registry.v1 import registry_pb2_grpc
 
 from autoisp_client import requests
 from autoisp_client.aio_connection import AsyncConnection
 from autoisp_client.connection import Connection
 from autoisp_client.download import VerifiedFile
 from autoisp_client.payload import file_payload
+from autoisp_client.registry import AsyncRegistryCalls, RegistryCalls
 
 
-class ModelCalls:
+class ModelCalls(RegistryCalls):
     """The part of :class:`autoisp_client.Client` about models and artifacts."""
 
     _registry: Connection
     _registry_stub: registry_pb2_grpc.RegistryServiceStub
-
-    def get_model(self, name: str) -> registry_pb2.Model:
-        """The model ``models/{m}``."""
-        return self._registry.unary(self._registry_stub.GetModel, registry_pb2.GetModelRequest(name=name))
-
-    def list_models(self, *, page_size: int = 0) -> Iterator[registry_pb2.Model]:
-        """All models."""
-        request = registry_pb2.ListModelsRequest(page_size=page_size)
-        return self._registry.pages(self._registry_stub.ListModels, request, lambda page: page.models)
-
-    def register_model_version(
-        self, model: str, version: registry_pb2.ModelVersion, *, request_id: str = ""
-    ) -> registry_pb2.ModelVersion:
-        """Adds an immutable version to ``models/{m}``, which is made with its first version."""
-        request = registry_pb2.RegisterModelVersionRequest(
-            parent=model, model_version=version, request_id=requests.request_id(request_id)
-        )
-        return self._registry.unary(self._registry_stub.RegisterModelVersion, request)
-
-    def get_model_version(self, name: str) -> registry_pb2.ModelVersion:
-        """The version ``models/{m}/versions/{v}``, where ``{v}`` is a number, an alias or ``latest``."""
-        request = registry_pb2.GetModelVersionRequest(name=name)
-        return self._registry.unary(self._registry_stub.GetModelVersion, request)
-
-    def list_model_versions(self, model: str, *, page_size: int = 0) -> Iterator[registry_pb2.ModelVersion]:
-        """All versions of ``models/{m}``."""
-        request = registry_pb2.ListModelVersionsRequest(parent=model, page_size=page_size)
-        call = self._registry_stub.ListModelVersions
-        return self._registry.pages(call, request, lambda page: page.model_versions)
-
-    def set_alias(self, model: str, alias: str, version: int, *, etag: str = "") -> registry_pb2.Model:
-        """Points a name such as ``champion`` at a version; with ``etag`` only if nobody was faster."""
-        request = registry_pb2.SetAliasRequest(model=model, alias=alias, version=version, etag=etag)
-        # Repeated with an etag, a call that had succeeded unheard would fail.
-        return self._registry.unary(self._registry_stub.SetAlias, request, repeat=not etag)
 
     def upload_artifact(
         self, path: Path | str, *, media_type: str = "application/onnx"
@@ -91,50 +56,11 @@ class ModelCalls:
         return self._registry.attempt(once)
 
 
-class AsyncModelCalls:
+class AsyncModelCalls(AsyncRegistryCalls):
     """The part of :class:`autoisp_client.AsyncClient` about models and artifacts."""
 
     _registry: AsyncConnection
     _registry_stub: registry_pb2_grpc.RegistryServiceAsyncStub
-
-    async def get_model(self, name: str) -> registry_pb2.Model:
-        """The model ``models/{m}``."""
-        return await self._registry.unary(
-            self._registry_stub.GetModel, registry_pb2.GetModelRequest(name=name)
-        )
-
-    def list_models(self, *, page_size: int = 0) -> AsyncIterator[registry_pb2.Model]:
-        """All models."""
-        request = registry_pb2.ListModelsRequest(page_size=page_size)
-        return self._registry.pages(self._registry_stub.ListModels, request, lambda page: page.models)
-
-    async def register_model_version(
-        self, model: str, version: registry_pb2.ModelVersion, *, request_id: str = ""
-    ) -> registry_pb2.ModelVersion:
-        """Adds an immutable version to ``models/{m}``, which is made with its first version."""
-        request = registry_pb2.RegisterModelVersionRequest(
-            parent=model, model_version=version, request_id=requests.request_id(request_id)
-        )
-        return await self._registry.unary(self._registry_stub.RegisterModelVersion, request)
-
-    async def get_model_version(self, name: str) -> registry_pb2.ModelVersion:
-        """The version ``models/{m}/versions/{v}``, where ``{v}`` is a number, an alias or ``latest``."""
-        request = registry_pb2.GetModelVersionRequest(name=name)
-        return await self._registry.unary(self._registry_stub.GetModelVersion, request)
-
-    def list_model_versions(
-        self, model: str, *, page_size: int = 0
-    ) -> AsyncIterator[registry_pb2.ModelVersion]:
-        """All versions of ``models/{m}``."""
-        request = registry_pb2.ListModelVersionsRequest(parent=model, page_size=page_size)
-        call = self._registry_stub.ListModelVersions
-        return self._registry.pages(call, request, lambda page: page.model_versions)
-
-    async def set_alias(self, model: str, alias: str, version: int, *, etag: str = "") -> registry_pb2.Model:
-        """Points a name such as ``champion`` at a version; with ``etag`` only if nobody was faster."""
-        request = registry_pb2.SetAliasRequest(model=model, alias=alias, version=version, etag=etag)
-        # Repeated with an etag, a call that had succeeded unheard would fail.
-        return await self._registry.unary(self._registry_stub.SetAlias, request, repeat=not etag)
 
     async def upload_artifact(
         self, path: Path | str, *, media_type: str = "application/onnx"
