@@ -9,6 +9,7 @@ import typer
 
 from autoisp_cli.commands import (
     bench,
+    channels,
     clips,
     datasets,
     demo,
@@ -37,6 +38,7 @@ app.add_typer(sensors.app, name="sensors")
 app.add_typer(searches.app, name="searches")
 app.add_typer(evaluations.app, name="evaluations")
 app.add_typer(models.app, name="models")
+app.add_typer(channels.app, name="channels")
 app.add_typer(bench.app, name="bench")
 
 

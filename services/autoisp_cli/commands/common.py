@@ -120,8 +120,7 @@ def show_list(
         return
     table = Table(*columns, box=None, header_style="dim", padding=(0, 3, 0, 0))
     for item in shown:
-        # As text: brackets in a name would be markup.
-        table.add_row(*(Text(str(read(item))) for read in columns.values()))
+        table.add_row(*(_as_text(read(item)) for read in columns.values()))
     output_console().print(table)
 
 
@@ -132,8 +131,13 @@ def show_one(message: Any, rows: Iterable[tuple[str, Any]], *, as_json: bool) ->
         return
     table = Table.grid(padding=(0, 3, 0, 0))
     for name, value in rows:
-        table.add_row(Text(name, style="dim"), Text(str(value)))
+        table.add_row(Text(name, style="dim"), _as_text(value))
     output_console().print(table)
+
+
+def _as_text(value: Any) -> Text:
+    # As text: brackets in a name would be markup.
+    return value if isinstance(value, Text) else Text(str(value))
 
 
 def full_name(collection: str, name: str) -> str:
