@@ -28,7 +28,7 @@ class Call:
 
 @dataclass
 class RegistryServer:
-    """Answers by method: a message, an error, a list of these for one call each, or a function of the request.
+    """Answers by method: a message, an error, a list of these for one call each, or a function of requests.
 
     An answer to a stream is a list of messages for each call, which an error may end.
     """

@@ -23,6 +23,8 @@ from autoisp_cli.views.json_lines import message_dict
 M = TypeVar("M")
 
 DEFAULT_STATE = Path(".autoisp")
+_NARROW = 100
+"""Columns of a terminal up to which a table has no room to spare."""
 _PATIENCE_SECONDS = 1.0
 
 ServerOption = Annotated[
@@ -118,7 +120,9 @@ def show_list(
     if as_json:
         print(json.dumps([message_dict(item) for item in shown], indent=2))
         return
-    table = Table(*columns, box=None, header_style="dim", padding=(0, 3, 0, 0))
+    table = Table(box=None, header_style="dim", padding=(0, 2 if is_narrow() else 3, 0, 0))
+    for place, name in enumerate(columns):
+        table.add_column(name, no_wrap=place == 0)  # a name in two lines can't be copied
     for item in shown:
         table.add_row(*(_as_text(read(item)) for read in columns.values()))
     output_console().print(table)
@@ -155,6 +159,16 @@ def time_text(message: Any, field: str) -> str:
     if not message.HasField(field):
         return ""
     return str(getattr(message, field).ToDatetime().strftime("%Y-%m-%d %H:%M:%S"))
+
+
+def minute_text(message: Any, field: str) -> str:
+    """As :func:`time_text`, to the minute; on a narrow terminal, the day alone."""
+    return time_text(message, field)[: 10 if is_narrow() else 16]
+
+
+def is_narrow() -> bool:
+    """Whether tables had better leave something out."""
+    return output_console().width <= _NARROW
 
 
 def output_console() -> Console:

@@ -13,21 +13,21 @@ from autoisp_cli.registry.checks import failed_of
 from autoisp_cli.registry.short_names import short_resource
 
 
-def history_table(entries: Iterable[wire.AuditEntry]) -> Table:
-    """A row for each entry, as they come."""
+def history_table(entries: Iterable[wire.AuditEntry], *, narrow: bool) -> Table:
+    """A row for each entry, as they come; in a narrow one the evidence is below what was done."""
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
     for name in ("#", "WHEN", "WHO"):
         table.add_column(name, no_wrap=True, justify="right" if name == "#" else "left")
-    table.add_column("WHAT", ratio=3, overflow="fold")
-    table.add_column("EVIDENCE", ratio=2, overflow="fold")
+    table.add_column("WHAT", overflow="fold")
+    if not narrow:
+        table.add_column("EVIDENCE", overflow="fold")
     for entry in entries:
-        table.add_row(
-            Text(str(entry.sequence), style="dim"),
-            Text(time_text(entry, "time")[:-3]),  # to the minute
-            Text(entry.actor),
-            what(entry),
-            evidence(entry),
-        )
+        done, shown = what(entry), evidence(entry)
+        cells = [done, shown]
+        if narrow:
+            cells = [Text("\n").join([done, shown]) if shown else done]
+        sequence = Text(str(entry.sequence), style="dim")
+        table.add_row(sequence, time_text(entry, "time")[:16], Text(entry.actor), *cells)
     return table
 
 
@@ -55,5 +55,5 @@ def evidence(entry: wire.AuditEntry) -> Text:
     if entry.checks:
         failed = failed_of(entry.checks)
         said = f"✗ {len(failed)} of {len(entry.checks)} checks" if failed else f"✓ {len(entry.checks)} checks"
-        text.append(("\n" if text else "") + said, style="red" if failed else "green")
+        text.append(("  " if text else "") + said, style="red" if failed else "green")
     return text

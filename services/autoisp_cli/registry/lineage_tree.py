@@ -57,7 +57,8 @@ class _Drawing:
             if shown[kind, label] > _MOST_OF_A_KIND:
                 continue
             again = other in self._drawn
-            branch = tree.add(Text.assemble((f"{arrow}{label} ", "dim"), self._text(other, again=again)))
+            line = Text.assemble((arrow, "dim"), self._text(other, again=again))
+            branch = tree.add(line.append(f" · {label}" if label else "", style="dim italic"))
             if not again:
                 self._drawn.add(other)
                 self._branches(branch, other, ways, arrow)

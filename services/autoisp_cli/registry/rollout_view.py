@@ -117,10 +117,12 @@ def _outcomes(rollout: wire.Rollout) -> Iterator[tuple[str, RenderableType]]:
     yield "outcomes", Text(f"{outcomes.succeeded:,} succeeded, {outcomes.failed:,} failed")
     rate = outcomes.failed / reported if reported else 0.0
     if rule.disabled:
-        yield "failing", Text(f"{rate:.2%}, and nothing halts it")
+        yield "failing", Text(f"{percent_text(round(100 * rate, 2))}, and nothing halts it")
     else:
         colour = "red" if rate > limit else "yellow" if rate > limit / 2 else "green"
-        line = bar(rate / limit, colour).append(f" {rate:.2%}, halts above {percent_text(100 * limit)}")
+        line = bar(rate / limit, colour).append(
+            f" {percent_text(round(100 * rate, 2))}, halts above {percent_text(100 * limit)}"
+        )
         if reported < enough:
             line.append(f" once {enough:,} devices reported", style="dim")
         yield "failing", line
@@ -144,4 +146,4 @@ def bar(fraction: float, colour: str) -> Text:
     """A bar that is as full as ``fraction``; something small shows."""
     fraction = min(max(fraction, 0.0), 1.0)
     full = max(round(_BAR * fraction), 1 if fraction else 0)
-    return Text.assemble(("━" * full, colour), ("━" * (_BAR - full), "bright_black"))
+    return Text.assemble(("━" * full, colour), ("─" * (_BAR - full), "bright_black"))

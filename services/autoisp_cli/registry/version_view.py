@@ -44,7 +44,8 @@ def version_rows(version: wire.ModelVersion) -> Rows:
             yield "" if place else "checks", line
     if version.tags:
         yield "tags", ", ".join(f"{key}={value}" for key, value in sorted(version.tags.items()))
-    yield "onnx", f"{version.onnx.size_bytes:,} bytes, sha256 {version.onnx.sha256}"
+    yield "onnx", f"{version.onnx.size_bytes:,} bytes"
+    yield "sha256", version.onnx.sha256
     yield "created", time_text(version, "create_time")
 
 
@@ -56,28 +57,25 @@ def _figures(version: wire.ModelVersion) -> Rows:
     metrics = version.metrics
     for title, name, unit in (("psnr", "psnr", "dB"), ("ssim", "ssim", "")):
         if f"{name}_model" in metrics:
-            text = Text(_joined(f"{metrics[f'{name}_model']:.{2 if unit else 4}f}", unit), style="bold")
-            if f"{name}_prototype" in metrics:
-                slow = f"{metrics[f'{name}_prototype']:.{2 if unit else 4}f}"
-                text.append(f"  prototype {_joined(slow, unit)}", style="dim")
-            yield title, text
+            digits, after = (2, " dB") if unit else (4, "")
+            slow = metrics.get(f"{name}_prototype")
+            more = "" if slow is None else f"prototype {slow:.{digits}f}{after}"
+            yield title, _figure(f"{metrics[f'{name}_model']:.{digits}f}{after}", more)
     if "macs_per_pixel" in metrics:
-        text = Text(f"{number(metrics['macs_per_pixel'])} MAC/px", style="bold")
-        if "mac_ratio" in metrics:
-            text.append(f"  1/{metrics['mac_ratio']:.3g} of the prototype's", style="dim")
-        yield "arithmetic", text
+        ratio = metrics.get("mac_ratio")
+        more = f"1/{ratio:.3g} of the prototype's" if ratio else ""
+        yield "arithmetic", _figure(f"{number(metrics['macs_per_pixel'])} MAC/px", more)
     if "seconds_per_megapixel_model" in metrics:
-        text = Text(f"{number(metrics['seconds_per_megapixel_model'] * 1e3)} ms/MP", style="bold")
-        if "latency_ratio" in metrics:
-            text.append(f"  {metrics['latency_ratio']:.3g}× faster than the prototype", style="dim")
-        yield "time", text
+        ratio = metrics.get("latency_ratio")
+        more = f"{ratio:.3g}× faster than the prototype" if ratio else ""
+        yield "time", _figure(f"{number(metrics['seconds_per_megapixel_model'] * 1e3)} ms/MP", more)
     for name, value in sorted(metrics.items()):
         if name not in _NAMED:
             yield name, number(value)
 
 
-def _joined(text: str, unit: str) -> str:
-    return f"{text} {unit}" if unit else text
+def _figure(text: str, more: str) -> Text:
+    return Text.assemble((text, "bold"), (f"  {more}" if more else "", "dim"))
 
 
 def formats_table(version: wire.ModelVersion) -> Table:
@@ -89,9 +87,6 @@ def formats_table(version: wire.ModelVersion) -> Table:
     table.add_column("DEVICES", overflow="fold")
     for form in version.formats:
         if not form.HasField("artifact"):
-            table.add_row(
-                Text(form.format, style="dim"), *[""] * 5, Text(f"✗ {form.failure.message}", style="yellow")
-            )
             continue
         quality = form.quality.psnr_db if form.HasField("quality") else None
         table.add_row(
@@ -106,6 +101,15 @@ def formats_table(version: wire.ModelVersion) -> Table:
     return table
 
 
+def unmade_formats(version: wire.ModelVersion) -> list[Text]:
+    """Why there is no such form, one line each."""
+    return [
+        Text.assemble((f"no {form.format}: ", "yellow"), form.failure.message or form.failure.reason)
+        for form in version.formats
+        if not form.HasField("artifact")
+    ]
+
+
 def _loss(decibels: float | None) -> Text:
     if decibels is None:
         return Text("–")
@@ -115,8 +119,8 @@ def _loss(decibels: float | None) -> Text:
 
 def _devices(form: wire.EdgeFormat) -> Text:
     text = Text()
-    for place, lint in enumerate(form.lints):
-        text.append(" " if place else "")
-        text.append("✓" if lint.supported else "✗", style="green" if lint.supported else "red")
-        text.append(f" {lint.device}")
+    for supported, mark, style in ((True, "✓", "green"), (False, "✗", "red")):
+        names = [lint.device for lint in form.lints if lint.supported is supported]
+        if names:
+            text.append("\n" if text else "").append(f"{mark} ", style=style).append(", ".join(names))
     return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_text
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import typer
@@ -20,11 +20,12 @@ from autoisp_cli.commands.common import (
     Services,
     StateOption,
     client_for,
+    is_narrow,
+    minute_text,
     output_console,
     services_for,
     show_list,
     show_one,
-    time_text,
 )
 from autoisp_cli.registry.rollout_view import (
     channel_view,
@@ -51,14 +52,15 @@ def list_command(
 ) -> None:
     """List channels, and the rollouts that are on."""
     with client_for(server, state) as client:
-        columns = {
+        columns: dict[str, Callable[[wire.Channel], object]] = {
             "CHANNEL": lambda channel: short_channel(channel.name),
             "SERVES": serves,
-            "TO": lambda channel: constraints_text(channel.constraints) or "everybody",
             "ROLLOUT": rollout_line,
-            "FAILING": lambda channel: failure_text(channel.rollout),
-            "UPDATED": lambda channel: time_text(channel, "update_time"),
+            "FAILING": lambda channel: failure_text(channel.rollout).removesuffix(" devices failed"),
         }
+        if not is_narrow():
+            columns["TO"] = lambda channel: constraints_text(channel.constraints) or "every device"
+        columns["UPDATED"] = lambda channel: minute_text(channel, "update_time")
         parent = product if product.startswith("products/") else f"products/{product}"
         show_list(client.list_channels(parent), columns, as_json=json, limit=limit)
 

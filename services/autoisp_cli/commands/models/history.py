@@ -16,6 +16,7 @@ from autoisp_cli.commands.common import (
     ServerOption,
     StateOption,
     client_for,
+    is_narrow,
     output_console,
     services_for,
     show_list,
@@ -58,7 +59,7 @@ def history_command(
             show_list(entries, {}, as_json=True, limit=limit)
             return
         shown = [entry for entry, _ in zip(entries, range(limit), strict=False)]
-    output_console().print(history_table(shown))
+    output_console().print(history_table(shown, narrow=is_narrow()))
 
 
 def watch_command(
@@ -108,7 +109,8 @@ def _verify(answer: registry_pb2.VerifyAuditLogResponse, *, json: bool) -> None:
     rows = [
         ("log", Text(words, style="green" if answer.intact else "bold red")),
         ("entries", f"{answer.entries:,}"),
-        ("head", f"{answer.head_sha256}; keep it: it tells later that nothing up to here was changed"),
+        ("head", answer.head_sha256),
+        ("", "keep it: it tells later that nothing up to here was changed"),
     ]
     show_one(answer, rows, as_json=json)
     if not answer.intact:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from autoisp_cli.commands.common import (
     ServerOption,
     StateOption,
     client_for,
+    minute_text,
     show_list,
     time_text,
 )
@@ -41,13 +43,15 @@ def list_command(
     autoisp models list --order-by 'update_time desc'
     """
     with client_for(server, state) as client:
-        columns = {
-            "NAME": lambda model: _marked(model, model.name),
+        columns: dict[str, Callable[[registry_pb2.Model], object]] = {
+            "NAME": _name,
             "LATEST": lambda model: model.latest_version,
             "ALIASES": aliases,
             "TAGS": tags,
-            "UPDATED": lambda model: time_text(model, "update_time"),
+            "UPDATED": lambda model: minute_text(model, "update_time"),
         }
+        if deleted:
+            columns["GONE BY"] = _purged
         models = client.list_models(filter=filter, order_by=order_by, show_deleted=deleted)
         show_list(models, columns, as_json=json, limit=limit)
 
@@ -72,15 +76,17 @@ def versions_command(
     autoisp models versions --order-by 'metrics.psnr_model desc' --limit 5
     """
     with client_for(server, state) as client:
-        columns = {
-            "NAME": lambda version: _marked(version, version.name),
+        columns: dict[str, Callable[[registry_pb2.ModelVersion], object]] = {
+            "NAME": _name,
             "ALIASES": lambda version: Text(", ".join(sorted(version.aliases)), style="green"),
             "PASSED": _passed,
             "PSNR": _psnr,
             "MAC/PX": _macs,
-            "FASTER": lambda version: number(version.metrics.get("latency_ratio")),
-            "CREATED": lambda version: time_text(version, "create_time"),
+            "FASTER": _faster,
+            "CREATED": lambda version: minute_text(version, "create_time"),
         }
+        if deleted:
+            columns["GONE BY"] = _purged
         parent = _EVERY_MODEL if model in ("-", _EVERY_MODEL) else model_name(model)
         versions = client.list_model_versions(parent, filter=filter, order_by=order_by, show_deleted=deleted)
         show_list(versions, columns, as_json=json, limit=limit)
@@ -96,12 +102,13 @@ def tags(model: registry_pb2.Model | registry_pb2.ModelVersion) -> str:
     return ", ".join(f"{key}={value}" for key, value in sorted(model.tags.items()))
 
 
-def _marked(thing: registry_pb2.Model | registry_pb2.ModelVersion, name: str) -> Text:
-    if not thing.HasField("delete_time"):
-        return Text(name)
-    return Text.assemble(
-        (name, "strike"), (f" (deleted, until {time_text(thing, 'purge_time')[:10]})", "red")
-    )
+def _name(thing: registry_pb2.Model | registry_pb2.ModelVersion) -> Text:
+    return Text(thing.name, style="strike dim" if thing.HasField("delete_time") else "")
+
+
+def _purged(thing: registry_pb2.Model | registry_pb2.ModelVersion) -> Text:
+    """When a deleted one is gone for good."""
+    return Text(time_text(thing, "purge_time")[:10], style="red")
 
 
 def _passed(version: registry_pb2.ModelVersion) -> Text:
@@ -113,6 +120,11 @@ def _passed(version: registry_pb2.ModelVersion) -> Text:
 def _psnr(version: registry_pb2.ModelVersion) -> str:
     found = version.metrics.get("psnr_model", version.metrics.get("psnr"))
     return "–" if found is None else f"{found:.2f}"
+
+
+def _faster(version: registry_pb2.ModelVersion) -> str:
+    found = version.metrics.get("latency_ratio")
+    return "–" if found is None else f"{found:.3g}×"
 
 
 def _macs(version: registry_pb2.ModelVersion) -> str:

@@ -23,7 +23,7 @@ from autoisp_cli.commands.models.options import VersionArgument, VersionedArgume
 from autoisp_cli.paths import expanded
 from autoisp_cli.registry.lineage_tree import lineage_tree
 from autoisp_cli.registry.short_names import version_name
-from autoisp_cli.registry.version_view import formats_table, version_rows
+from autoisp_cli.registry.version_view import formats_table, unmade_formats, version_rows
 from autoisp_cli.views.files import write_text
 from autoisp_cli.views.json_lines import message_dict
 
@@ -57,10 +57,18 @@ def show_command(
     if found.formats:
         console.print()
         console.print(formats_table(found))
+    for line in unmade_formats(found):
+        console.print(line)
     console.print(Rule("card", style="dim"))
-    console.print(Markdown(card), width=min(console.width, _TEXT_WIDTH))
+    console.print(Markdown(_body(card)), width=min(console.width, _TEXT_WIDTH))
     console.print(Rule("where it came from", style="dim"))
     console.print(lineage_tree(lineage, found.name))
+
+
+def _body(card: str) -> str:
+    """The card without its title, which stands above already."""
+    first, _, rest = card.lstrip().partition("\n")
+    return rest if first.startswith("# ") else card
 
 
 def card_command(
