@@ -15,6 +15,17 @@ class RegistryConfig(ServiceConfig):
     service: ClassVar[str] = "registry"
 
     max_artifact_bytes: int = Field(2 << 30, ge=1, description="largest artifact that may be uploaded")
+    signing_key: Path | None = Field(
+        None, description="Ed25519 private key (PEM) that signs manifests; default: one in the state folder"
+    )
+    trusted_keys: str = Field(
+        "", description="public keys (PEM) that stay good: files or folders, with commas between"
+    )
+
+    @property
+    def default_signing_key(self) -> Path:
+        """Where a signing key is made if none is given."""
+        return self.state_dir / "registry-signing-key.pem"
 
     @property
     def spool_dir(self) -> Path:

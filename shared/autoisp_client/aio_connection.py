@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 import grpc
@@ -50,7 +50,7 @@ class AsyncConnection:
                 ours = error
             await asyncio.sleep(pause(ours))
 
-    async def stream(self, call: Callable[..., AsyncIterable[R]], request: Any) -> AsyncIterator[R]:
+    async def stream(self, call: Callable[..., AsyncIterable[R]], request: Any) -> AsyncGenerator[R, None]:
         """Opens a server stream and yields its messages; closes it when the caller stops."""
         responses: Any = call(request, metadata=self.metadata)
         try:

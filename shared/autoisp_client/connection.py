@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, TypeVar
 
 import grpc
@@ -53,7 +53,7 @@ class Connection:
                 ours = error
             time.sleep(pause(ours))
 
-    def stream(self, call: Callable[..., Iterable[R]], request: Any) -> Iterator[R]:
+    def stream(self, call: Callable[..., Iterable[R]], request: Any) -> Generator[R, None, None]:
         """Opens a server stream and yields its messages; closes it when the caller stops."""
         responses: Any = call(request, metadata=self.metadata)
         try:

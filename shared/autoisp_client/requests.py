@@ -55,16 +55,20 @@ def artifact_upload(payload: Payload, media_type: str) -> Iterator[registry_pb2.
         yield registry_pb2.UploadArtifactRequest(chunk=chunk)
 
 
-def download_request(model_version: str, sha256: str) -> registry_pb2.DownloadArtifactRequest:
+def download_request(
+    model_version: str, sha256: str, format: str = ""
+) -> registry_pb2.DownloadArtifactRequest:
     """Exactly one of the two sources.
 
     Raises:
-        InvalidArgumentError: none or both are given.
+        InvalidArgumentError: none or both are given, or a format of a digest.
     """
     if bool(model_version) == bool(sha256):
         raise InvalidArgumentError("model_version", "give either model_version or sha256")
     if model_version:
-        return registry_pb2.DownloadArtifactRequest(model_version=model_version)
+        return registry_pb2.DownloadArtifactRequest(model_version=model_version, format=format)
+    if format:
+        raise InvalidArgumentError("format", "a digest names one file; give a format with model_version only")
     return registry_pb2.DownloadArtifactRequest(sha256=sha256)
 
 

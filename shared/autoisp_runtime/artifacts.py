@@ -125,23 +125,41 @@ class ArtifactStore:
             part.unlink(missing_ok=True)
         return path
 
-    def iter_bytes(self, artifact: Artifact, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
-        """The bytes in pieces of at most ``chunk_bytes``; the check comes after the last piece.
+    def iter_bytes(
+        self,
+        artifact: Artifact,
+        chunk_bytes: int = CHUNK_BYTES,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+    ) -> Iterator[bytes]:
+        """The bytes in pieces of at most ``chunk_bytes``; all of them are checked after the last piece.
+
+        Args:
+            artifact: what is read.
+            chunk_bytes: longest piece.
+            offset: the first byte.
+            length: how many; None means up to the end. Of a part, only the artifact's size can be checked.
 
         Raises:
+            OutOfRangeError: the range is not inside the artifact.
             NotFoundError, DataLossError, UnavailableError: as :meth:`get_bytes`.
         """
-        digest, size = hashlib.sha256(), 0
+        end = artifact.size_bytes if length is None else offset + length
+        _check_range(artifact, offset, end)
+        digest = hashlib.sha256() if (offset, end) == (0, artifact.size_bytes) else None
         with self._typed_errors(artifact.uri):
             meta = obstore.head(self._store, artifact.uri)
         if meta["size"] != artifact.size_bytes:
             _check(artifact, artifact.sha256, meta["size"])
-        while size < artifact.size_bytes:
-            chunk = self.read_range(artifact, size, min(chunk_bytes, artifact.size_bytes - size))
-            digest.update(chunk)
-            size += len(chunk)
+        while offset < end:
+            chunk = self.read_range(artifact, offset, min(chunk_bytes, end - offset))
+            if digest is not None:
+                digest.update(chunk)
+            offset += len(chunk)
             yield chunk
-        _check(artifact, digest.hexdigest(), size)
+        if digest is not None:
+            _check(artifact, digest.hexdigest(), offset)
 
     def read_range(self, artifact: Artifact, offset: int, length: int) -> bytes:
         """``length`` bytes from ``offset``; not checked against the digest.
@@ -150,10 +168,7 @@ class ArtifactStore:
             OutOfRangeError: the range is not inside the artifact.
             NotFoundError, UnavailableError: as :meth:`get_bytes`.
         """
-        if offset < 0 or length < 0 or offset + length > artifact.size_bytes:
-            raise OutOfRangeError(
-                f"bytes {offset} to {offset + length} are outside {artifact.uri} ({artifact.size_bytes} long)"
-            )
+        _check_range(artifact, offset, offset + length)
         if length == 0:
             return b""
         with self._typed_errors(artifact.uri):
@@ -320,6 +335,13 @@ def _check(artifact: Artifact, sha256: str, size_bytes: int) -> None:
             f"{artifact.size_bytes} with {artifact.sha256[:12]}…; delete it and make it again",
             reason="ARTIFACT_DAMAGED",
             metadata={"uri": artifact.uri},
+        )
+
+
+def _check_range(artifact: Artifact, start: int, end: int) -> None:
+    if not 0 <= start <= end <= artifact.size_bytes:
+        raise OutOfRangeError(
+            f"bytes {start} to {end} are outside {artifact.uri} ({artifact.size_bytes} long)"
         )
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import islice
 from pathlib import Path
 
 from autoisp_core.artifact import Artifact
 
 from autoisp_runtime.artifacts import CHUNK_BYTES, ArtifactStore
+
+_AT_ONCE = 4
+"""Pieces that are read in one go: the way to a thread and back takes as long as reading one."""
 
 
 class AsyncArtifactStore:
@@ -31,11 +35,30 @@ class AsyncArtifactStore:
         """See :meth:`ArtifactStore.get_bytes`."""
         return await asyncio.to_thread(self.blocking.get_bytes, artifact)
 
-    async def stream(self, artifact: Artifact, chunk_bytes: int = CHUNK_BYTES) -> AsyncIterator[bytes]:
-        """See :meth:`ArtifactStore.iter_bytes`."""
-        chunks = self.blocking.iter_bytes(artifact, chunk_bytes)
-        while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
-            yield chunk
+    async def stream(
+        self,
+        artifact: Artifact,
+        chunk_bytes: int = CHUNK_BYTES,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+    ) -> AsyncIterator[bytes]:
+        """See :meth:`ArtifactStore.iter_bytes`; pieces are read and checked while those before are used."""
+        chunks = self.blocking.iter_bytes(artifact, chunk_bytes, offset=offset, length=length)
+
+        def read() -> asyncio.Task[list[bytes]]:
+            return asyncio.create_task(asyncio.to_thread(lambda: list(islice(chunks, _AT_ONCE))))
+
+        coming = read()
+        try:
+            while batch := await coming:
+                coming = read()
+                for chunk in batch:
+                    yield chunk
+        finally:
+            # Whoever stops early wants to hear no more; a failure that nobody fetches would be logged.
+            if not coming.cancel() and not coming.cancelled():
+                coming.exception()
 
     async def put_result(self, key: str, data: bytes, *, overwrite: bool = False) -> bool:
         """See :meth:`ArtifactStore.put_result`."""
@@ -44,6 +67,10 @@ class AsyncArtifactStore:
     async def get_result(self, key: str) -> bytes | None:
         """See :meth:`ArtifactStore.get_result`."""
         return await asyncio.to_thread(self.blocking.get_result, key)
+
+    async def delete_result(self, key: str) -> None:
+        """See :meth:`ArtifactStore.delete_result`."""
+        await asyncio.to_thread(self.blocking.delete_result, key)
 
     async def exists(self, artifact: Artifact) -> bool:
         """See :meth:`ArtifactStore.exists`."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from autoisp_core import quality
 from autoisp_core.quality import METRICS, Figures, Gate, GateReport, Scope, SubjectFigures, Verdict
+from autoisp_core.quality.results import ClipResult, Estimate, State, SubjectResult, values_by_clip
 
-from autoisp_evaluation.domain.results import ClipResult, Estimate, State, SubjectResult, values_by_clip
 from autoisp_evaluation.domain.statistics import drawn_means, estimate_of
 from autoisp_evaluation.domain.subjects import PROTOTYPE_LABEL
 

@@ -9,9 +9,7 @@ from statistics import median
 
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.quality import Gate, GateCheck, GateReport
-
-from autoisp_evaluation.domain.comparing import Comparison, comparisons, gate_report
-from autoisp_evaluation.domain.results import (
+from autoisp_core.quality.results import (
     QUALITY_OF,
     ClipResult,
     Failure,
@@ -23,6 +21,8 @@ from autoisp_evaluation.domain.results import (
     mean_quality,
     values_by_clip,
 )
+
+from autoisp_evaluation.domain.comparing import Comparison, comparisons, gate_report
 from autoisp_evaluation.domain.statistics import estimates
 from autoisp_evaluation.domain.subjects import Sensor, Split, Subject
 

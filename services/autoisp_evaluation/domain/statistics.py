@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from autoisp_core import quality
 from autoisp_core.quality import DrawnMeans, summarize
-
-from autoisp_evaluation.domain.results import Estimate
+from autoisp_core.quality.results import Estimate
 
 _AT_ONCE = 1 << 16
 """Numbers drawn at a time: they stay in the processor's cache, and others get to run in between."""
