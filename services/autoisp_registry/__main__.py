@@ -12,6 +12,7 @@ from autoisp_registry import tables
 from autoisp_registry.api import RegistryServicer, UseCases
 from autoisp_registry.bus import RegistryBus, StoredVersions, encode
 from autoisp_registry.config import RegistryConfig
+from autoisp_registry.rollouts.service import serve_rollouts
 from autoisp_registry.signing import open_keyring
 from autoisp_registry.store import SqlStore
 from autoisp_registry.usecases import Models, Transfers, publish_earlier
@@ -29,6 +30,7 @@ async def build(runtime: Runtime[RegistryConfig]) -> None:
     servicer = RegistryServicer(UseCases(models, transfers, keyring))
     runtime.serve(registry_pb2_grpc.add_RegistryServiceServicer_to_server, servicer)
     runtime.consume(REGISTRY_EVALUATIONS, RegistryBus(models).on_evaluation_completed, patient=True)
+    await serve_rollouts(runtime)
     runtime.spawn("leaving earlier versions for others", publish_earlier(store, versions))
 
 

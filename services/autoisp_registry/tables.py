@@ -6,6 +6,7 @@ from autoisp_runtime.outbox import outbox_table
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     ForeignKey,
@@ -84,5 +85,37 @@ audit_head = Table(
     Column("sequence", BigInteger, nullable=False),
     Column("sha256", String(64), nullable=False),
 )
+
+# ``body`` is the serialised Channel with its counts; ``tally`` names the reports that these are of. The
+# versions are repeated for those who ask whether one is in use.
+channels = Table(
+    "channels",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("name", String(192), nullable=False, unique=True),
+    Column("product", String(63), nullable=False),
+    Column("model", String(128), nullable=False),
+    Column("uid", String(32), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("rollout_version", Integer, nullable=True),
+    Column("tally", String(32), nullable=True),
+    Column("history", JSON, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("channels_product", "product", "id"),
+    Index("channels_model", "model"),
+)
+
+# What was counted of a device, under a digest of its id.
+rollout_reports = Table(
+    "rollout_reports",
+    metadata,
+    Column("tally", String(32), primary_key=True),
+    Column("device", LargeBinary(16), primary_key=True),
+    Column("failed", Boolean, nullable=False),
+)
+
+# Tallies that are over: their reports are to be deleted.
+rollout_leftovers = Table("rollout_leftovers", metadata, Column("tally", String(32), primary_key=True))
 
 outbox = outbox_table(metadata)

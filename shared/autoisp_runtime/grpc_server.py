@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 import grpc
@@ -39,15 +39,22 @@ class GrpcServer:
 
     def __init__(self, listen: str) -> None:
         self._listen = listen
-        self._server = grpc.aio.server(interceptors=(CallInterceptor(),), options=_OPTIONS)
+        self._quiet: set[str] = set()
+        self._server = grpc.aio.server(interceptors=(CallInterceptor(self._quiet),), options=_OPTIONS)
         self._health = health.aio.HealthServicer()
         self._names: list[str] = []
         self._serving: bool | None = None
         self.port = 0
 
-    def add(self, register: Callable[[S, Any], None], servicer: S) -> None:
-        """Add a service: ``add(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer)``."""
+    def add(self, register: Callable[[S, Any], None], servicer: S, *, quiet: Collection[str] = ()) -> None:
+        """Add a service: ``add(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer)``.
+
+        Args:
+            quiet: its unary methods that are called too often for a line in the log each, see
+                :class:`CallInterceptor`.
+        """
         register(servicer, _NamingServer(self._server, self._names))
+        self._quiet |= {f"/{self._names[-1]}/{method}" for method in quiet}
 
     async def start(self) -> int:
         """Bind and serve; returns the port.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Set
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -35,18 +35,33 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     - Any other exception becomes ``INTERNAL`` with an id; what happened is in the log under that id, not on
       the wire.
     - Cancellation, and a servicer's own ``context.abort``, pass through.
+
+    Args:
+        quiet: methods (``/package.Service/Method``) that are called thousands of times a second: unary ones
+            whose good calls leave no line in the log and carry no trace context; it may grow until the first
+            call.
     """
+
+    def __init__(self, quiet: Set[str] = frozenset()) -> None:
+        self._quiet = quiet
+        self._wrapped: dict[str, Any] = {}
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        """Wrap the handler of one method."""
-        handler: Any = await continuation(handler_call_details)
+        """Wrap the handler of one method; it is the same for all its calls."""
         method = handler_call_details.method
+        if wrapped := self._wrapped.get(method):
+            return wrapped
+        handler: Any = await continuation(handler_call_details)
         if handler is None or method.startswith(_OTHERS):
-            return handler
+            return handler  # not kept: whoever makes up methods fills no memory
+        self._wrapped[method] = wrapped = self._wrap(method, handler)
+        return wrapped
+
+    def _wrap(self, method: str, handler: Any) -> Any:
         behaviour = (
             handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
         )
@@ -54,6 +69,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         async def unary(request: Any, context: Any) -> Any:
             async with _call(method, context):
                 return await behaviour(request, context)
+
+        async def quiet(request: Any, context: Any) -> Any:
+            try:
+                return await behaviour(request, context)
+            except Exception:
+                async with _call(method, context):
+                    raise
 
         async def streaming(request: Any, context: Any) -> AsyncIterator[Any]:
             async with _call(method, context):
@@ -66,8 +88,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                         yield response
 
         factory: Any = _FACTORIES[handler.request_streaming, handler.response_streaming]
+        answering = quiet if method in self._quiet else unary
         return factory(
-            streaming if handler.response_streaming else unary,
+            streaming if handler.response_streaming else answering,
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -134,9 +134,12 @@ class Runtime(Generic[C]):
         """Whether the service declared an outbox table."""
         return self._outbox is not None
 
-    def serve(self, register: Callable[[S, Any], None], servicer: S) -> None:
-        """Offer a gRPC service: ``serve(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer)``."""
-        self.server.add(register, servicer)
+    def serve(self, register: Callable[[S, Any], None], servicer: S, *, quiet: Collection[str] = ()) -> None:
+        """Offer a gRPC service: ``serve(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer)``.
+
+        ``quiet``: methods without a line in the log for each good call, see :meth:`GrpcServer.add`.
+        """
+        self.server.add(register, servicer, quiet=quiet)
 
     def consume(
         self,

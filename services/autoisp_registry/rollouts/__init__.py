@@ -1,0 +1,1 @@
+"""Staged rollouts: channels that serve a version to everybody, and another one to a share of the devices."""

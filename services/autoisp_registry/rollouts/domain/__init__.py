@@ -1,0 +1,1 @@
+"""Channels, their rollouts, who gets what, and when too many fail."""

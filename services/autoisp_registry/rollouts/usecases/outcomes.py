@@ -1,0 +1,184 @@
+"""Counting what devices report: durable before it is acknowledged, many reports in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import structlog
+from autoisp_core import names
+from autoisp_core.errors import AutoISPError, NotFoundError, ResourceExhaustedError
+
+from autoisp_registry.audit import AuditDraft
+from autoisp_registry.audit.domain import REGISTRY
+from autoisp_registry.rollouts.domain.channel import Channel, Rollout, RolloutState
+from autoisp_registry.rollouts.domain.outcomes import device_key, halts, validate_reason
+from autoisp_registry.rollouts.ports import Memory, Store, Transaction
+from autoisp_registry.rollouts.validation import validate_device_id, validate_rollout_id
+
+_log = structlog.get_logger(__name__)
+
+_AT_ONCE = 500
+_MAX_WAITING = 20_000
+
+_Waiting = tuple["Report", "asyncio.Future[bool]"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a rollout's version did on a device; ``reason`` is of a failure and may be empty."""
+
+    channel: str
+    rollout_id: str
+    device_id: str
+    failed: bool
+    reason: str = ""
+
+    def validate(self) -> None:
+        """Check the fields.
+
+        Raises:
+            InvalidArgumentError: naming the field.
+        """
+        names.CHANNEL.parse(self.channel, "channel")
+        validate_rollout_id(self.rollout_id)
+        validate_device_id(self.device_id)
+        validate_reason(self.reason, self.failed)
+
+
+@dataclass(frozen=True)
+class _Counted:
+    channel: Channel
+    halted: bool
+
+
+class OutcomeRecorder:
+    """Takes reports and writes those that come together in one transaction.
+
+    While one transaction is written the next reports gather, so the busier it is, the more share a commit;
+    no timer is needed. One instance serves all callers of a process; :meth:`run` must be running.
+
+    Args:
+        memory: what answers devices; told of a halt.
+        now: the clock, in UTC.
+    """
+
+    def __init__(
+        self, store: Store, memory: Memory, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._store = store
+        self._memory = memory
+        self._now = now
+        self._waiting: list[_Waiting] = []
+        self._arrived = asyncio.Event()
+
+    async def report(self, report: Report) -> bool:
+        """Count a report; returns once that is durable: whether the device had better resolve again.
+
+        Raises:
+            InvalidArgumentError: a field is wrong.
+            NotFoundError: there is no such channel.
+            ResourceExhaustedError: too many reports wait.
+            UnavailableError: the database is away; report again later.
+        """
+        report.validate()
+        if len(self._waiting) >= _MAX_WAITING:
+            raise ResourceExhaustedError(
+                f"{_MAX_WAITING} reports wait to be written; report again in a minute",
+                reason="TOO_MANY_REPORTS",
+            )
+        written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((report, written))
+        self._arrived.set()
+        return await written
+
+    async def run(self) -> None:
+        """Write what waits, for ever."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._waiting:
+                batch, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
+                await self._write([waiting for waiting in batch if not waiting[1].done()])
+
+    async def _write(self, batch: Sequence[_Waiting]) -> None:
+        try:
+            counted = await self._count([report for report, _ in batch])
+        except AutoISPError as error:
+            for _, written in batch:
+                if not written.done():
+                    written.set_exception(error)
+            return
+        if any(one.halted for one in counted.values()):
+            await self._memory.catch_up()
+        for report, written in batch:
+            if written.done():  # its caller is gone
+                continue
+            if report.channel not in counted:
+                written.set_exception(NotFoundError(report.channel, metadata={"field": "channel"}))
+            else:
+                written.set_result(_over(counted[report.channel].channel.rollout, report.rollout_id))
+
+    async def _count(self, reports: Sequence[Report]) -> dict[str, _Counted]:
+        by_channel: dict[str, list[Report]] = defaultdict(list)
+        for report in reports:
+            by_channel[report.channel].append(report)
+        now, counted = self._now(), {}
+        async with self._store.transaction() as transaction:
+            # Whoever counts holds the channel: between what was reported and what is written comes nobody.
+            locked = await transaction.lock(by_channel)
+            for name, channel in locked.items():
+                counted[name] = await self._count_channel(transaction, channel, by_channel[name], now)
+            for one in counted.values():
+                if one.halted:
+                    await transaction.tell(_halt(one.channel), one.channel, now)
+        return counted
+
+    async def _count_channel(
+        self, transaction: Transaction, channel: Channel, reports: Sequence[Report], now: datetime
+    ) -> _Counted:
+        rollout = channel.rollout
+        current = [report for report in reports if rollout and report.rollout_id == rollout.rollout_id]
+        if rollout is None or not current:
+            return _Counted(channel, False)
+        keyed = [(device_key(rollout.rollout_id, report.device_id), report) for report in current]
+        known = await transaction.reported(rollout.tally, {key for key, _ in keyed})
+        outcomes, changed, halted = rollout.outcomes, dict[bytes, bool](), False
+        for key, report in keyed:
+            after = outcomes.counted(known.get(key), report.reason if report.failed else None)
+            if after is outcomes:
+                continue
+            known[key] = changed[key] = report.failed
+            running = rollout.state in (RolloutState.ACTIVE, RolloutState.PAUSED)
+            halted = halted or (running and halts(rollout.halt_rule, outcomes, after))
+            outcomes = after
+        if not changed:
+            return _Counted(channel, False)
+        channel = replace(channel, rollout=replace(rollout, outcomes=outcomes))
+        if halted:
+            why = f"{outcomes.failed} of {outcomes.devices} devices failed"
+            channel = channel.entered(now, "halt", RolloutState.HALTED, why)
+            _log.warning("rollout halted", channel=channel.name, rollout=rollout.rollout_id, why=why)
+        await transaction.write_reports(rollout.tally, changed)
+        await transaction.save(channel)
+        return _Counted(channel, halted)
+
+
+def _over(rollout: Rollout | None, rollout_id: str) -> bool:
+    return rollout is None or rollout.rollout_id != rollout_id or rollout.state is RolloutState.HALTED
+
+
+def _halt(channel: Channel) -> AuditDraft:
+    assert channel.rollout is not None, "it was just halted"
+    rollout, outcomes = channel.rollout, channel.rollout.outcomes
+    details = {
+        "rollout": rollout.rollout_id,
+        "version": str(rollout.version),
+        "failed": str(outcomes.failed),
+        "devices": str(outcomes.devices),
+        "max_failure_rate": f"{rollout.halt_rule.max_failure_rate:g}",
+    }
+    return AuditDraft(REGISTRY, "rollout.halt", channel.name, f"halted: {rollout.state_reason}", details)
