@@ -1,0 +1,43 @@
+"""Lists of models and versions by filter and order."""
+
+from __future__ import annotations
+
+from autoisp_core.pagination import Page
+from autoisp_runtime.database import Database
+from sqlalchemy import select, tuple_
+
+from autoisp_registry.domain import Model, ModelVersion
+from autoisp_registry.filters import Listing
+from autoisp_registry.index import search
+from autoisp_registry.store.rows import ALL_VERSIONS, model_of, version_of
+from autoisp_registry.tables import models, versions
+
+
+class SqlFinder:
+    """See :class:`autoisp_registry.usecases.finding.Finder`.
+
+    Args:
+        database: migrated to the newest revision.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find_models(self, listing: Listing) -> Page[Model]:
+        """The page of models that the listing asks for."""
+        async with self._database.read() as session:
+            page = await search(session, listing)
+            ids = [hit.model_id for hit in page.items]
+            rows = (await session.execute(select(models).where(models.c.id.in_(ids)))).all() if ids else []
+        found = {row.id: model_of(row) for row in rows}
+        return Page(tuple(found[i] for i in ids if i in found), page.next_page_token)
+
+    async def find_versions(self, listing: Listing) -> Page[ModelVersion]:
+        """The page of versions that the listing asks for."""
+        async with self._database.read() as session:
+            page = await search(session, listing)
+            keys = [(hit.model_id, hit.number) for hit in page.items]
+            key = tuple_(versions.c.model_id, versions.c.number)
+            rows = (await session.execute(ALL_VERSIONS.where(key.in_(keys)))).all() if keys else []
+        found = {(row.model_id, row.number): version_of(row) for row in rows}
+        return Page(tuple(found[k] for k in keys if k in found), page.next_page_token)
