@@ -28,6 +28,8 @@ for _name, _command in (
     ("lineage", showing.lineage_command),
     ("convert", changing.convert_command),
     ("download", files.download_command),
+    ("release", files.release_command),
+    ("verify", files.verify_command),
     ("keys", history.keys_command),
     ("delete", changing.delete_command),
     ("restore", changing.restore_command),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_text
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,9 +23,11 @@ from autoisp_cli.commands.common import (
     show_list,
     show_one,
 )
+from autoisp_cli.paths import expanded
 from autoisp_cli.registry.change_line import watch_line
 from autoisp_cli.registry.history_table import history_table
 from autoisp_cli.registry.short_names import model_name, resource_name
+from autoisp_cli.views.files import write_text
 from autoisp_cli.views.json_lines import message_dict
 
 _PATIENCE_SECONDS = 30.0
@@ -89,6 +92,9 @@ def watch_command(
 
 
 def keys_command(
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Write each to ID.pem in there.")
+    ] = None,
     server: ServerOption = None,
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
@@ -96,12 +102,17 @@ def keys_command(
     """List the keys whose signatures are good, for 'autoisp-verify'."""
     with client_for(server, state) as client:
         keys = client.list_signing_keys()
+    if out is not None:
+        for key in keys:
+            write_text("--out", expanded("--out", out) / f"{key.key_id}.pem", key.public_key)
     if json:
         show_list(keys, {}, as_json=True, limit=len(keys))
         return
     for key in keys:
-        output_console().print(Text.assemble((key.key_id, "bold"), "  signs" if key.active else "  trusted"))
-        print(key.public_key.strip())
+        line = Text.assemble((key.key_id, "bold"), "  signs" if key.active else "  trusted")
+        output_console().print(line.append(f"  {out / f'{key.key_id}.pem'}" if out else ""))
+        if out is None:
+            print(key.public_key.strip())
 
 
 def _verify(answer: registry_pb2.VerifyAuditLogResponse, *, json: bool) -> None:
