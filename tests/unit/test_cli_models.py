@@ -9,7 +9,7 @@ import pytest
 from autoisp.common.v1 import common_pb2
 from autoisp.registry.v1 import registry_pb2 as wire
 from autoisp_cli.__main__ import main
-from autoisp_cli.registry import pairs, short_names
+from autoisp_cli.registry import card, pairs, short_names
 from autoisp_core.errors import FailedPreconditionError, InvalidArgumentError
 from delivered import CARD, CHECKS, REFUSED, SHA, entry, lineage, log, model, version
 from registry_server import serving
@@ -303,7 +303,7 @@ def test_wrong_metrics(run, tmp_path, metric):
 def test_names_and_pairs_run_as_documented():
     import doctest
 
-    for module in (short_names, pairs):
+    for module in (short_names, pairs, card):
         results = doctest.testmod(module)
         assert results.attempted > 0
         assert results.failed == 0

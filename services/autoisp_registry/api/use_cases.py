@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from autoisp_registry.signing import Keyring
 from autoisp_registry.usecases import Models, Transfers
+from autoisp_registry.usecases.describing import Describing
+from autoisp_registry.usecases.finding import Finding
+from autoisp_registry.usecases.watching import Watching
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,9 @@ class UseCases:
     models: Models
     transfers: Transfers
     keyring: Keyring
+    finding: Finding
+    watching: Watching
+    describing: Describing
 
 
 class Area:

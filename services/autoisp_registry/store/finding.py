@@ -6,6 +6,9 @@ from autoisp_core.pagination import Page
 from autoisp_runtime.database import Database
 from sqlalchemy import select, tuple_
 
+from autoisp_registry import audit
+from autoisp_registry.audit import AuditEntry
+from autoisp_registry.audit.store import read_after
 from autoisp_registry.domain import Model, ModelVersion
 from autoisp_registry.filters import Listing
 from autoisp_registry.index import search
@@ -31,6 +34,16 @@ class SqlFinder:
             rows = (await session.execute(select(models).where(models.c.id.in_(ids)))).all() if ids else []
         found = {row.id: model_of(row) for row in rows}
         return Page(tuple(found[i] for i in ids if i in found), page.next_page_token)
+
+    async def newest_sequence(self) -> int:
+        """See :class:`autoisp_registry.usecases.watching.Feed`."""
+        async with self._database.read() as session:
+            return (await audit.head(session))[0]
+
+    async def entries_after(self, sequence: int, limit: int) -> list[AuditEntry]:
+        """See :class:`autoisp_registry.usecases.watching.Feed`."""
+        async with self._database.read() as session:
+            return await read_after(session, sequence, limit)
 
     async def find_versions(self, listing: Listing) -> Page[ModelVersion]:
         """The page of versions that the listing asks for."""

@@ -10,7 +10,6 @@ import structlog
 from autoisp_core import names
 from autoisp_core.artifact import Artifact
 from autoisp_core.errors import AlreadyExistsError, NotFoundError
-from autoisp_core.pagination import Page, PageRequest
 
 from autoisp_registry import gate, validation
 from autoisp_registry.domain import CANDIDATE, CHAMPION, Content, GateResult, Lineage, Model, ModelVersion
@@ -166,26 +165,6 @@ class Models:
                 f"{aliases}",
             )
         return version
-
-    async def list_models(self, page_size: int, page_token: str) -> Page[Model]:
-        """Models, oldest first.
-
-        Raises:
-            InvalidArgumentError: ``page_size`` or ``page_token``.
-        """
-        return await self._store.list_models(PageRequest.parse(page_size, page_token))
-
-    async def list_versions(self, parent: str, page_size: int, page_token: str) -> Page[ModelVersion]:
-        """A model's versions, by number.
-
-        Raises:
-            InvalidArgumentError: ``parent``, ``page_size`` or ``page_token``.
-            NotFoundError: there is no such model.
-        """
-        names.MODEL.parse(parent, "parent")
-        page = PageRequest.parse(page_size, page_token, parent)
-        await self._model(parent)
-        return await self._store.list_versions(parent, page)
 
     async def _add(self, model: str, content: Content, key: str | None, *, promote: bool) -> ModelVersion:
         try:

@@ -21,8 +21,9 @@ from autoisp_cli.commands.common import (
 )
 from autoisp_cli.commands.models.options import VersionArgument, VersionedArgument, VersionOption
 from autoisp_cli.paths import expanded
+from autoisp_cli.registry.card import abridged
 from autoisp_cli.registry.lineage_tree import lineage_tree
-from autoisp_cli.registry.short_names import version_name
+from autoisp_cli.registry.short_names import short_version, version_name
 from autoisp_cli.registry.version_view import formats_table, unmade_formats, version_rows
 from autoisp_cli.views.files import write_text
 from autoisp_cli.views.json_lines import message_dict
@@ -60,15 +61,10 @@ def show_command(
     for line in unmade_formats(found):
         console.print(line)
     console.print(Rule("card", style="dim"))
-    console.print(Markdown(_body(card)), width=min(console.width, _TEXT_WIDTH))
+    console.print(Markdown(abridged(card)), width=min(console.width, _TEXT_WIDTH))
+    console.print(f"all of it: autoisp models card {short_version(found.name)}", style="dim", markup=False)
     console.print(Rule("where it came from", style="dim"))
     console.print(lineage_tree(lineage, found.name))
-
-
-def _body(card: str) -> str:
-    """The card without its title, which stands above already."""
-    first, _, rest = card.lstrip().partition("\n")
-    return rest if first.startswith("# ") else card
 
 
 def card_command(
