@@ -11,7 +11,7 @@ _SECTION = re.compile(r"^(?=#{1,2} )", re.MULTILINE)
 
 
 def abridged(card: str) -> str:
-    """The card without its title and without the sections that 'autoisp models show' has a shape of its own for.
+    """The card without its title and without what 'autoisp models show' has a shape of its own for.
 
     A section that it does not know stays.
 
