@@ -1,0 +1,1 @@
+"""The rules, each in the module of what it looks at."""
