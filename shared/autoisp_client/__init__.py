@@ -8,6 +8,7 @@ with Client(".autoisp/endpoints.json") as client:
 
 from autoisp_client.aio import AsyncClient
 from autoisp_client.client import Client
+from autoisp_client.download import DownloadProgress
 from autoisp_client.endpoints import Endpoints
 from autoisp_client.evaluated import EvaluatedFrame
 from autoisp_client.requests import evaluation_ended, search_ended
@@ -16,6 +17,7 @@ from autoisp_client.uploading import UploadProgress
 __all__ = [
     "AsyncClient",
     "Client",
+    "DownloadProgress",
     "Endpoints",
     "EvaluatedFrame",
     "UploadProgress",

@@ -17,6 +17,7 @@ from autoisp_client import requests
 from autoisp_client.aio_connection import AsyncConnection
 from autoisp_client.connection import Connection
 from autoisp_client.download import Download, OnDownloadProgress
+from autoisp_client.mlflow_format import MODEL_FILE, require_onnx, write_mlflow_model
 from autoisp_client.payload import file_payload
 from autoisp_client.registry import AsyncRegistryCalls, RegistryCalls
 from autoisp_client.release import ReleaseFolder, keys_of, trusted_keys
@@ -118,6 +119,28 @@ class ArtifactCalls(RegistryCalls):
             self.download(release.path(file), sha256=file.sha256, on_progress=on_progress)
         return release.finish()
 
+    def export_mlflow(
+        self, folder: Path | str, model_version: str, *, format: str = ""
+    ) -> registry_pb2.ModelVersion:
+        """Writes a version as a folder in MLflow's model format: ``MLmodel``, ``model.onnx``, environments.
+
+        Args:
+            folder: made if missing.
+            model_version: ``models/{m}/versions/{v}``, where ``{v}`` is a number, an alias or ``latest``.
+            format: an ONNX form of it, such as ``onnx-int8``; empty: the registered file.
+
+        Raises:
+            InvalidArgumentError: the format is not ONNX.
+            ResourceExhaustedError: the disk is full.
+        """
+        require_onnx(format)
+        version = self._registry.unary(
+            self._registry_stub.GetModelVersion, registry_pb2.GetModelVersionRequest(name=model_version)
+        )
+        self.download(Path(folder) / MODEL_FILE, model_version=version.name, format=format)
+        write_mlflow_model(Path(folder), version, format)
+        return version
+
 
 class AsyncArtifactCalls(AsyncRegistryCalls):
     """The part of :class:`autoisp_client.AsyncClient` about artifacts."""
@@ -187,6 +210,18 @@ class AsyncArtifactCalls(AsyncRegistryCalls):
         for file in await _in_thread(release.missing):
             await self.download(release.path(file), sha256=file.sha256, on_progress=on_progress)
         return await _in_thread(release.finish)
+
+    async def export_mlflow(
+        self, folder: Path | str, model_version: str, *, format: str = ""
+    ) -> registry_pb2.ModelVersion:
+        """Writes a version as a folder in MLflow's model format; see :meth:`Client.export_mlflow`."""
+        require_onnx(format)
+        version = await self._registry.unary(
+            self._registry_stub.GetModelVersion, registry_pb2.GetModelVersionRequest(name=model_version)
+        )
+        await self.download(Path(folder) / MODEL_FILE, model_version=version.name, format=format)
+        await _in_thread(partial(write_mlflow_model, Path(folder), version, format))
+        return version
 
 
 async def _in_thread(work: Callable[[], T]) -> T:

@@ -146,7 +146,8 @@ def _regular(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         linked = path.is_symlink()
         raise _NoFileError("is a symbolic link" if linked else f"can't be read ({error.strerror})") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _NoFileError("is no regular file")
     with os.fdopen(descriptor, "rb", buffering=0) as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _NoFileError("is no regular file")
         yield file
