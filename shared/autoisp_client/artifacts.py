@@ -134,9 +134,7 @@ class ArtifactCalls(RegistryCalls):
             ResourceExhaustedError: the disk is full.
         """
         require_onnx(format)
-        version = self._registry.unary(
-            self._registry_stub.GetModelVersion, registry_pb2.GetModelVersionRequest(name=model_version)
-        )
+        version = self.get_model_version(model_version)
         self.download(Path(folder) / MODEL_FILE, model_version=version.name, format=format)
         write_mlflow_model(Path(folder), version, format)
         return version
@@ -216,9 +214,7 @@ class AsyncArtifactCalls(AsyncRegistryCalls):
     ) -> registry_pb2.ModelVersion:
         """Writes a version as a folder in MLflow's model format; see :meth:`Client.export_mlflow`."""
         require_onnx(format)
-        version = await self._registry.unary(
-            self._registry_stub.GetModelVersion, registry_pb2.GetModelVersionRequest(name=model_version)
-        )
+        version = await self.get_model_version(model_version)
         await self.download(Path(folder) / MODEL_FILE, model_version=version.name, format=format)
         await _in_thread(partial(write_mlflow_model, Path(folder), version, format))
         return version

@@ -11,18 +11,19 @@ _SECTION = re.compile(r"^(?=#{1,2} )", re.MULTILINE)
 
 
 def abridged(card: str) -> str:
-    """The card without its title and without what 'autoisp models show' has a shape of its own for.
+    """The card without its title, and without what 'autoisp models show' has a shape of its own for.
 
     A section that it does not know stays.
 
-    >>> abridged("# night, version 3\\nwords\\n## Quality\\ngood\\n## Files\\nmany\\n")
-    'words\\n## Quality\\ngood\\n'
+    >>> abridged("# night, version 3\\nwords\\n\\n## Quality\\ngood\\n## Files\\nmany\\n")
+    'words\\n\\n## Quality\\ngood\\n'
     """
     kept = []
     for section in _SECTION.split(card):
         heading, _, body = section.partition("\n")
         if heading.startswith("# "):
-            kept.append(body)
+            paragraphs = body.strip().split("\n\n")
+            kept.append("\n\n".join(text for text in paragraphs if not text.startswith("`models/")) + "\n\n")
         elif heading.removeprefix("## ").strip().lower() not in _SHOWN_OTHERWISE:
             kept.append(section)
     return "".join(kept)

@@ -20,6 +20,8 @@ _KINDS = {
     wire.LineageGraph.KIND_ARTIFACT: ("file", "white"),
 }
 _SHOWN_SHA = 12
+_MISSING = "missing"  # says what is not known, for people
+_LEFT_OUT = frozenset({_MISSING, "create_time", "aliases", "format"})
 
 
 def lineage_tree(graph: wire.LineageGraph, version: str) -> Tree:
@@ -76,7 +78,16 @@ class _Drawing:
         text = Text.assemble((f"{word} " if word else "", "dim"), (title, style))
         if again:
             return text.append(" (see above)", style="dim")
-        details = [f"{key} {value}" for key, value in sorted(node.details.items())]
+        shown = sorted(item for item in node.details.items() if item[0] not in _LEFT_OUT)
+        details = [
+            f"{int(value):,} bytes" if _is_size(key, value) else f"{key} {value}" for key, value in shown
+        ]
         if node.sha256 and not name.startswith("sha256:"):
             details.append(f"sha256 {node.sha256[:_SHOWN_SHA]}…")
-        return text.append(f"  {', '.join(details)}" if details else "", style="dim")
+        text.append(f"  {', '.join(details)}" if details else "", style="dim")
+        missing = node.details.get(_MISSING, "")
+        return text.append(f"  {missing}" if missing else "", style="yellow")
+
+
+def _is_size(key: str, value: str) -> bool:
+    return key == "size_bytes" and value.isdigit()

@@ -30,6 +30,7 @@ for _name, _command in (
     ("download", files.download_command),
     ("release", files.release_command),
     ("verify", files.verify_command),
+    ("export", files.export_command),
     ("keys", history.keys_command),
     ("delete", changing.delete_command),
     ("restore", changing.restore_command),

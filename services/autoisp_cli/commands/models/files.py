@@ -1,4 +1,4 @@
-"""``autoisp models download``, ``release`` and ``verify``: the files of a version."""
+"""``autoisp models download``, ``release``, ``verify`` and ``export``: the files of a version."""
 
 from __future__ import annotations
 
@@ -90,6 +90,31 @@ def release_command(
     _show_release(release, to, json=json)
     if not release.genuine:
         raise typer.Exit(1)
+
+
+def export_command(
+    model: VersionedArgument,
+    mlflow: Annotated[
+        Path, typer.Option("--mlflow", metavar="DIR", help="A folder in MLflow's model format.")
+    ],
+    version: VersionArgument = None,
+    format: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="An ONNX format; by default the file itself.")
+    ] = "",
+    server: ServerOption = None,
+    state: StateOption = DEFAULT_STATE,
+    json: JsonOption = False,
+) -> None:
+    """Export a version for MLflow, as a folder.
+
+    \b
+    autoisp models export night@champion --mlflow night-mlflow
+    """
+    to = expanded("--mlflow", mlflow)
+    check_folder("--mlflow", to)
+    with client_for(server, state) as client:
+        found = client.export_mlflow(to, version_name(model, version), format=format)
+    show_one(found, [("wrote", to), ("of", found.name)], as_json=json)
 
 
 def verify_command(

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 from rich.rule import Rule
+from rich.text import Text
 
 from autoisp_cli.commands.common import (
     DEFAULT_STATE,
@@ -62,7 +63,7 @@ def show_command(
         console.print(line)
     console.print(Rule("card", style="dim"))
     console.print(Markdown(abridged(card)), width=min(console.width, _TEXT_WIDTH))
-    console.print(f"all of it: autoisp models card {short_version(found.name)}", style="dim", markup=False)
+    console.print(Text(f"all of it: autoisp models card {short_version(found.name)}", style="dim"))
     console.print(Rule("where it came from", style="dim"))
     console.print(lineage_tree(lineage, found.name))
 
