@@ -79,9 +79,7 @@ class _Drawing:
         if again:
             return text.append(" (see above)", style="dim")
         shown = sorted(item for item in node.details.items() if item[0] not in _LEFT_OUT)
-        details = [
-            f"{int(value):,} bytes" if _is_size(key, value) else f"{key} {value}" for key, value in shown
-        ]
+        details = [_detail(key, value) for key, value in shown]
         if node.sha256 and not name.startswith("sha256:"):
             details.append(f"sha256 {node.sha256[:_SHOWN_SHA]}…")
         text.append(f"  {', '.join(details)}" if details else "", style="dim")
@@ -89,5 +87,5 @@ class _Drawing:
         return text.append(f"  {missing}" if missing else "", style="yellow")
 
 
-def _is_size(key: str, value: str) -> bool:
-    return key == "size_bytes" and value.isdigit()
+def _detail(key: str, value: str) -> str:
+    return f"{int(value):,} bytes" if key == "size_bytes" and value.isdigit() else f"{key} {value}"
