@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from autoisp_core.errors import InvalidArgumentError
@@ -19,6 +20,7 @@ from autoisp_isp.network.block import COEFFICIENTS
 from autoisp_testing import graphs
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+from onnxruntime.transformers.float16 import convert_float_to_float16
 
 PLAIN = Spec(Spec.code((1, 1, 3, 0, 0), (2, 7, 0, 0, 0)), width=16, frames=1)
 NETWORKS = {
@@ -163,6 +165,34 @@ def test_a_quantised_graph_costs_what_it_did(quantised):
     floats, integers = described(export_onnx(build(PLAIN))).cost, described(quantised(QuantType.QUInt8)).cost
     assert integers.macs_per_pixel == floats.macs_per_pixel
     assert integers.bytes_per_pixel == pytest.approx(floats.bytes_per_pixel, rel=0.1)
+
+
+def sorted_graph(model):
+    """The converter puts its casts at the end."""
+    known = {value.name for value in (*model.graph.input, *model.graph.initializer)} | {""}
+    waiting, done = list(model.graph.node), []
+    while waiting:
+        ready = [node for node in waiting if known.issuperset(node.input)]
+        assert ready
+        known.update(name for node in ready for name in node.output)
+        done += ready
+        waiting = [node for node in waiting if not known.issuperset(node.output)]
+    del model.graph.node[:]
+    model.graph.node.extend(done)
+    return model
+
+
+def test_half_precision_is_taken_as_such():
+    recurrent = replace(PLAIN, recurrent=1, frames=3)
+    floats = onnx.load_model_from_string(export_onnx(build(recurrent)))
+    model = sorted_graph(convert_float_to_float16(floats, keep_io_types=True)).SerializeToString()
+    (phone,) = lint(model, ["phone-npu-10"])
+    assert phone.supported
+    assert rules(phone) == VERDICTS["recurrent"][1] - {Rule.PRECISION_NOT_SUPPORTED}
+    whole, half = described(floats.SerializeToString()).cost, described(model).cost
+    assert half.macs_per_pixel == whole.macs_per_pixel
+    assert half.bytes_per_pixel == whole.bytes_per_pixel
+    assert half.state_bytes_per_pixel == whole.state_bytes_per_pixel
 
 
 # Files by anybody.

@@ -117,6 +117,11 @@ def test_what_is_made_of_stored_tensors_alone_costs_the_device_nothing():
     )
 
 
+def test_chance_is_not_fixed():
+    noise = graph(Node("noise", "RandomNormal", (), ("n",)), node("Add", "x n", "y"))
+    assert found(noise, device("Add"))[Rule.UNSUPPORTED_OPERATOR].nodes == ("noise",)
+
+
 def test_kernels_made_at_run_time():
     kernel = {"k": Tensor((16, 16, 3, 3), "float32"), "m": Tensor((1, 16, 1, 1), "float32")}
     mixed = graph(
@@ -225,6 +230,16 @@ def test_floats_of_32_bits():
     assert "onnx-int8" in refused.fix
     halved = only(single, device(precisions=("float16",), float32_as="float16"))
     assert (halved.severity, "onnx-fp16" in halved.fix) == (Severity.WARNING, True)
+
+
+def test_a_cast_between_floats_is_no_work_and_hides_no_input():
+    stack = (1, 3, 4, 64, 64)
+    halves = {"x": Tensor(stack, "float32"), "h": Tensor(stack, "float16"), "r": Tensor(MAP, "float16")}
+    halved = graph(node("Cast", "x", "h"), node("Reshape", "h", "r"), node("Cast", "r", "y"), tensors=halves)
+    finding = only(halved, device("Reshape", precisions=("float16",)))
+    assert (finding.rule, finding.severity) == (Rule.RANK_TOO_HIGH, Severity.WARNING)
+    rounded = graph(node("Cast", "x", "y"), tensors={"y": Tensor(MAP, "int32")})
+    assert only(rounded, device()).rule is Rule.UNSUPPORTED_OPERATOR
 
 
 def test_an_opset_that_the_compiler_does_not_read():

@@ -21,7 +21,7 @@ PRECISIONS = ("float32", "float16", "w8a16", "w8a8")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _OPERATOR = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}(?:\.[A-Za-z0-9]{1,64}){0,3}")
 _MOST_OPERATORS = 1000
-_KEYS = (
+KEYS = (
     *("name", "title", "extends", "unsupported", "precisions", "float32_as", "channel_multiple", "max_rank"),
     *("dynamic_shapes", "runtime_weights", "control_flow", "on_chip_weight_bytes", "max_opset"),
     *("operators", "without", "conditions", "rates"),
@@ -74,7 +74,7 @@ def profile_text(name: str) -> str:
 
 
 def _accelerator(table: Table) -> Accelerator:
-    table.known(_KEYS)
+    table.known(KEYS)
     name = table.text("name")
     if not _NAME.fullmatch(name):
         raise table.wrong("name", "write 1 to 63 of a-z, 0-9 and '-', with no '-' at an end, as in my-phone")

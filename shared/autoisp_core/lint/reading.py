@@ -14,7 +14,10 @@ WEIGHTED = CONVOLUTIONS | {"Gemm", "MatMul"}
 _FUSED = frozenset({"Clip", "HardSigmoid", "HardSwish", "LeakyRelu", "PRelu", "Relu"})
 """Activations that compilers make part of what they follow."""
 _INDICES = frozenset({"int64", "int32", "bool", "string"})
+_CHANCE = ("Bernoulli", "Multinomial", "Random")
+"""What operators begin with that need no input and make something else each time."""
 _NO_WORK = QUANTISERS | {"Constant", "Identity"}
+_FLOATS = frozenset({"float32", "float16", "bfloat16"})
 
 
 class Reading:
@@ -33,7 +36,8 @@ class Reading:
         """Tensors that are the same for every picture: stored, or made of nothing but such."""
         found = {name for name, tensor in self.graph.tensors.items() if tensor.constant}
         for node in self.graph.nodes:
-            if not node.inner and all(name in found for name in node.inputs if name):
+            chance = node.inner or node.operator.startswith(_CHANCE)
+            if not chance and all(name in found for name in node.inputs if name):
                 found.update(node.outputs)
         return frozenset(found)
 
@@ -79,12 +83,26 @@ class Reading:
         return tuple(
             node
             for node in self.graph.nodes
-            if node.operator not in _NO_WORK and not all(name in self.fixed for name in node.outputs)
+            if not self.is_seam(node) and not all(name in self.fixed for name in node.outputs if name)
         )
+
+    def is_seam(self, node: Node) -> bool:
+        """Whether it only says in which type its neighbours work, and is no work of its own."""
+        if node.operator == "Cast":
+            return {self.graph.tensor(name).dtype for name in (*node.inputs, *node.outputs)} <= _FLOATS
+        return node.operator in _NO_WORK
+
+    def is_given(self, name: str) -> bool:
+        """Whether it is an input of the graph, in whatever type."""
+        maker = self.makers.get(name)
+        while maker is not None and self.is_seam(maker) and maker.inputs:
+            name = maker.inputs[0]
+            maker = self.makers.get(name)
+        return name in self.graph.inputs
 
     def is_early(self, node: Node) -> bool:
         """Whether all that it makes is known before the frame's pixels are."""
-        return all(name in self.early for name in node.outputs)
+        return all(name in self.early for name in node.outputs if name)
 
     def on_pixels(self, node: Node) -> bool:
         """Whether it reads or makes feature maps."""

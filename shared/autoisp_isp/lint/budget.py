@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from math import prod
 
 import onnx
 from autoisp_core.lint import Tensor
@@ -33,12 +34,14 @@ def pixel_cost(
 ) -> PixelCounts | None:
     """Counts a graph; None if it makes no picture `srgb`, or a size in it is unknown.
 
+    Operators that nobody can count are left out: then it is the least that it can be.
+
     Args:
         graph: with every size bound.
         tensors: its values by name.
         inputs: names of what it is given.
     """
-    nodes = list(_unquantised(graph.node))
+    nodes = list(_working(graph.node, tensors))
     picture = tensors.get("srgb")
     names = {name for node in nodes for name in (*node.input, *node.output) if name}
     shapes = {name: tensors[name].shape for name in names if name in tensors}
@@ -49,31 +52,33 @@ def pixel_cost(
         for name, shape in shapes.items()
         if shape is not None
     }
-    area = picture.shape[-1] * picture.shape[-2]
-    written, fusible = written_bytes(nodes, values, inputs)
+    area = prod(picture.shape[-2:])
+    try:
+        macs = sum(multiply_accumulates(node, values) for node in nodes)
+        written, fusible = written_bytes(nodes, values, inputs)
+    except (LookupError, ValueError, StopIteration):  # shapes that the operator doesn't take
+        return None
+    if area <= 0:
+        return None
     return PixelCounts(
-        macs_per_pixel=_macs(nodes, values) / area,
+        macs_per_pixel=macs / area,
         bytes_per_pixel=written / area,
         fusible_bytes_per_pixel=fusible / area,
-        state_bytes_per_pixel=_state_bytes(graph, values) / area,
+        state_bytes_per_pixel=_state_bytes(graph, tensors) / area,
     )
 
 
-def _macs(nodes: Sequence[onnx.NodeProto], values: Mapping[str, Extent]) -> int:
-    """Operators that nobody can count are left out: the sum is the least that it can be."""
-    return sum(multiply_accumulates(node, values) for node in nodes)
+def _state_bytes(graph: onnx.GraphProto, tensors: Mapping[str, Tensor]) -> int:
+    shapes = [tensors[output.name].shape for output in graph.output if is_state(output.name)]
+    states = [Extent(shape, prod(shape) * _FLOAT32_BYTES) for shape in shapes if shape is not None]
+    return sum(state.nbytes for state in states if is_map(state))
 
 
-def _state_bytes(graph: onnx.GraphProto, values: Mapping[str, Extent]) -> int:
-    states = (values.get(output.name) for output in graph.output if is_state(output.name))
-    return sum(state.nbytes for state in states if state is not None and is_map(state))
-
-
-def _unquantised(nodes: Iterable[onnx.NodeProto]) -> Iterable[onnx.NodeProto]:
-    """The nodes that do the work: who reads what was quantised reads the value itself."""
+def _working(nodes: Iterable[onnx.NodeProto], tensors: Mapping[str, Tensor]) -> Iterable[onnx.NodeProto]:
+    """The nodes that do the work: who reads what was brought into another type reads the value itself."""
     sources: dict[str, str] = {}
     for node in nodes:
-        if operator_of(node) in _QUANTISERS:
+        if _is_seam(node, tensors):
             sources[node.output[0]] = sources.get(node.input[0], node.input[0])
             continue
         if any(name in sources for name in node.input):
@@ -83,3 +88,9 @@ def _unquantised(nodes: Iterable[onnx.NodeProto]) -> Iterable[onnx.NodeProto]:
             yield copy
         else:
             yield node
+
+
+def _is_seam(node: onnx.NodeProto, tensors: Mapping[str, Tensor]) -> bool:
+    if operator_of(node) == "Cast":
+        return all(name in tensors and "float" in tensors[name].dtype for name in (*node.input, *node.output))
+    return operator_of(node) in _QUANTISERS

@@ -17,7 +17,9 @@ def mark_quantisers(model: onnx.ModelProto) -> None:
     stored = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
     for node in model.graph.node:
         node.doc_string = ""
-        if node.domain != _DOMAIN or node.op_type not in _QUANTISERS or len(node.input) < 2:
+        if node.domain != _DOMAIN or node.op_type not in _QUANTISERS:
+            continue
+        if len(node.input) < 2 or len(node.output) != 1:
             continue
         held = stored.get(node.input[2], TensorProto.UINT8) if len(node.input) > 2 else TensorProto.UINT8
         node.doc_string, node.op_type, node.domain = node.op_type, "Cast", ""

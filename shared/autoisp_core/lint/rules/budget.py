@@ -37,7 +37,8 @@ def over_budget(reading: Reading, device: Accelerator) -> Iterator[Hit]:
     yield Hit(
         Rule.TRAFFIC_OVER_BUDGET,
         Severity.WARNING,
-        f"feature maps of {gigabytes:.1f} GB a second at 4K30{carried}, and the camera's share of the memory "
+        f"feature maps of {gigabytes:.1f} GB a second at 4K30{carried}, in values of "
+        f"{rates.bytes_per_value * 8} bits, and the camera's share of the memory "
         f"is {rates.bytes_per_second / _GIGABYTE:.1f} GB: {rate}, unless the compiler keeps maps on the chip",
         "use a larger packing, a smaller width or fewer layers: maps count, not arithmetic",
     )

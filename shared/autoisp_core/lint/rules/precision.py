@@ -21,6 +21,7 @@ _REST = (
     "the rest of the graph is quantised: quantise these too, with 16-bit activations, or take them out of "
     "the graph and compute them before or after it"
 )
+_HALVES = "look at the loss of the form onnx-fp16 too: there this is in 16 bits, as it is on the device"
 
 
 def precision_not_supported(reading: Reading, device: Accelerator) -> Iterator[Hit]:
@@ -46,11 +47,14 @@ def precision_not_supported(reading: Reading, device: Accelerator) -> Iterator[H
             leaves=True,
         )
     if converted:
+        what, fix = "the graph works", _FIXES[device.float32_as]
+        if quantised:
+            what, fix = "what is not quantised works", _HALVES
         yield Hit(
             Rule.PRECISION_NOT_SUPPORTED,
             Severity.WARNING,
-            f"the graph works in float32, and the device computes that in {device.float32_as}",
-            _FIXES[device.float32_as],
+            f"{what} in float32, and the device computes that in {device.float32_as}",
+            fix,
         )
 
 

@@ -44,12 +44,11 @@ def dynamic_shapes(reading: Reading, device: Accelerator) -> Iterator[Hit]:
 
 def rank_too_high(reading: Reading, device: Accelerator) -> Iterator[Hit]:
     """Nodes with tensors of too many dimensions."""
-    given = set(reading.graph.inputs)
     for node in reading.working:
         rank = _rank(reading, node)
         if rank <= device.max_rank:
             continue
-        at_border = node.operator in _VIEWS and node.inputs[0] in given
+        at_border = node.operator in _VIEWS and reading.is_given(node.inputs[0])
         yield Hit(
             Rule.RANK_TOO_HIGH,
             Severity.WARNING if at_border else device.unsupported,
