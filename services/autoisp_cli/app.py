@@ -15,7 +15,6 @@ from autoisp_cli.commands import (
     demo,
     evaluations,
     models,
-    models_lint,
     searches,
     sensors,
     tune,
@@ -38,7 +37,6 @@ app.add_typer(datasets.app, name="datasets")
 app.add_typer(sensors.app, name="sensors")
 app.add_typer(searches.app, name="searches")
 app.add_typer(evaluations.app, name="evaluations")
-models.app.command("lint")(models_lint.lint_command)
 app.add_typer(models.app, name="models")
 app.add_typer(channels.app, name="channels")
 app.add_typer(bench.app, name="bench")

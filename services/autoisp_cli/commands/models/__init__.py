@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from autoisp_cli.commands.models import changing, files, history, listing, promoting, showing
+from autoisp_cli.commands.models import changing, files, history, linting, listing, promoting, showing
 
 app = typer.Typer(
     help="Models and their versions: what there is, what becomes champion, and what devices get.",
@@ -26,6 +26,7 @@ for _name, _command in (
     ("watch", history.watch_command),
     ("card", showing.card_command),
     ("lineage", showing.lineage_command),
+    ("lint", linting.lint_command),
     ("convert", changing.convert_command),
     ("download", files.download_command),
     ("release", files.release_command),
