@@ -47,7 +47,7 @@ def test_from_a_file_to_devices_and_back(home, run):
         promoted = run("models", "promote", f"night@{number}", "--override", "-m", "seen by the lab")
         assert f"night@{number} is champion now" in promoted
     assert "night@1 again" in run("models", "rollback", "night", "-m", "green faces")
-    assert "promote" in run("models", "alias", "night@2", "champion", code=2)
+    assert "promotion" in run("models", "alias", "night@2", "champion", code=2)
 
     history = run("models", "history", "night")
     for words in ("version.register night@1", "✗ refused version.promote night@1", "“green faces”"):
@@ -67,7 +67,7 @@ def test_from_a_file_to_devices_and_back(home, run):
     run("channels", "abort", "p-series/stable", "-m", "too slow")
     assert "night@1" in run("channels", "resolve", "p-series/stable", "phone-17")
 
-    assert "channel" in run("models", "delete", "night@1", code=2)  # it is served
+    assert "champion" in run("models", "delete", "night@1", code=2)
     run("channels", "delete", "p-series/stable")
     run("models", "delete", "night@2")
     assert "models restore night@2" in run("models", "show", "night@2", code=2)

@@ -39,7 +39,7 @@ def what(entry: wire.AuditEntry) -> Text:
     text.append(entry.action, style="red" if entry.refused else "bold")
     text.append(f" {short_resource(entry.resource)}", style="cyan")
     if entry.summary:
-        text.append(f"\n{entry.summary}")
+        text.append(f"\n{entry.summary.removeprefix('refused: ')}")
     if entry.comment:
         text.append(f"\n“{entry.comment}”", style="italic")
     return text

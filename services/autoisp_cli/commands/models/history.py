@@ -62,7 +62,8 @@ def history_command(
             show_list(entries, {}, as_json=True, limit=limit)
             return
         shown = [entry for entry, _ in zip(entries, range(limit), strict=False)]
-    output_console().print(history_table(shown, narrow=is_narrow()))
+    console = output_console()
+    console.print(history_table(shown, narrow=is_narrow() or not console.is_terminal))
 
 
 def watch_command(
