@@ -38,8 +38,19 @@ GOAL_MS = 50.0
 MODELS = 200
 BATCH = 2_000
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-WORDS = tuple(
-    "night low light zoom portrait indoor sport macro tele wide dusk neon snow fog crowd".split(" ")
+WORDS = (
+    "night",
+    "low",
+    "light",
+    "zoom",
+    "portrait",
+    "indoor",
+    "sport",
+    "macro",
+    "tele",
+    "wide",
+    "dusk",
+    "fog",
 )
 
 LISTS: dict[str, dict[str, Any]] = {

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from autoisp.registry.v1 import registry_pb2
-from autoisp_core.errors import UnimplementedError
+from autoisp_runtime.actor import actor_of
 
 from autoisp_registry import wire
 from autoisp_registry.api.use_cases import Area
 from autoisp_registry.filters import Listing
+from autoisp_registry.usecases import Wanted
 
 
 class ModelsArea(Area):
     """RPCs of models."""
 
-    async def GetModel(  # noqa: N802
+    async def GetModel(  # noqa: N802 - gRPC's name
         self, request: registry_pb2.GetModelRequest, context: Any
     ) -> registry_pb2.Model:
         """One model with its aliases."""
@@ -41,16 +42,27 @@ class ModelsArea(Area):
         self, request: registry_pb2.UpdateModelRequest, context: Any
     ) -> registry_pb2.Model:
         """Change what may change."""
-        raise UnimplementedError("UpdateModel is not offered yet")
+        message = request.model
+        wanted = Wanted(
+            message.name,
+            message.etag,
+            message.display_name,
+            message.description,
+            dict(message.tags),
+            message.promotion_gate,
+        )
+        mask = list(request.update_mask.paths)
+        return wire.model_to(await self._use_cases.editing.update_model(wanted, mask, actor_of(context)))
 
     async def DeleteModel(  # noqa: N802
         self, request: registry_pb2.DeleteModelRequest, context: Any
     ) -> registry_pb2.Model:
         """Hide a model until it is purged or restored."""
-        raise UnimplementedError("DeleteModel is not offered yet")
+        deleting = self._use_cases.deleting
+        return wire.model_to(await deleting.delete_model(request.name, request.etag, actor_of(context)))
 
     async def UndeleteModel(  # noqa: N802
         self, request: registry_pb2.UndeleteModelRequest, context: Any
     ) -> registry_pb2.Model:
         """Restore a deleted model."""
-        raise UnimplementedError("UndeleteModel is not offered yet")
+        return wire.model_to(await self._use_cases.deleting.undelete_model(request.name, actor_of(context)))

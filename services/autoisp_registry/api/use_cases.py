@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autoisp_registry.signing import Keyring
-from autoisp_registry.usecases import Models, Transfers
+from autoisp_registry.usecases import (
+    Aliases,
+    Auditing,
+    Conversions,
+    Deleting,
+    Editing,
+    Models,
+    Promotion,
+    Registering,
+    RollingBack,
+    Transfers,
+)
 from autoisp_registry.usecases.describing import Describing
 from autoisp_registry.usecases.finding import Finding
 from autoisp_registry.usecases.watching import Watching
@@ -16,6 +27,14 @@ class UseCases:
     """The use cases of the registry."""
 
     models: Models
+    registering: Registering
+    editing: Editing
+    deleting: Deleting
+    aliases: Aliases
+    promotion: Promotion
+    rolling_back: RollingBack
+    conversions: Conversions
+    auditing: Auditing
     transfers: Transfers
     keyring: Keyring
     finding: Finding

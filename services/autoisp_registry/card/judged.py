@@ -89,10 +89,15 @@ def clips(provenance: Provenance) -> str:
     rows = []
     for clip in sorted(good, key=lambda clip: _psnr(clip, label)):
         own = clip.subject(label)
-        reference = clip.subject(base.label) if base else None
         assert own is not None
-        row = [escaped(clip.display_name or clip.clip), f"{own.mean.psnr_db:.2f}", f"{own.mean.ssim:.4f}"]
-        rows.append([*row, *([f"{reference.mean.psnr_db:.2f}" if reference else "–"] if base else [])])
+        row = [
+            escaped(clip.display_name or clip.clip),
+            f"{_psnr(clip, label):.2f}",
+            number(_mean(own, "ssim")),
+        ]
+        if base:
+            row.append(f"{_psnr(clip, base.label):.2f}" if clip.subject(base.label) else "–")
+        rows.append(row)
     limits = []
     if good:
         worst = min(good, key=lambda clip: _psnr(clip, label))
@@ -163,7 +168,9 @@ def _costs_of(cost: Cost | None, result: SubjectResult | None) -> dict[str, floa
     found: dict[str, float] = {}
     if cost is not None:
         values = {name: getattr(cost, name, None) for name in COSTS}
-        found = {name: float(value) for name, value in values.items() if value is not None}
+        # A network may have no state; any other nought was not measured.
+        known = {name: value for name, value in values.items() if value or name == "state_bytes_per_pixel"}
+        found = {name: float(value) for name, value in known.items() if value is not None}
     if result is not None and (latency := result.latency) is not None:
         found |= {"latency_p50": latency.p50, "latency_p95": latency.p95, "latency_p99": latency.p99}
         if latency.peak_memory_bytes:
@@ -173,7 +180,8 @@ def _costs_of(cost: Cost | None, result: SubjectResult | None) -> dict[str, floa
 
 def _psnr(clip: ClipResult, label: str) -> float:
     result = clip.subject(label)
-    return result.mean.psnr_db if result else float("inf")
+    value = _mean(result, "psnr") if result else None
+    return float("inf") if value is None else value
 
 
 def _loses(clip: ClipResult, label: str, baseline: str) -> bool:

@@ -62,9 +62,7 @@ def formats(provenance: Provenance) -> str:
         return ""
     head = ["Format", "Size", "PSNR, dB", "PSNR lost, dB", "Lost in shadows, dB", "s per megapixel", "Note"]
     rows = [_format_row(one) for one in made]
-    lines = table(head, rows).splitlines()
-    lines[1] = lines[1].removesuffix("---: |") + "--- |"  # the note is text
-    return "## Edge formats\n\n" + "\n".join(lines)
+    return f"## Edge formats\n\n{table(head, rows, (0, 6))}"
 
 
 def accelerators(provenance: Provenance) -> str:
@@ -85,7 +83,7 @@ def accelerators(provenance: Provenance) -> str:
         return ""
     head = ["Format", "Device", "Whole graph on its accelerator", "Errors", "Warnings"]
     shown = "\n".join(findings[:50])
-    return f"## Phone accelerators\n\n{table(head, rows, 3)}\n\n{shown}".rstrip()
+    return f"## Phone accelerators\n\n{table(head, rows, (0, 1, 2))}\n\n{shown}".rstrip()
 
 
 def training_data(provenance: Provenance) -> str:
@@ -108,7 +106,7 @@ def training_data(provenance: Provenance) -> str:
     counted = Counter(part.split for part in footage)
     splits = ", ".join(f"{count} for {split}" for split, count in counted.items())
     intro = f"{escaped(lineage.dataset) or 'A dataset'}: {splits}. No clip for testing serves anything else."
-    return f"## Training data\n\n{intro}\n\n{table(head, rows[:_MAX_ROWS], 4)}{more}"
+    return f"## Training data\n\n{intro}\n\n{table(head, rows[:_MAX_ROWS], (0, 1, 2, 3))}{more}"
 
 
 def origin(provenance: Provenance) -> str:
@@ -129,7 +127,7 @@ def files(provenance: Provenance) -> str:
         text = f"They are listed in a signed manifest with the SHA-256 `{manifest.sha256}`."
     spec = version.content.spec
     architecture = f"\n\nArchitecture: {code(spec)}" if 0 < len(spec) <= 2_000 else ""
-    return f"## Files\n\n{table(['File', 'Size', 'SHA-256'], rows)}\n\n{text}{architecture}"
+    return f"## Files\n\n{table(['File', 'Size', 'SHA-256'], rows, (0, 2))}\n\n{text}{architecture}"
 
 
 def _format_row(one: EdgeFormat) -> list[str]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-_MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~$^-]|(?<=\d)\.(?=\s)|:(?=//)|@|(?<=www)\.|=(?==)|^=", re.IGNORECASE)
+# What begins something anywhere, what does at a line's start, and what becomes a link by itself.
+_MARKUP = re.compile(
+    r"[\\`*_\[\]!|~$]|^[-+=#]|(?<=^\d)[.)]|(?<=^\d\d)[.)]|#|:(?=//)|@|(?<=www)\.", re.IGNORECASE
+)
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -30,11 +33,10 @@ def code(text: str) -> str:
     return f"{fence}{pad}{line}{pad}{fence}" if line else ""
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], numeric: int = 1) -> str:
-    """A table of cells that are escaped already; columns from ``numeric`` on are aligned to the right."""
-    rule = ["---" if column < numeric else "---:" for column in range(len(head))]
-    lines = [head, rule, *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], text: Collection[int] = (0,)) -> str:
+    """A table of cells that are escaped already; all columns but ``text`` are aligned to the right."""
+    rule = ["---" if column in text else "---:" for column in range(len(head))]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *rows))
 
 
 def number(value: float | None, digits: int = 4) -> str:

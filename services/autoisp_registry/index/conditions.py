@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from enum import Enum
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import (
@@ -48,16 +50,25 @@ _COMPARE: dict[Operator, Callable[[Any, Any], ColumnElement[bool]]] = {
     Operator.GT: operator.gt,
     Operator.GE: operator.ge,
 }
-_COLUMNS: dict[str, Any] = {
-    "name": entries.c.name,
-    "number": entries.c.number,
-    "latest_version": entries.c.latest,
-    "create_time": entries.c.created,
-    "update_time": entries.c.updated,
-    "passed": entries.c.passed,
+_COLUMNS: dict[str, Callable[[Any], Any]] = {
+    "name": lambda table: table.c.name,
+    "number": lambda table: table.c.number,
+    "latest_version": lambda table: table.c.latest,
+    "create_time": lambda table: table.c.created,
+    "update_time": lambda table: table.c.updated,
+    "passed": lambda table: table.c.passed,
 }
+_OTHER = entries.alias("other")
 
 Leaf = Comparison | Text
+
+
+class Way(Enum):
+    """How a leaf is checked."""
+
+    DRIVING = "its hits are looked up first, if the database likes"
+    LISTED = "its hits are listed once, and the order is followed"
+    PROBED = "each entry is looked at"
 
 
 class Conditions:
@@ -65,12 +76,22 @@ class Conditions:
 
     Args:
         dialect: ``sqlite`` or ``postgresql``.
-        narrow: the leaves that few entries fulfil: these are looked up first, others are probed per entry.
+        kind: of the entries.
+        entry_id: the column with the row's id: of the table that gives the list its order.
+        ways: how leaves are checked; those that are not in it are probed.
     """
 
-    def __init__(self, dialect: str, narrow: frozenset[Leaf] = frozenset()) -> None:
+    def __init__(
+        self,
+        dialect: str,
+        kind: int,
+        entry_id: Any = entries.c.id,
+        ways: Mapping[Leaf, Way] = MappingProxyType({}),
+    ) -> None:
         self._dialect = dialect
-        self._narrow = narrow
+        self._kind = kind
+        self._entry_id = entry_id
+        self._ways = ways
 
     def of(self, expression: Expression) -> ColumnElement[bool]:
         """The condition of an expression; never NULL."""
@@ -81,9 +102,16 @@ class Conditions:
                 return or_(*(self.of(operand) for operand in operands))
             case Not(operand=operand):
                 return not_(self.of(operand))
-            case _:
-                narrow = expression in self._narrow
-                return entries.c.id.in_(self.hits(expression)) if narrow else self._probe(expression)
+        match self._ways.get(expression, Way.PROBED):
+            case Way.DRIVING:
+                return self._entry_id.in_(self.hits(expression))  # type: ignore[no-any-return]
+            case Way.LISTED:
+                # Of a sum SQLite has no index to drive with; inside a function PostgreSQL makes no join of it
+                # but asks a hash table row by row, in the order's index.
+                if self._dialect == "sqlite":
+                    return (self._entry_id + 0).in_(self.hits(expression))  # type: ignore[no-any-return]
+                return func.coalesce(self._entry_id.in_(self.hits(expression)), false())
+        return self._probe(expression)
 
     def hits(self, leaf: Leaf) -> Select[Any]:
         """The ids of all entries that fulfil a leaf, through the leaf's own index."""
@@ -91,13 +119,15 @@ class Conditions:
             return self._word_hits(leaf)
         name = leaf.field.name
         if name in _COLUMNS:
-            return select(entries.c.id).where(self._compare(leaf, _COLUMNS[name]))
+            return select(_OTHER.c.id).where(
+                _OTHER.c.kind == self._kind, self._compare(leaf, _COLUMNS[name](_OTHER))
+            )
         if name == "model":
-            joined = select(entries.c.id).join(models, models.c.id == entries.c.model_id)
-            return joined.where(self._compare(leaf, models.c.name))
+            joined = select(_OTHER.c.id).join(models, models.c.id == _OTHER.c.model_id)
+            return joined.where(_OTHER.c.kind == self._kind, self._compare(leaf, models.c.name))
         if name == "alias":
-            joined = select(entries.c.id).join(aliases, aliases.c.model_id == entries.c.model_id)
-            return joined.where(_at_alias(), self._compare(leaf, aliases.c.alias))
+            joined = select(_OTHER.c.id).join(aliases, aliases.c.model_id == _OTHER.c.model_id)
+            return joined.where(self._at_alias(_OTHER), self._compare(leaf, aliases.c.alias))
         table = numbers if leaf.field.kind is Kind.NUMBER else texts
         return select(table.c.entry_id).where(table.c.key == name, self._compare(leaf, table.c.value))
 
@@ -107,7 +137,7 @@ class Conditions:
             return exists(self._word_hits(leaf, of_entry=True))
         name = leaf.field.name
         if name in _COLUMNS:
-            column = _COLUMNS[name]
+            column = _COLUMNS[name](entries)
             # The index on the column alone would lead away from the list's order; none is on a sum.
             column = column + 0 if isinstance(column.type, Integer) else column
             return func.coalesce(self._compare(leaf, column), false())
@@ -117,14 +147,16 @@ class Conditions:
             )
         elif name == "alias":
             probe = select(aliases.c.alias).where(
-                aliases.c.model_id == entries.c.model_id, _at_alias(), self._compare(leaf, aliases.c.alias)
+                aliases.c.model_id == entries.c.model_id,
+                self._at_alias(entries),
+                self._compare(leaf, aliases.c.alias),
             )
         else:
-            table = numbers if leaf.field.kind is Kind.NUMBER else texts
+            table = (numbers if leaf.field.kind is Kind.NUMBER else texts).alias("probed")
             probe = select(table.c.entry_id).where(
-                table.c.entry_id == entries.c.id, table.c.key == name, self._compare(leaf, table.c.value)
+                table.c.entry_id == self._entry_id, table.c.key == name, self._compare(leaf, table.c.value)
             )
-        return exists(probe.correlate(entries))
+        return exists(probe.correlate(entries, numbers))
 
     def _compare(self, leaf: Comparison, column: Any) -> ColumnElement[bool]:
         value: Any = leaf.value
@@ -153,9 +185,9 @@ class Conditions:
             rowid = words_postgresql.c.entry_id
             query = cast(tsquery(leaf.words), TSQUERY)
             hits = select(rowid).where(words_postgresql.c.words.op("@@")(query))
-        return hits.where(rowid == entries.c.id).correlate(entries) if of_entry else hits
+        return hits.where(rowid == self._entry_id).correlate(entries, numbers) if of_entry else hits
 
-
-def _at_alias() -> ColumnElement[bool]:
-    """An entry of a version is where the alias is; one of a model has all of them."""
-    return or_(entries.c.kind == MODEL, entries.c.number == aliases.c.number)
+    def _at_alias(self, table: Any) -> ColumnElement[bool]:
+        """An entry of a version is where the alias is; one of a model has all of its model's."""
+        number = 0 if self._kind == MODEL else aliases.c.number
+        return table.c.number == number  # type: ignore[no-any-return]

@@ -10,17 +10,20 @@ from typing import Any
 
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.pagination import Page
-from sqlalchemy import ColumnElement, Select, and_, func, literal, not_, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, literal, not_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from autoisp_registry.filters import And, Comparison, Expression, Kind, Or, Order, Text
 from autoisp_registry.filters.listing import Listing
-from autoisp_registry.index.conditions import Conditions, Leaf
+from autoisp_registry.index.conditions import Conditions, Leaf, Way
 from autoisp_registry.index.tables import MODEL, VERSION, entries, numbers
 from autoisp_registry.tables import models
 
 NARROW = 5_000
-"""A leaf with at most so many hits is looked up first."""
+"""A leaf with at most so many hits may drive the search."""
+LISTED = 65_000
+"""A leaf with at most so many hits is listed, where the order is by a figure: an entry's other figures lie
+elsewhere then, and looking at each costs more."""
 _COUNTED = 8
 """Leaves whose hits are counted before; the others are taken for wide."""
 _SORTED = {"name": entries.c.name, "create_time": entries.c.created, "update_time": entries.c.updated}
@@ -28,10 +31,11 @@ _SORTED = {"name": entries.c.name, "create_time": entries.c.created, "update_tim
 
 @dataclass(frozen=True)
 class Hit:
-    """A row that a list has: a version's key, or a model's with number 0."""
+    """A row that a list has: a version's key, or a model's with number 0, and its entry."""
 
     model_id: int
     number: int
+    entry_id: int
 
 
 @dataclass(frozen=True)
@@ -49,41 +53,50 @@ async def search(session: AsyncSession, listing: Listing) -> Page[Hit]:
         InvalidArgumentError: ``page_token`` was forged.
     """
     place = _place(listing)
-    conditions = await _conditions(session, listing)
+    kind = VERSION if listing.versions else MODEL
+    fixed = await _fixed(session, listing, kind)
+    ways = await _ways(session, listing, kind)
     rows: list[Any] = []
-    for statement in _statements(listing, place):
+    for statement, entry_id in _statements(listing, place):
         wanted = listing.page.size + 1 - len(rows)
         if wanted > 0:
-            rows.extend((await session.execute(statement.where(*conditions).limit(wanted))).all())
+            statement = statement.where(*fixed)
+            if listing.expression is not None:
+                conditions = Conditions(_dialect(session), kind, entry_id, ways)
+                statement = statement.where(conditions.of(listing.expression))
+            rows.extend((await session.execute(statement.limit(wanted))).all())
     found = listing.page.page(rows, lambda row: json.dumps([row.value, row.id]))
-    return Page(tuple(Hit(row.model_id, row.number) for row in found.items), found.next_page_token)
+    return Page(tuple(Hit(row.model_id, row.number, row.id) for row in found.items), found.next_page_token)
 
 
-async def _conditions(session: AsyncSession, listing: Listing) -> list[ColumnElement[bool]]:
-    conditions = [entries.c.kind == (VERSION if listing.versions else MODEL)]
+async def _fixed(session: AsyncSession, listing: Listing, kind: int) -> list[ColumnElement[bool]]:
+    conditions = [entries.c.kind == kind]
     if listing.model:
         model_id = await session.scalar(select(models.c.id).where(models.c.name == listing.model))
         conditions.append(entries.c.model_id == (model_id or 0))
     if not listing.show_deleted:
         conditions.append(not_(entries.c.hidden))
-    if listing.expression is not None:
-        dialect = session.get_bind().dialect.name
-        narrow = await _narrow(session, Conditions(dialect), listing.expression)
-        conditions.append(Conditions(dialect, narrow).of(listing.expression))
     return conditions
 
 
-async def _narrow(session: AsyncSession, conditions: Conditions, expression: Expression) -> frozenset[Leaf]:
-    """The leaves that few entries fulfil, of those that could be looked up first."""
-    leaves = list(dict.fromkeys(_leaves(expression)))[:_COUNTED]
+async def _ways(session: AsyncSession, listing: Listing, kind: int) -> dict[Leaf, Way]:
+    """How the filter's leaves are checked, by how many entries fulfil each; the others are probed."""
+    leaves = list(dict.fromkeys(_leaves(listing.expression)))[:_COUNTED] if listing.expression else []
     if not leaves:
-        return frozenset()
+        return {}
+    by_figure = listing.order is not None and listing.order.field.kind is Kind.NUMBER
+    most = LISTED if by_figure else NARROW
+    conditions = Conditions(_dialect(session), kind)
     counts = (
-        select(func.count()).select_from(conditions.hits(leaf).limit(NARROW + 1).subquery()).scalar_subquery()
+        select(func.count()).select_from(conditions.hits(leaf).limit(most + 1).subquery()).scalar_subquery()
         for leaf in leaves
     )
-    row = (await session.execute(select(*counts))).one()
-    return frozenset(leaf for leaf, count in zip(leaves, row, strict=True) if count <= NARROW)
+    found = zip(leaves, (await session.execute(select(*counts))).one(), strict=True)
+    return {leaf: Way.DRIVING if n <= NARROW else Way.LISTED for leaf, n in found if n <= most}
+
+
+def _dialect(session: AsyncSession) -> str:
+    return session.get_bind().dialect.name
 
 
 def _leaves(expression: Expression) -> Iterator[Leaf]:
@@ -95,35 +108,33 @@ def _leaves(expression: Expression) -> Iterator[Leaf]:
             yield expression
 
 
-def _statements(listing: Listing, place: _Place | None) -> Iterator[Select[Any]]:
-    """One after the other they give the whole list: what has the value that sorts it, then the rest."""
-    order = listing.order
-    columns = (entries.c.model_id, entries.c.number, entries.c.id)
+def _statements(listing: Listing, place: _Place | None) -> Iterator[tuple[Select[Any], Any]]:
+    """One after the other they give the whole list: what has the value that sorts it, then the rest.
+
+    With each comes the column of the entry's id, in the table that gives the order.
+    """
+    order, own = listing.order, entries.c.id
+    columns = (entries.c.model_id, entries.c.number, own)
+    valueless = select(literal(None).label("value"), *columns)
     if order is None:
-        yield _sorted(select(literal(None).label("value"), *columns), [entries.c.id], place, descending=False)
-        return
-    if order.field.kind is not Kind.NUMBER:
+        yield _sorted(valueless, [own], place, descending=False), own
+    elif order.field.kind is not Kind.NUMBER:
         value = _SORTED[order.field.name]
         statement = select(value.label("value"), *columns)
-        yield _sorted(statement, [value, entries.c.id], place, descending=order.descending)
-        return
-    if place is None or place.value is not None:
-        statement = select(numbers.c.value.label("value"), *columns).join(
-            numbers, numbers.c.entry_id == entries.c.id
-        )
-        statement = statement.where(numbers.c.key == order.field.name)
-        yield _sorted(statement, [numbers.c.value, numbers.c.entry_id], place, descending=order.descending)
-    rest = place if place is not None and place.value is None else None
-    yield _sorted(
-        select(literal(None).label("value"), *columns).where(_lacks(order)),
-        [entries.c.id],
-        rest,
-        descending=order.descending,
-    )
+        yield _sorted(statement, [value, own], place, descending=order.descending), own
+    else:
+        if place is None or place.value is not None:
+            statement = select(numbers.c.value.label("value"), *columns)
+            statement = statement.join_from(numbers, entries, numbers.c.entry_id == own)
+            statement = statement.where(numbers.c.key == order.field.name)
+            keys = [numbers.c.value, numbers.c.entry_id]
+            yield _sorted(statement, keys, place, descending=order.descending), numbers.c.entry_id
+        rest = place if place is not None and place.value is None else None
+        yield _sorted(valueless.where(_lacks(order)), [own], rest, descending=order.descending), own
 
 
 def _lacks(order: Order) -> ColumnElement[bool]:
-    own = and_(numbers.c.entry_id == entries.c.id, numbers.c.key == order.field.name)
+    own = (numbers.c.entry_id == entries.c.id) & (numbers.c.key == order.field.name)
     return not_(select(numbers.c.entry_id).where(own).correlate(entries).exists())
 
 

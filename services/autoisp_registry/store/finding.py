@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from autoisp_core.pagination import Page
 from autoisp_runtime.database import Database
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 
 from autoisp_registry import audit
 from autoisp_registry.audit import AuditEntry
@@ -12,8 +12,14 @@ from autoisp_registry.audit.store import read_after
 from autoisp_registry.domain import Model, ModelVersion
 from autoisp_registry.filters import Listing
 from autoisp_registry.index import search
+from autoisp_registry.index.tables import entries
 from autoisp_registry.store.rows import ALL_VERSIONS, model_of, version_of
 from autoisp_registry.tables import models, versions
+
+# Through the entry's id: SQLite looks up pairs of model and number by reading all rows.
+_VERSIONS = ALL_VERSIONS.add_columns(entries.c.id.label("entry_id")).where(
+    entries.c.model_id == versions.c.model_id, entries.c.number == versions.c.number
+)
 
 
 class SqlFinder:
@@ -49,8 +55,7 @@ class SqlFinder:
         """The page of versions that the listing asks for."""
         async with self._database.read() as session:
             page = await search(session, listing)
-            keys = [(hit.model_id, hit.number) for hit in page.items]
-            key = tuple_(versions.c.model_id, versions.c.number)
-            rows = (await session.execute(ALL_VERSIONS.where(key.in_(keys)))).all() if keys else []
-        found = {(row.model_id, row.number): version_of(row) for row in rows}
-        return Page(tuple(found[k] for k in keys if k in found), page.next_page_token)
+            ids = [hit.entry_id for hit in page.items]
+            rows = (await session.execute(_VERSIONS.where(entries.c.id.in_(ids)))).all() if ids else []
+        found = {row.entry_id: version_of(row) for row in rows}
+        return Page(tuple(found[i] for i in ids if i in found), page.next_page_token)

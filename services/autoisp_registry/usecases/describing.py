@@ -43,8 +43,7 @@ class Describing:
         return provenance.version.name, model_card(provenance)
 
     async def _provenance(self, name: str) -> Provenance:
-        version = await self._models.get_version(name)
-        model = await self._models.get_model(version.model)
+        model, version = await self._models.get_both(name)
         judgements = [(evidence, await self._judgement(evidence)) for evidence in version.evidence]
         files = [file for file in _files(version) if not await self._origins.present(file)]
         return Provenance(
