@@ -19,8 +19,9 @@ from autoisp_registry.graph_check import IsolatedChecker
 from autoisp_registry.lineage.stored import StoredOrigins
 from autoisp_registry.ports import Message
 from autoisp_registry.records import StoredRecords
+from autoisp_registry.rollouts.versions import channels_serving
+from autoisp_registry.signing import ManifestSigner, open_keyring
 from autoisp_registry.store import SqlFinder, SqlStore
-from autoisp_registry.unsigned import Unsigned
 from autoisp_registry.usecases import (
     Aliases,
     Auditing,
@@ -57,13 +58,17 @@ def wired(runtime: Runtime[RegistryConfig]) -> Parts:
     config, artifacts = runtime.config, runtime.artifacts
     clear_spool(config.spool_dir)
     changes = Changes()
-    store: SqlStore[Message] = SqlStore(runtime.database, runtime.outbox, encode, changed=changes.announce)
+    store: SqlStore[Message] = SqlStore(
+        runtime.database, runtime.outbox, encode, channels_serving, changed=changes.announce
+    )
     finder = SqlFinder(runtime.database)
     watching = Watching(store, finder, finder, changes)
     runtime.on_stopping(watching.stop)
     for event in (Event.MODEL_CHANGED, Event.CHANNEL_CHANGED):
         runtime.listen(event, changes.on_event)
-    versions, datasets, signer = StoredVersions(artifacts), StoredDatasets(artifacts), Unsigned()
+    keyring = open_keyring(config.signing_key, config.default_signing_key, config.trusted_keys)
+    signer = ManifestSigner(keyring.active, artifacts)
+    versions, datasets = StoredVersions(artifacts), StoredDatasets(artifacts)
     models = Models(store)
     checker = IsolatedChecker(artifacts, config.max_graph_bytes)
     registering = Registering(store, artifacts, versions, datasets, checker, signer, convert=config.convert)
@@ -79,6 +84,7 @@ def wired(runtime: Runtime[RegistryConfig]) -> Parts:
         conversions=conversions,
         auditing=Auditing(store),
         transfers=Transfers(models, artifacts, config.spool_dir, config.max_artifact_bytes),
+        keyring=keyring,
         finding=Finding(finder, store),
         watching=watching,
         describing=Describing(models, StoredOrigins(artifacts)),

@@ -10,13 +10,14 @@ from autoisp.registry.v1 import registry_pb2
 from autoisp_core.artifact import Artifact
 from autoisp_core.errors import AlreadyExistsError, InvalidArgumentError
 from autoisp_core.pagination import PageRequest, encode_page_token
+from autoisp_core.release.ed25519 import PrivateKey
 from autoisp_registry import tables, wire
 from autoisp_registry.bus import StoredVersions, encode
 from autoisp_registry.datasets import StoredDatasets
 from autoisp_registry.domain import Content, GateResult, Lineage, ModelVersion, Prototype, as_registered
 from autoisp_registry.ports import Message, VersionRegistered
+from autoisp_registry.signing import ManifestSigner
 from autoisp_registry.store import SqlStore
-from autoisp_registry.unsigned import Unsigned
 from autoisp_registry.usecases import NewVersion, Registering
 from autoisp_runtime.artifacts import ArtifactStore
 from autoisp_runtime.async_artifacts import AsyncArtifactStore
@@ -115,7 +116,8 @@ async def test_the_same_request_at_once_registers_once(store: Store, tmp_path: o
     artifacts = AsyncArtifactStore(ArtifactStore(f"{tmp_path}/artifacts"))
     onnx = await artifacts.put_bytes(b"onnx", "application/onnx")
     publisher, datasets = StoredVersions(artifacts), StoredDatasets(artifacts)
-    registering = Registering(store, artifacts, publisher, datasets, Trusting(), Unsigned())
+    signer = ManifestSigner(PrivateKey.generate(), artifacts)
+    registering = Registering(store, artifacts, publisher, datasets, Trusting(), signer)
     new = NewVersion(Content(onnx))
     found = await asyncio.gather(*(registering.register("models/m", new, "same", "ann") for _ in range(6)))
     assert {version.number for version in found} == {1}

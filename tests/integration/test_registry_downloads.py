@@ -20,6 +20,7 @@ from autoisp.registry.v1 import registry_pb2, registry_pb2_grpc
 from autoisp_client import AsyncClient, Client, DownloadProgress
 from autoisp_core.errors import DataLossError, ErrorCode
 from autoisp_runtime.artifacts import ArtifactStore
+from autoisp_testing.graphs import root_of
 from autoisp_testing.nats import NatsServer
 from autoisp_testing.processes import ServiceProcess
 from evaluation_calls import put_bytes, refused, store_in
@@ -87,7 +88,7 @@ async def test_any_range(service: ServiceProcess, store: ArtifactStore) -> None:
 
 
 async def test_wrong_formats(service: ServiceProcess, store: ArtifactStore) -> None:
-    artifact = put_bytes(store, b"a network of one format")
+    artifact = put_bytes(store, root_of(4.0))
     async with grpc.aio.insecure_channel(service.address) as channel:
         stub = registry_pb2_grpc.RegistryServiceStub(channel)
         version = await stub.RegisterModelVersion(

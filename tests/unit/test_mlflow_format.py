@@ -1,9 +1,9 @@
 """The export folder, against what MLflow's format says.
 
 MLflow itself is not among the tests' packages: even its small distribution needs pandas to read a signature,
-and brings a web framework. With mlflow-skinny 3.17.2 and pandas, ``Model.load`` and ``mlflow.pyfunc.load_model``
-of such a folder were tried by hand: the first gives the values below, the second runs the network and refuses
-other shapes. What is fixed here is what it read then.
+and brings a web framework. With mlflow-skinny 3.17.2 and pandas, ``Model.load`` and
+``mlflow.pyfunc.load_model`` of such a folder were tried by hand: the first gives the values below, the second
+runs the network and refuses other shapes. What is fixed here is what it read then.
 """
 
 from __future__ import annotations
