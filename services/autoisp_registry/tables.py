@@ -106,12 +106,11 @@ channels = Table(
     Index("channels_model", "model"),
 )
 
-# What was counted of a device, under a digest of its id.
+# What was counted of a device; ``key`` has a digest of the tally, then one of the device's id.
 rollout_reports = Table(
     "rollout_reports",
     metadata,
-    Column("tally", String(32), primary_key=True),
-    Column("device", LargeBinary(16), primary_key=True),
+    Column("key", LargeBinary(24), primary_key=True),
     Column("failed", Boolean, nullable=False),
 )
 

@@ -42,6 +42,7 @@ from autoisp_registry.rollouts.usecases import (
     Report,
     Rollouts,
 )
+from autoisp_registry.rollouts.versions import channels_serving
 from autoisp_runtime.database import Database
 from autoisp_runtime.migrations import differences, migrate
 from autoisp_runtime.outbox import Outbox
@@ -342,6 +343,24 @@ async def test_another_process_reads_what_this_one_did(registry: Registry) -> No
     assert other.resolve(NAME, Device("tester", "npu-10", (2,)), ()).version.number == 2
 
 
+async def test_who_serves_a_version_is_told(registry: Registry) -> None:
+    async def serving(number: int | None, model: str = "models/m") -> list[str]:
+        async with registry.database.read() as session:
+            return await channels_serving(session, model, number)
+
+    other = replace(CALL, channel="products/p/channels/other")
+    await registry.channels.create(other, replace(NEW, version=0))
+    assert await serving(None) == []
+    await registry.started()
+    assert await serving(None) == [NAME]
+    assert [await serving(number) for number in (1, 2, 3)] == [[NAME], [NAME], []]
+    assert await serving(1, "models/n") == []
+    await registry.rollouts.start(other, replace(ROLLOUT, version=3))
+    assert await serving(3) == [other.channel]
+    await registry.rollouts.abort(CALL)
+    assert await serving(2) == []
+
+
 # Reports
 
 
@@ -455,7 +474,7 @@ async def test_a_report_is_not_acknowledged_before_it_is_written(
     channel = await registry.started()
     written = RolloutTransaction.save
 
-    async def fail(self: RolloutTransaction, channel: Channel) -> None:
+    async def fail(self: RolloutTransaction, channels: object) -> None:
         raise UnavailableError("away")
 
     async with registry.recording():

@@ -21,9 +21,10 @@ from autoisp_registry.rollouts.domain.outcomes import (
     OTHER,
     HaltRule,
     Outcomes,
-    device_key,
     halt_rule_from,
     halts,
+    report_key,
+    report_keys,
     validate_reason,
 )
 from hypothesis import given
@@ -232,13 +233,21 @@ def test_when_a_rollout_halts(before: Outcomes, after: Outcomes, halted: bool) -
     assert not halts(RULE, after, after)
 
 
-def test_device_keys_tell_nothing_of_other_rollouts() -> None:
-    assert device_key("r1", "d") == device_key("r1", "d")
-    keys = {device_key(rollout_id, device) for rollout_id in ("r1", "r2") for device in ("d", "e")}
-    assert len(keys) == 4
-    assert {len(key) for key in keys} == {16}
+def test_keys_of_reports_tell_nothing_of_other_tallies() -> None:
+    assert report_key("t1", "d") == report_key("t1", "d")
+    keys = [report_key(tally, device) for tally in ("t1", "t2") for device in ("d", "e")]
+    assert len({key[8:] for key in keys}) == 4
+    assert [len(key) for key in keys] == [24] * 4
     # Not the hash that orders devices: who has the counts can't tell which share a device was in.
-    assert device_key("r1", "d")[:8] != place("r1", "d").to_bytes(8)
+    assert report_key("t1", "d")[8:16] != place("t1", "d").to_bytes(8)
+
+
+@given(NAMES, NAMES)
+def test_a_tally_s_keys_are_in_its_range(tally: str, device: str) -> None:
+    first, last = report_keys(tally)
+    assert first <= report_key(tally, device) <= last
+    other_first, other_last = report_keys(tally + "x")
+    assert last < other_first or other_last < first
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ class Transaction(Protocol):
         """Insert a channel; False if its name is taken, the transaction stays usable."""
         ...
 
-    async def save(self, channel: Channel) -> None:
-        """Write a locked channel, with its counts."""
+    async def save(self, channels: Collection[Channel]) -> None:
+        """Write locked channels, with their counts."""
         ...
 
     async def delete(self, channel: Channel) -> None:
@@ -44,12 +44,12 @@ class Transaction(Protocol):
         """The version, if it exists and is not deleted; it stays so until the end of the transaction."""
         ...
 
-    async def reported(self, tally: str, devices: Collection[bytes]) -> dict[bytes, bool]:
-        """Those of the devices that were counted, and whether as failed."""
+    async def reported(self, keys: Collection[bytes]) -> dict[bytes, bool]:
+        """Those of the reports (see :func:`report_key`) that were counted, and whether as failures."""
         ...
 
-    async def write_reports(self, tally: str, failed: Mapping[bytes, bool]) -> None:
-        """Keep devices as counted, over what was kept of them. The channel is locked."""
+    async def write_reports(self, failed: Mapping[bytes, bool]) -> None:
+        """Keep reports as counted, over what was kept of the devices. Their channels are locked."""
         ...
 
     async def leave(self, tally: str) -> None:

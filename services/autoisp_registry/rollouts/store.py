@@ -15,7 +15,7 @@ from autoisp_core.pagination import Page, PageRequest
 from autoisp_runtime.database import Database
 from autoisp_runtime.jetstream import Event, event_subject
 from autoisp_runtime.outbox import Outbox
-from sqlalchemy import Row, delete, select
+from sqlalchemy import Row, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,6 +25,7 @@ from autoisp_registry.audit import AuditDraft
 from autoisp_registry.audit.store import head
 from autoisp_registry.rollouts import versions, wire
 from autoisp_registry.rollouts.domain.channel import Channel
+from autoisp_registry.rollouts.domain.outcomes import report_keys
 from autoisp_registry.rollouts.domain.resolving import Servable
 from autoisp_registry.tables import audit as audit_table
 from autoisp_registry.tables import channels, rollout_leftovers, rollout_reports
@@ -32,6 +33,7 @@ from autoisp_registry.tables import channels, rollout_leftovers, rollout_reports
 T = TypeVar("T")
 
 _PARAMETERS = 500  # of one statement; SQLite's oldest limit is 999
+_UPDATE = channels.update().where(channels.c.name == bindparam("the_name"))
 _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
@@ -77,13 +79,13 @@ class RolloutStore:
             tally = await session.scalar(select(rollout_leftovers.c.tally).limit(1))
         if tally is None:
             return False
-        some = select(rollout_reports.c.device).where(rollout_reports.c.tally == tally).limit(limit)
-        mine = rollout_reports.c.tally == tally
+        key = rollout_reports.c.key
         async with self._database.transaction() as session:
-            devices = (await session.scalars(some)).all()
-            for part in _parts(devices):
-                await session.execute(delete(rollout_reports).where(mine, rollout_reports.c.device.in_(part)))
-            if len(devices) < limit:
+            some = select(key).where(key.between(*report_keys(tally))).limit(limit)
+            keys = (await session.scalars(some)).all()
+            for part in _parts(keys):
+                await session.execute(delete(rollout_reports).where(key.in_(part)))
+            if len(keys) < limit:
                 await session.execute(delete(rollout_leftovers).where(rollout_leftovers.c.tally == tally))
         return True
 
@@ -150,10 +152,10 @@ class RolloutTransaction:
             return False
         return True
 
-    async def save(self, channel: Channel) -> None:
-        """Write a locked channel, with its counts."""
+    async def save(self, channels: Collection[Channel]) -> None:
+        """Write locked channels, with their counts."""
         await self._session.execute(
-            channels.update().where(channels.c.name == channel.name).values(_row(channel))
+            _UPDATE, [{"the_name": channel.name, **_row(channel)} for channel in channels]
         )
 
     async def delete(self, channel: Channel) -> None:
@@ -162,33 +164,28 @@ class RolloutTransaction:
 
     async def has_model(self, model: str) -> bool:
         """Whether there is such a model, not deleted; it stays so until the end of the transaction."""
-        return await versions.lock_model(self._session, model)
+        return await versions.lock_live_model(self._session, model)
 
     async def servable(self, model: str, number: int) -> Servable | None:
         """The version, if it exists and is not deleted; it stays so until the end of the transaction."""
-        if not await versions.lock_model(self._session, model):
+        if not await versions.lock_live_model(self._session, model):
             return None
         return (await versions.read_servables(self._session, [(model, number)])).get((model, number))
 
-    async def reported(self, tally: str, devices: Collection[bytes]) -> dict[bytes, bool]:
-        """Those of the devices that were counted, and whether as failed."""
+    async def reported(self, keys: Collection[bytes]) -> dict[bytes, bool]:
+        """Those of the reports that were counted, and whether as failures."""
         found = {}
-        for part in _parts(list(devices)):
-            statement = select(rollout_reports.c.device, rollout_reports.c.failed).where(
-                rollout_reports.c.tally == tally, rollout_reports.c.device.in_(part)
-            )
+        for part in _parts(sorted(keys)):
+            statement = select(rollout_reports).where(rollout_reports.c.key.in_(part))
             for row in (await self._session.execute(statement)).all():
-                found[row.device] = row.failed
+                found[row.key] = row.failed
         return found
 
-    async def write_reports(self, tally: str, failed: Mapping[bytes, bool]) -> None:
-        """Keep devices as counted, over what was kept of them. The channel is locked."""
-        rows = [{"tally": tally, "device": device, "failed": bad} for device, bad in failed.items()]
+    async def write_reports(self, failed: Mapping[bytes, bool]) -> None:
+        """Keep reports as counted, over what was kept of the devices. Their channels are locked."""
         insert = _INSERTS[self._session.get_bind().dialect.name](rollout_reports)
-        over = insert.on_conflict_do_update(
-            index_elements=["tally", "device"], set_={"failed": insert.excluded.failed}
-        )
-        await self._session.execute(over, rows)
+        over = insert.on_conflict_do_update(index_elements=["key"], set_={"failed": insert.excluded.failed})
+        await self._session.execute(over, [{"key": key, "failed": bad} for key, bad in failed.items()])
 
     async def leave(self, tally: str) -> None:
         """Have the reports of a tally deleted some time after the commit."""

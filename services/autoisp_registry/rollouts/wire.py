@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from autoisp.events.v1 import events_pb2
 from autoisp.registry.v1 import rollouts_pb2
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from autoisp_registry.audit import AuditEntry
 from autoisp_registry.audit.wire import entry_to
@@ -18,6 +15,7 @@ from autoisp_registry.rollouts.domain.resolving import Answer
 from autoisp_registry.rollouts.usecases import Changes, NewChannel, NewRollout
 from autoisp_registry.rollouts.validation import testers_from, validate_cohort
 from autoisp_registry.wire import artifact_to
+from autoisp_registry.wire.times import time_from, time_to
 
 
 def new_channel_from(message: rollouts_pb2.Channel) -> NewChannel:
@@ -69,8 +67,8 @@ def channel_to(channel: Channel) -> rollouts_pb2.Channel:
         constraints=_constraints_to(channel.constraints),
         rollout=_rollout_to(channel.rollout) if channel.rollout else None,
         last_rollout=_rollout_to(channel.last_rollout) if channel.last_rollout else None,
-        create_time=_time_to(channel.create_time),
-        update_time=_time_to(channel.update_time),
+        create_time=time_to(channel.create_time),
+        update_time=time_to(channel.update_time),
         etag=channel.etag,
         description=channel.description,
     )
@@ -84,8 +82,8 @@ def channel_from(
         name=message.name,
         model=message.model,
         version=message.version,
-        create_time=message.create_time.ToDatetime(UTC),
-        update_time=message.update_time.ToDatetime(UTC),
+        create_time=time_from(message.create_time),
+        update_time=time_from(message.update_time),
         uid=uid,
         constraints=_constraints_from(message.constraints),
         description=message.description,
@@ -133,8 +131,8 @@ def _rollout_to(rollout: Rollout) -> rollouts_pb2.Rollout:
             succeeded=outcomes.succeeded, failed=outcomes.failed, failure_reasons=outcomes.reasons
         ),
         state_reason=rollout.state_reason,
-        create_time=_time_to(rollout.create_time),
-        update_time=_time_to(rollout.update_time),
+        create_time=time_to(rollout.create_time),
+        update_time=time_to(rollout.update_time),
     )
 
 
@@ -145,8 +143,8 @@ def _rollout_from(message: rollouts_pb2.Rollout, tally: str) -> Rollout:
         rollout_id=message.rollout_id,
         version=message.version,
         share=share_from(message.percent, "percent"),
-        create_time=message.create_time.ToDatetime(UTC),
-        update_time=message.update_time.ToDatetime(UTC),
+        create_time=time_from(message.create_time),
+        update_time=time_from(message.update_time),
         cohort=message.cohort,
         testers=tuple(message.testers),
         constraints=_constraints_from(message.constraints),
@@ -180,9 +178,3 @@ def _constraints_to(constraints: Constraints) -> rollouts_pb2.Constraints | None
 
 def _constraints_from(message: rollouts_pb2.Constraints) -> Constraints:
     return Constraints(tuple(message.device_profiles), message.min_app_version, message.max_app_version)
-
-
-def _time_to(time: datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from autoisp_core.errors import AbortedError, FailedPreconditionError
+from autoisp_core.errors import FailedPreconditionError
 
+from autoisp_registry.domain.etags import require_etag
 from autoisp_registry.rollouts.domain.constraints import Constraints
 from autoisp_registry.rollouts.domain.outcomes import HaltRule, Outcomes
 
@@ -51,7 +52,7 @@ class Rollout:
         testers: devices that get it whatever the share is.
         constraints: beside the channel's.
         state_reason: why it is paused, halted or ended.
-        tally: names the set of reports that ``outcomes`` counts, a new one begins at nothing; empty at the end.
+        tally: names the reports that ``outcomes`` counts, a new one begins at nothing; empty at the end.
     """
 
     rollout_id: str
@@ -112,12 +113,7 @@ class Channel:
         Raises:
             AbortedError: it changed since.
         """
-        if etag and etag != self.etag:
-            raise AbortedError(
-                f"{self.name} changed since its etag was {etag[:80]}; get it again, repeat with its new etag",
-                reason="ETAG_MISMATCH",
-                metadata={"resource": self.name, "field": "etag", "etag": self.etag},
-            )
+        require_etag(self.name, self.etag, etag)
 
     def require(self, action: str) -> None:
         """Check that ``action`` (such as ``pause``) is possible now.

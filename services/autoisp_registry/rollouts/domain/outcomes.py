@@ -74,9 +74,21 @@ def halts(rule: HaltRule, before: Outcomes, after: Outcomes) -> bool:
     return after.failed > rule.max_failure_rate * after.devices
 
 
-def device_key(rollout_id: str, device_id: str) -> bytes:
-    """What stands for a device among a rollout's reports: 16 bytes that tell nothing of other rollouts."""
-    return hashlib.sha256(f"outcome/{rollout_id}/{device_id}".encode()).digest()[:16]
+def report_key(tally: str, device_id: str) -> bytes:
+    """What stands for a device among the reports of a tally: 24 bytes, of which the first 8 are the tally's.
+
+    They tell nothing of the device's reports of other tallies.
+    """
+    return _tally_key(tally) + hashlib.sha256(f"outcome/{tally}/{device_id}".encode()).digest()[:16]
+
+
+def report_keys(tally: str) -> tuple[bytes, bytes]:
+    """The first and the last key that a tally's reports can have."""
+    return _tally_key(tally) + bytes(16), _tally_key(tally) + b"\xff" * 16
+
+
+def _tally_key(tally: str) -> bytes:
+    return hashlib.sha256(f"tally/{tally}".encode()).digest()[:8]
 
 
 def halt_rule_from(max_failure_rate: float, min_devices: int, disabled: bool, field: str) -> HaltRule:

@@ -10,11 +10,10 @@ from typing import Generic, TypeVar
 from autoisp_core.artifact import Artifact
 from autoisp_core.errors import AutoISPError, FailedPreconditionError, NotFoundError
 
+from autoisp_registry.domain import ONNX_FP32
 from autoisp_registry.rollouts.domain.buckets import end_of, place
 from autoisp_registry.rollouts.domain.channel import Channel, Rollout, RolloutState
 from autoisp_registry.rollouts.domain.constraints import Device
-
-DEFAULT_FORMAT = "onnx-fp32"
 
 E = TypeVar("E")
 
@@ -24,7 +23,7 @@ class Servable:
     """A version as devices get it.
 
     Attributes:
-        formats: what it can be had in, with :data:`DEFAULT_FORMAT`.
+        formats: what it can be had in, with :data:`ONNX_FP32`.
         signed_manifest: None: not signed yet.
     """
 
@@ -86,7 +85,7 @@ class Served(Generic[E]):
         """What the device is told.
 
         Args:
-            formats: that it can run, the best first; none means :data:`DEFAULT_FORMAT`.
+            formats: that it can run, the best first; none means :data:`ONNX_FP32`.
 
         Raises:
             FailedPreconditionError: the channel is not for this device, or has none of its formats.
@@ -100,7 +99,7 @@ class Served(Generic[E]):
             )
         trial = self._rollout is not None and self.in_rollout(device)
         choices = self._trial if trial else self._stable
-        for wanted in formats or (DEFAULT_FORMAT,):
+        for wanted in formats or (ONNX_FP32,):
             if (chosen := choices.get(wanted)) is not None:
                 return chosen
         raise self._nothing(trial, choices, formats)
@@ -131,7 +130,7 @@ class Served(Generic[E]):
                 reason="VERSION_DELETED",
             )
         has = ", ".join(sorted(choices))
-        asked = ", ".join(formats or (DEFAULT_FORMAT,))
+        asked = ", ".join(formats or (ONNX_FP32,))
         return FailedPreconditionError(
             f"{version} has none of the formats {asked[:200]}; it has {has}",
             reason="NO_FORMAT",

@@ -129,7 +129,7 @@ async def change(store: Store, memory: Memory, call: Call, action: str, now: dat
         done = await work(transaction, channel, now)
         for tally in _tallies(channel) - _tallies(done.channel):
             await transaction.leave(tally)
-        await transaction.save(done.channel)
+        await transaction.save([done.channel])
         await transaction.tell(draft_of(call, action, done.summary, done.details), done.channel, now)
     await memory.catch_up()
     return done.channel

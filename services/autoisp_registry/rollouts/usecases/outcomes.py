@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import structlog
@@ -15,8 +15,8 @@ from autoisp_core.errors import AutoISPError, NotFoundError, ResourceExhaustedEr
 from autoisp_registry.audit import AuditDraft
 from autoisp_registry.audit.domain import REGISTRY
 from autoisp_registry.rollouts.domain.channel import Channel, Rollout, RolloutState
-from autoisp_registry.rollouts.domain.outcomes import device_key, halts, validate_reason
-from autoisp_registry.rollouts.ports import Memory, Store, Transaction
+from autoisp_registry.rollouts.domain.outcomes import halts, report_key, validate_reason
+from autoisp_registry.rollouts.ports import Memory, Store
 from autoisp_registry.rollouts.validation import validate_device_id, validate_rollout_id
 
 _log = structlog.get_logger(__name__)
@@ -52,7 +52,8 @@ class Report:
 @dataclass(frozen=True)
 class _Counted:
     channel: Channel
-    halted: bool
+    written: Mapping[bytes, bool] = field(default_factory=dict)
+    halted: bool = False
 
 
 class OutcomeRecorder:
@@ -126,45 +127,65 @@ class OutcomeRecorder:
         by_channel: dict[str, list[Report]] = defaultdict(list)
         for report in reports:
             by_channel[report.channel].append(report)
-        now, counted = self._now(), {}
+        now = self._now()
         async with self._store.transaction() as transaction:
             # Whoever counts holds the channel: between what was reported and what is written comes nobody.
             locked = await transaction.lock(by_channel)
-            for name, channel in locked.items():
-                counted[name] = await self._count_channel(transaction, channel, by_channel[name], now)
+            keys = {name: _keys(channel, by_channel[name]) for name, channel in locked.items()}
+            known = await transaction.reported({key for of_one in keys.values() for key in of_one})
+            written: dict[bytes, bool] = {}
+            counted = {
+                name: _count_channel(channel, zip(keys[name], by_channel[name], strict=True), known, now)
+                for name, channel in locked.items()
+            }
+            for one in counted.values():
+                written |= one.written
+            if written:
+                await transaction.write_reports(written)
+                await transaction.save([one.channel for one in counted.values() if one.written])
             for one in counted.values():
                 if one.halted:
                     await transaction.tell(_halt(one.channel), one.channel, now)
         return counted
 
-    async def _count_channel(
-        self, transaction: Transaction, channel: Channel, reports: Sequence[Report], now: datetime
-    ) -> _Counted:
-        rollout = channel.rollout
-        current = [report for report in reports if rollout and report.rollout_id == rollout.rollout_id]
-        if rollout is None or not current:
-            return _Counted(channel, False)
-        keyed = [(device_key(rollout.rollout_id, report.device_id), report) for report in current]
-        known = await transaction.reported(rollout.tally, {key for key, _ in keyed})
-        outcomes, changed, halted = rollout.outcomes, dict[bytes, bool](), False
-        for key, report in keyed:
-            after = outcomes.counted(known.get(key), report.reason if report.failed else None)
-            if after is outcomes:
-                continue
-            known[key] = changed[key] = report.failed
-            running = rollout.state in (RolloutState.ACTIVE, RolloutState.PAUSED)
-            halted = halted or (running and halts(rollout.halt_rule, outcomes, after))
-            outcomes = after
-        if not changed:
-            return _Counted(channel, False)
-        channel = replace(channel, rollout=replace(rollout, outcomes=outcomes))
-        if halted:
-            why = f"{outcomes.failed} of {outcomes.devices} devices failed"
-            channel = channel.entered(now, "halt", RolloutState.HALTED, why)
-            _log.warning("rollout halted", channel=channel.name, rollout=rollout.rollout_id, why=why)
-        await transaction.write_reports(rollout.tally, changed)
-        await transaction.save(channel)
-        return _Counted(channel, halted)
+
+def _keys(channel: Channel, reports: Sequence[Report]) -> list[bytes]:
+    """Of the reports that count; empty for one of a rollout that is over."""
+    rollout = channel.rollout
+    return [
+        report_key(rollout.tally, report.device_id)
+        if rollout and report.rollout_id == rollout.rollout_id
+        else b""
+        for report in reports
+    ]
+
+
+def _count_channel(
+    channel: Channel,
+    reports: Iterable[tuple[bytes, Report]],
+    known: dict[bytes, bool],
+    now: datetime,
+) -> _Counted:
+    rollout = channel.rollout
+    if rollout is None:
+        return _Counted(channel)
+    outcomes, written, halted = rollout.outcomes, dict[bytes, bool](), False
+    for key, report in reports:
+        if not key:
+            continue
+        after = outcomes.counted(known.get(key), report.reason if report.failed else None)
+        if after is outcomes:
+            continue
+        known[key] = written[key] = report.failed
+        running = rollout.state in (RolloutState.ACTIVE, RolloutState.PAUSED)
+        halted = halted or (running and halts(rollout.halt_rule, outcomes, after))
+        outcomes = after
+    channel = replace(channel, rollout=replace(rollout, outcomes=outcomes))
+    if halted:
+        why = f"{outcomes.failed} of {outcomes.devices} devices failed"
+        channel = channel.entered(now, "halt", RolloutState.HALTED, why)
+        _log.warning("rollout halted", channel=channel.name, rollout=rollout.rollout_id, why=why)
+    return _Counted(channel, written, halted)
 
 
 def _over(rollout: Rollout | None, rollout_id: str) -> bool:
