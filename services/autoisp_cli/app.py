@@ -9,12 +9,12 @@ import typer
 
 from autoisp_cli.commands import (
     bench,
+    channels,
     clips,
     datasets,
     demo,
     evaluations,
     models,
-    models_lint,
     searches,
     sensors,
     tune,
@@ -37,8 +37,8 @@ app.add_typer(datasets.app, name="datasets")
 app.add_typer(sensors.app, name="sensors")
 app.add_typer(searches.app, name="searches")
 app.add_typer(evaluations.app, name="evaluations")
-models.app.command("lint")(models_lint.lint_command)
 app.add_typer(models.app, name="models")
+app.add_typer(channels.app, name="channels")
 app.add_typer(bench.app, name="bench")
 
 

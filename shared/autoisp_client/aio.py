@@ -8,21 +8,25 @@ from typing import Self
 
 from autoisp.evaluation.v1 import evaluation_pb2_grpc
 from autoisp.ingest.v1 import ingest_pb2, ingest_pb2_grpc, sensor_profiles_pb2_grpc
-from autoisp.registry.v1 import registry_pb2_grpc
+from autoisp.registry.v1 import registry_pb2_grpc, rollouts_pb2_grpc
 from autoisp.search.v1 import search_pb2, search_pb2_grpc
 from autoisp_core.frames import Box
 
 from autoisp_client import requests
+from autoisp_client.acting import actor_metadata
 from autoisp_client.aio_connection import AsyncConnection
 from autoisp_client.aio_evaluations import AsyncEvaluationCalls
 from autoisp_client.aio_ways_in import AsyncWaysIn
 from autoisp_client.endpoints import Endpoints
 from autoisp_client.frames import Frame, FrameAssembler, Values, frames_request
 from autoisp_client.live_evaluation import AsyncLiveEvaluation
+from autoisp_client.rollouts import AsyncRolloutCalls
 from autoisp_client.sensor_profiles import AsyncSensorProfileCalls
 
 
-class AsyncClient(AsyncEvaluationCalls, AsyncSensorProfileCalls, AsyncWaysIn, AsyncLiveEvaluation):
+class AsyncClient(
+    AsyncEvaluationCalls, AsyncRolloutCalls, AsyncSensorProfileCalls, AsyncWaysIn, AsyncLiveEvaluation
+):
     """As :class:`autoisp_client.Client`, for asyncio: calls are awaited, lists and watches are iterated.
 
     It belongs to the event loop in which it is made.
@@ -39,18 +43,19 @@ class AsyncClient(AsyncEvaluationCalls, AsyncSensorProfileCalls, AsyncWaysIn, As
 address, or start it with 'autoisp up'
     """
 
-    def __init__(self, server: Endpoints | str, *, patience: float = 5.0) -> None:
+    def __init__(self, server: Endpoints | str, *, patience: float = 5.0, actor: str | None = None) -> None:
         self.endpoints = server if isinstance(server, Endpoints) else Endpoints.parse(server)
         self._ingest = AsyncConnection("ingest", self.endpoints.ingest, patience)
         self._search = AsyncConnection("search", self.endpoints.search, patience)
         self._evaluation = AsyncConnection("evaluation", self.endpoints.evaluation, patience)
-        self._registry = AsyncConnection("registry", self.endpoints.registry, patience)
+        self._registry = AsyncConnection("registry", self.endpoints.registry, patience, actor_metadata(actor))
         self._live = AsyncConnection("live evaluation", self.endpoints.live, patience)
         self._ingest_stub = ingest_pb2_grpc.IngestServiceStub(self._ingest.channel)
         self._sensor_stub = sensor_profiles_pb2_grpc.SensorProfileServiceStub(self._ingest.channel)
         self._search_stub = search_pb2_grpc.SearchServiceStub(self._search.channel)
         self._evaluation_stub = evaluation_pb2_grpc.EvaluationServiceStub(self._evaluation.channel)
         self._registry_stub = registry_pb2_grpc.RegistryServiceStub(self._registry.channel)
+        self._rollout_stub = rollouts_pb2_grpc.RolloutServiceStub(self._registry.channel)
         self._live_stub = evaluation_pb2_grpc.LiveEvaluationServiceStub(self._live.channel)
 
     async def __aenter__(self) -> Self:

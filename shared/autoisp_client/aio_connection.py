@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import grpc
 from autoisp_core.errors import AutoISPError
 
+from autoisp_client.acting import Metadata
 from autoisp_client.faults import CHANNEL_OPTIONS, Backoff, cut_short, explain
 
 R = TypeVar("R")
@@ -17,8 +18,8 @@ R = TypeVar("R")
 class AsyncConnection:
     """A channel to one service; arguments as of :class:`autoisp_client.connection.Connection`."""
 
-    def __init__(self, service: str, address: str, patience: float) -> None:
-        self.service, self.address, self.patience = service, address, patience
+    def __init__(self, service: str, address: str, patience: float, metadata: Metadata = ()) -> None:
+        self.service, self.address, self.patience, self.metadata = service, address, patience, metadata
         self.channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
 
     async def unary(
@@ -27,7 +28,7 @@ class AsyncConnection:
         """Calls with a deadline of ``deadline`` seconds an attempt."""
 
         async def once() -> R:
-            return await call(request, timeout=deadline)
+            return await call(request, timeout=deadline, metadata=self.metadata)
 
         return await self.attempt(once, repeat=repeat)
 
@@ -51,7 +52,7 @@ class AsyncConnection:
 
     async def stream(self, call: Callable[..., AsyncIterable[R]], request: Any) -> AsyncGenerator[R, None]:
         """Opens a server stream and yields its messages; closes it when the caller stops."""
-        responses: Any = call(request)
+        responses: Any = call(request, metadata=self.metadata)
         try:
             async for response in responses:
                 yield response

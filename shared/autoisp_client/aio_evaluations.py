@@ -10,11 +10,11 @@ from autoisp.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
 
 from autoisp_client import requests
 from autoisp_client.aio_connection import AsyncConnection
-from autoisp_client.models import AsyncModelCalls
+from autoisp_client.artifacts import AsyncArtifactCalls
 from autoisp_client.subjects import Source, evaluation_message, onnx_file, subject_of
 
 
-class AsyncEvaluationCalls(AsyncModelCalls):
+class AsyncEvaluationCalls(AsyncArtifactCalls):
     """The part of :class:`autoisp_client.AsyncClient` about evaluations."""
 
     _evaluation: AsyncConnection

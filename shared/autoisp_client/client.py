@@ -8,21 +8,23 @@ from typing import Self
 
 from autoisp.evaluation.v1 import evaluation_pb2_grpc
 from autoisp.ingest.v1 import ingest_pb2, ingest_pb2_grpc, sensor_profiles_pb2_grpc
-from autoisp.registry.v1 import registry_pb2_grpc
+from autoisp.registry.v1 import registry_pb2_grpc, rollouts_pb2_grpc
 from autoisp.search.v1 import search_pb2, search_pb2_grpc
 from autoisp_core.frames import Box
 
 from autoisp_client import requests
+from autoisp_client.acting import actor_metadata
 from autoisp_client.connection import Connection
 from autoisp_client.endpoints import Endpoints
 from autoisp_client.evaluations import EvaluationCalls
 from autoisp_client.frames import Frame, FrameAssembler, Values, frames_request
 from autoisp_client.live_evaluation import LiveEvaluation
+from autoisp_client.rollouts import RolloutCalls
 from autoisp_client.sensor_profiles import SensorProfileCalls
 from autoisp_client.ways_in import WaysIn
 
 
-class Client(EvaluationCalls, SensorProfileCalls, WaysIn, LiveEvaluation):
+class Client(EvaluationCalls, RolloutCalls, SensorProfileCalls, WaysIn, LiveEvaluation):
     """Everything that the services offer, as plain calls on generated messages.
 
     Every method raises the classes of :mod:`autoisp_core.errors`: what the server said, or
@@ -33,6 +35,7 @@ class Client(EvaluationCalls, SensorProfileCalls, WaysIn, LiveEvaluation):
     Args:
         server: :class:`Endpoints`, or the text that :meth:`Endpoints.parse` reads.
         patience: seconds.
+        actor: who makes the changes, for the registry's audit log; None: the operating system's user.
 
     >>> from autoisp_client import Client
     >>> with Client("127.0.0.1:9", patience=0) as client:
@@ -43,18 +46,19 @@ class Client(EvaluationCalls, SensorProfileCalls, WaysIn, LiveEvaluation):
 address, or start it with 'autoisp up'
     """
 
-    def __init__(self, server: Endpoints | str, *, patience: float = 5.0) -> None:
+    def __init__(self, server: Endpoints | str, *, patience: float = 5.0, actor: str | None = None) -> None:
         self.endpoints = server if isinstance(server, Endpoints) else Endpoints.parse(server)
         self._ingest = Connection("ingest", self.endpoints.ingest, patience)
         self._search = Connection("search", self.endpoints.search, patience)
         self._evaluation = Connection("evaluation", self.endpoints.evaluation, patience)
-        self._registry = Connection("registry", self.endpoints.registry, patience)
+        self._registry = Connection("registry", self.endpoints.registry, patience, actor_metadata(actor))
         self._live = Connection("live evaluation", self.endpoints.live, patience)
         self._ingest_stub = ingest_pb2_grpc.IngestServiceStub(self._ingest.channel)
         self._sensor_stub = sensor_profiles_pb2_grpc.SensorProfileServiceStub(self._ingest.channel)
         self._search_stub = search_pb2_grpc.SearchServiceStub(self._search.channel)
         self._evaluation_stub = evaluation_pb2_grpc.EvaluationServiceStub(self._evaluation.channel)
         self._registry_stub = registry_pb2_grpc.RegistryServiceStub(self._registry.channel)
+        self._rollout_stub = rollouts_pb2_grpc.RolloutServiceStub(self._registry.channel)
         self._live_stub = evaluation_pb2_grpc.LiveEvaluationServiceStub(self._live.channel)
 
     def __enter__(self) -> Self:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import grpc
 from autoisp_core.errors import AutoISPError
 
+from autoisp_client.acting import Metadata
 from autoisp_client.faults import CHANNEL_OPTIONS, Backoff, cut_short, explain
 
 R = TypeVar("R")
@@ -21,17 +22,18 @@ class Connection:
         service: its name, for messages.
         address: ``HOST:PORT``.
         patience: seconds that a call which may be repeated keeps trying while nobody answers.
+        metadata: of every call but uploads.
     """
 
-    def __init__(self, service: str, address: str, patience: float) -> None:
-        self.service, self.address, self.patience = service, address, patience
+    def __init__(self, service: str, address: str, patience: float, metadata: Metadata = ()) -> None:
+        self.service, self.address, self.patience, self.metadata = service, address, patience, metadata
         self.channel = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
 
     def unary(
         self, call: Callable[..., R], request: Any, *, repeat: bool = True, deadline: float = 60.0
     ) -> R:
         """Calls with a deadline of ``deadline`` seconds an attempt."""
-        return self.attempt(lambda: call(request, timeout=deadline), repeat=repeat)
+        return self.attempt(lambda: call(request, timeout=deadline, metadata=self.metadata), repeat=repeat)
 
     def attempt(
         self,
@@ -53,7 +55,7 @@ class Connection:
 
     def stream(self, call: Callable[..., Iterable[R]], request: Any) -> Generator[R, None, None]:
         """Opens a server stream and yields its messages; closes it when the caller stops."""
-        responses: Any = call(request)
+        responses: Any = call(request, metadata=self.metadata)
         try:
             yield from responses
         except grpc.RpcError as error:

@@ -9,12 +9,12 @@ from autoisp.common.v1 import common_pb2
 from autoisp.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
 
 from autoisp_client import requests
+from autoisp_client.artifacts import ArtifactCalls
 from autoisp_client.connection import Connection
-from autoisp_client.models import ModelCalls
 from autoisp_client.subjects import Source, evaluation_message, onnx_file, subject_of
 
 
-class EvaluationCalls(ModelCalls):
+class EvaluationCalls(ArtifactCalls):
     """The part of :class:`autoisp_client.Client` about evaluations."""
 
     _evaluation: Connection

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-ACTOR = "autoisp-actor"
-"""Metadata of a call: at most 128 printable characters, percent-encoded where they are not ASCII."""
+from autoisp_core import actor
+
+ACTOR = actor.METADATA
+"""The key of the metadata that says it."""
 
 UNKNOWN = "unknown"
 """The actor of a call that does not say."""
 
-_MAX_CHARS = 128
-
 
 def actor_of(context: Any) -> str:
-    """The call's actor; :data:`UNKNOWN` if it says none or something unprintable."""
+    """The call's actor, as :mod:`autoisp_core.actor` writes it; :data:`UNKNOWN` if it says none or something
+    unprintable."""
     for key, value in context.invocation_metadata() or ():
-        if key == ACTOR and isinstance(value, str) and value.isprintable() and value.strip():
-            return value.strip()[:_MAX_CHARS]
+        if key == ACTOR and isinstance(value, str) and (name := actor.decoded(value)):
+            return name
     return UNKNOWN

@@ -55,11 +55,12 @@ def test_a_client_made_from_the_protos_gets_its_network(home):
 
 def test_the_python_of_the_guide_runs(home):
     blocks = re.findall(r"^```python\n(.*?)^```$", GUIDE.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 4
+    assert len(blocks) == 7
     script = home / "guide.py"
     script.write_text("\n".join(blocks), "utf-8")
     printed = python(home, script)
     assert "search.prototype - " in printed
     assert "searches/never NOT_FOUND" in printed
     assert "model " in printed
+    assert "GATE_FAILED" in printed
     assert os.path.getsize(home / "network.onnx") > 1000

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 from autoisp.registry.v1 import registry_pb2
 from autoisp_cli.__main__ import main
-from autoisp_cli.commands import models_lint
+from autoisp_cli.commands.models import linting
 from autoisp_core.errors import NotFoundError
 from autoisp_core.spec import Spec
 from autoisp_isp.export import export_onnx
@@ -82,7 +82,7 @@ def test_wrong_input_names_the_file_and_the_fix(files, monkeypatch, capsys, file
 
 
 def test_a_file_that_ends_the_process_is_told_as_its_fault(files, monkeypatch, capsys):
-    monkeypatch.setattr(models_lint, "_MODULE", "autoisp_worker.no_such_module")
+    monkeypatch.setattr(linting, "_MODULE", "autoisp_worker.no_such_module")
     assert main(["models", "lint", str(files / "static.onnx")]) == 2
     assert "ended the process that read it (" in capsys.readouterr().err
 
@@ -124,7 +124,7 @@ def registry(monkeypatch, tmp_path):
     def client_for(server, state):
         yield registry
 
-    monkeypatch.setattr(models_lint, "client_for", client_for)
+    monkeypatch.setattr(linting, "client_for", client_for)
     monkeypatch.chdir(tmp_path)
     return registry
 

@@ -23,6 +23,8 @@ from autoisp_cli.views.json_lines import message_dict
 M = TypeVar("M")
 
 DEFAULT_STATE = Path(".autoisp")
+_NARROW = 100
+"""Columns of a terminal up to which a table has no room to spare."""
 _PATIENCE_SECONDS = 1.0
 
 ServerOption = Annotated[
@@ -118,10 +120,11 @@ def show_list(
     if as_json:
         print(json.dumps([message_dict(item) for item in shown], indent=2))
         return
-    table = Table(*columns, box=None, header_style="dim", padding=(0, 3, 0, 0))
+    table = Table(box=None, header_style="dim", padding=(0, 2 if is_narrow() else 3, 0, 0))
+    for place, name in enumerate(columns):
+        table.add_column(name, no_wrap=place == 0)  # a name in two lines can't be copied
     for item in shown:
-        # As text: brackets in a name would be markup.
-        table.add_row(*(Text(str(read(item))) for read in columns.values()))
+        table.add_row(*(_as_text(read(item)) for read in columns.values()))
     output_console().print(table)
 
 
@@ -132,8 +135,13 @@ def show_one(message: Any, rows: Iterable[tuple[str, Any]], *, as_json: bool) ->
         return
     table = Table.grid(padding=(0, 3, 0, 0))
     for name, value in rows:
-        table.add_row(Text(name, style="dim"), Text(str(value)))
+        table.add_row(Text(name, style="dim"), _as_text(value))
     output_console().print(table)
+
+
+def _as_text(value: Any) -> Text:
+    # As text: brackets in a name would be markup.
+    return value if isinstance(value, Text) else Text(str(value))
 
 
 def full_name(collection: str, name: str) -> str:
@@ -151,6 +159,16 @@ def time_text(message: Any, field: str) -> str:
     if not message.HasField(field):
         return ""
     return str(getattr(message, field).ToDatetime().strftime("%Y-%m-%d %H:%M:%S"))
+
+
+def minute_text(message: Any, field: str) -> str:
+    """As :func:`time_text`, to the minute; on a narrow terminal, the day alone."""
+    return time_text(message, field)[: 10 if is_narrow() else 16]
+
+
+def is_narrow() -> bool:
+    """Whether tables had better leave something out."""
+    return output_console().width <= _NARROW
 
 
 def output_console() -> Console:

@@ -11,6 +11,7 @@ from autoisp.search.v1 import search_pb2
 from autoisp_core.spec import Spec, SpecError
 
 from autoisp_cli.choice import Choice
+from autoisp_cli.registry.short_names import short_version
 from autoisp_cli.report.figures import figure, number
 from autoisp_cli.tune.progress import RungProgress
 
@@ -140,6 +141,9 @@ def result_lines(figures: Mapping[str, Any]) -> list[str]:
     ]
     if not figures["passed"]:
         lines += [f"check: {check}" for check in figures["checks"]]
+    elif version := figures.get("model_version"):
+        short = short_version(version)
+        lines.append(f"next: autoisp models show {short}, autoisp channels create --help")
     return lines
 
 

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 
 
 def upgrade() -> None:
@@ -29,7 +29,8 @@ def upgrade() -> None:
     op.create_index("channels_model", "channels", ["model"])
     op.create_table(
         "rollout_reports",
-        sa.Column("key", sa.LargeBinary(24), primary_key=True),
+        sa.Column("tally", sa.String(32), primary_key=True),
+        sa.Column("device", sa.LargeBinary(16), primary_key=True),
         sa.Column("failed", sa.Boolean, nullable=False),
     )
     op.create_table("rollout_leftovers", sa.Column("tally", sa.String(32), primary_key=True))

@@ -19,10 +19,10 @@ from autoisp_cli.commands.common import (
     ServerOption,
     StateOption,
     client_for,
-    full_name,
     output_console,
 )
 from autoisp_cli.paths import expanded
+from autoisp_cli.registry.short_names import version_name
 from autoisp_cli.views.json_lines import message_dict
 from autoisp_cli.views.lint import lint_view
 
@@ -100,9 +100,8 @@ def linted(path: Path, devices: list[str]) -> list[registry_pb2.DeviceLint]:
 
 def _kept(target: str, devices: list[str], server: str | None, state: Path) -> list[registry_pb2.EdgeFormat]:
     """The formats of a version with what the registry keeps about the devices."""
-    model, _, version = target.partition("@")
     with client_for(server, state) as client:
-        found = client.get_model_version(f"{full_name('models', model)}/versions/{version or 'latest'}")
+        found = client.get_model_version(version_name(target))
     forms = [
         registry_pb2.EdgeFormat(
             format=f"{found.name} {form.format}",

@@ -1,9 +1,9 @@
-"""What the clients offer about models and artifacts."""
+"""What the clients offer about artifacts: a version's files, and what a version is made of."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing, closing
 from functools import partial
 from pathlib import Path
@@ -19,51 +19,17 @@ from autoisp_client.connection import Connection
 from autoisp_client.download import Download, OnDownloadProgress
 from autoisp_client.mlflow_format import MODEL_FILE, require_onnx, write_mlflow_model
 from autoisp_client.payload import file_payload
+from autoisp_client.registry import AsyncRegistryCalls, RegistryCalls
 from autoisp_client.release import ReleaseFolder, keys_of, trusted_keys
 
 T = TypeVar("T")
 
 
-class ModelCalls:
-    """The part of :class:`autoisp_client.Client` about models and artifacts."""
+class ArtifactCalls(RegistryCalls):
+    """The part of :class:`autoisp_client.Client` about artifacts."""
 
     _registry: Connection
     _registry_stub: registry_pb2_grpc.RegistryServiceStub
-
-    def get_model(self, name: str) -> registry_pb2.Model:
-        """The model ``models/{m}``."""
-        return self._registry.unary(self._registry_stub.GetModel, registry_pb2.GetModelRequest(name=name))
-
-    def list_models(self, *, page_size: int = 0) -> Iterator[registry_pb2.Model]:
-        """All models."""
-        request = registry_pb2.ListModelsRequest(page_size=page_size)
-        return self._registry.pages(self._registry_stub.ListModels, request, lambda page: page.models)
-
-    def register_model_version(
-        self, model: str, version: registry_pb2.ModelVersion, *, request_id: str = ""
-    ) -> registry_pb2.ModelVersion:
-        """Adds an immutable version to ``models/{m}``, which is made with its first version."""
-        request = registry_pb2.RegisterModelVersionRequest(
-            parent=model, model_version=version, request_id=requests.request_id(request_id)
-        )
-        return self._registry.unary(self._registry_stub.RegisterModelVersion, request)
-
-    def get_model_version(self, name: str) -> registry_pb2.ModelVersion:
-        """The version ``models/{m}/versions/{v}``, where ``{v}`` is a number, an alias or ``latest``."""
-        request = registry_pb2.GetModelVersionRequest(name=name)
-        return self._registry.unary(self._registry_stub.GetModelVersion, request)
-
-    def list_model_versions(self, model: str, *, page_size: int = 0) -> Iterator[registry_pb2.ModelVersion]:
-        """All versions of ``models/{m}``."""
-        request = registry_pb2.ListModelVersionsRequest(parent=model, page_size=page_size)
-        call = self._registry_stub.ListModelVersions
-        return self._registry.pages(call, request, lambda page: page.model_versions)
-
-    def set_alias(self, model: str, alias: str, version: int, *, etag: str = "") -> registry_pb2.Model:
-        """Points a name such as ``champion`` at a version; with ``etag`` only if nobody was faster."""
-        request = registry_pb2.SetAliasRequest(model=model, alias=alias, version=version, etag=etag)
-        # Repeated with an etag, a call that had succeeded unheard would fail.
-        return self._registry.unary(self._registry_stub.SetAlias, request, repeat=not etag)
 
     def upload_artifact(
         self, path: Path | str, *, media_type: str = "application/onnx"
@@ -146,9 +112,7 @@ class ModelCalls:
         trusted = trusted_keys(keys) or keys_of(
             self._registry.unary(self._registry_stub.ListSigningKeys, registry_pb2.ListSigningKeysRequest())
         )
-        version = self._registry.unary(
-            self._registry_stub.GetModelVersion, registry_pb2.GetModelVersionRequest(name=model_version)
-        )
+        version = self.get_model_version(model_version)
         release = ReleaseFolder(Path(folder), version, trusted, formats)
         self.download(release.new_manifest, sha256=release.manifest_sha256)
         for file in release.missing():
@@ -170,58 +134,17 @@ class ModelCalls:
             ResourceExhaustedError: the disk is full.
         """
         require_onnx(format)
-        version = self._registry.unary(
-            self._registry_stub.GetModelVersion, registry_pb2.GetModelVersionRequest(name=model_version)
-        )
+        version = self.get_model_version(model_version)
         self.download(Path(folder) / MODEL_FILE, model_version=version.name, format=format)
         write_mlflow_model(Path(folder), version, format)
         return version
 
 
-class AsyncModelCalls:
-    """The part of :class:`autoisp_client.AsyncClient` about models and artifacts."""
+class AsyncArtifactCalls(AsyncRegistryCalls):
+    """The part of :class:`autoisp_client.AsyncClient` about artifacts."""
 
     _registry: AsyncConnection
     _registry_stub: registry_pb2_grpc.RegistryServiceAsyncStub
-
-    async def get_model(self, name: str) -> registry_pb2.Model:
-        """The model ``models/{m}``."""
-        return await self._registry.unary(
-            self._registry_stub.GetModel, registry_pb2.GetModelRequest(name=name)
-        )
-
-    def list_models(self, *, page_size: int = 0) -> AsyncIterator[registry_pb2.Model]:
-        """All models."""
-        request = registry_pb2.ListModelsRequest(page_size=page_size)
-        return self._registry.pages(self._registry_stub.ListModels, request, lambda page: page.models)
-
-    async def register_model_version(
-        self, model: str, version: registry_pb2.ModelVersion, *, request_id: str = ""
-    ) -> registry_pb2.ModelVersion:
-        """Adds an immutable version to ``models/{m}``, which is made with its first version."""
-        request = registry_pb2.RegisterModelVersionRequest(
-            parent=model, model_version=version, request_id=requests.request_id(request_id)
-        )
-        return await self._registry.unary(self._registry_stub.RegisterModelVersion, request)
-
-    async def get_model_version(self, name: str) -> registry_pb2.ModelVersion:
-        """The version ``models/{m}/versions/{v}``, where ``{v}`` is a number, an alias or ``latest``."""
-        request = registry_pb2.GetModelVersionRequest(name=name)
-        return await self._registry.unary(self._registry_stub.GetModelVersion, request)
-
-    def list_model_versions(
-        self, model: str, *, page_size: int = 0
-    ) -> AsyncIterator[registry_pb2.ModelVersion]:
-        """All versions of ``models/{m}``."""
-        request = registry_pb2.ListModelVersionsRequest(parent=model, page_size=page_size)
-        call = self._registry_stub.ListModelVersions
-        return self._registry.pages(call, request, lambda page: page.model_versions)
-
-    async def set_alias(self, model: str, alias: str, version: int, *, etag: str = "") -> registry_pb2.Model:
-        """Points a name such as ``champion`` at a version; with ``etag`` only if nobody was faster."""
-        request = registry_pb2.SetAliasRequest(model=model, alias=alias, version=version, etag=etag)
-        # Repeated with an etag, a call that had succeeded unheard would fail.
-        return await self._registry.unary(self._registry_stub.SetAlias, request, repeat=not etag)
 
     async def upload_artifact(
         self, path: Path | str, *, media_type: str = "application/onnx"
@@ -279,9 +202,7 @@ class AsyncModelCalls:
                 self._registry_stub.ListSigningKeys, registry_pb2.ListSigningKeysRequest()
             )
         )
-        version = await self._registry.unary(
-            self._registry_stub.GetModelVersion, registry_pb2.GetModelVersionRequest(name=model_version)
-        )
+        version = await self.get_model_version(model_version)
         release = ReleaseFolder(Path(folder), version, trusted, formats)
         await self.download(release.new_manifest, sha256=release.manifest_sha256)
         for file in await _in_thread(release.missing):
@@ -293,9 +214,7 @@ class AsyncModelCalls:
     ) -> registry_pb2.ModelVersion:
         """Writes a version as a folder in MLflow's model format; see :meth:`Client.export_mlflow`."""
         require_onnx(format)
-        version = await self._registry.unary(
-            self._registry_stub.GetModelVersion, registry_pb2.GetModelVersionRequest(name=model_version)
-        )
+        version = await self.get_model_version(model_version)
         await self.download(Path(folder) / MODEL_FILE, model_version=version.name, format=format)
         await _in_thread(partial(write_mlflow_model, Path(folder), version, format))
         return version

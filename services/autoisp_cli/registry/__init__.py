@@ -1,0 +1,1 @@
+"""How models, versions and channels are named on the command line and shown on a terminal."""
