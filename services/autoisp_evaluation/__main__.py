@@ -12,6 +12,7 @@ from autoisp_evaluation.api import EvaluationServicer
 from autoisp_evaluation.bus import EvaluationBus, encode
 from autoisp_evaluation.config import EvaluationConfig
 from autoisp_evaluation.datasets import StoredDatasets
+from autoisp_evaluation.records import StoredRecords
 from autoisp_evaluation.store import SqlStore
 from autoisp_evaluation.usecases import Comparing, Evaluations, LiveFrames, Watching
 from autoisp_evaluation.usecases.changes import Changes
@@ -24,7 +25,13 @@ async def build(runtime: Runtime[EvaluationConfig]) -> None:
     artifacts, changes = runtime.artifacts, Changes()
     live = LiveFrames(changes)
     evaluations = Evaluations(
-        store, StoredDatasets(artifacts), artifacts, StoredVersions(artifacts), changes, live
+        store,
+        StoredDatasets(artifacts),
+        artifacts,
+        StoredVersions(artifacts),
+        StoredRecords(artifacts),
+        changes,
+        live,
     )
     watching = Watching(store, changes, live)
     runtime.on_stopping(watching.stop)

@@ -42,7 +42,7 @@ def encode(message: Message) -> OutgoingMessage:
                 command.SerializeToString(),
                 ids.derived_id(Command.EVALUATION_RUN.value, evaluation.name, entry.clip),
             )
-        case EvaluationEnded():
+        case EvaluationEnded(record=record):
             registration = evaluation.registration or Registration("")
             event = events_pb2.EvaluationCompleted(
                 evaluation=wire.lightened(wire.evaluation_to(evaluation.without_frames()), wire.BUS_BYTES),
@@ -50,6 +50,8 @@ def encode(message: Message) -> OutgoingMessage:
                 spec=registration.spec,
                 macs_per_pixel_limit=registration.macs_per_pixel_limit,
                 latency_ratio_goal=registration.latency_ratio_goal,
+                manifest=wire.artifact_to(evaluation.manifest) if evaluation.manifest else None,
+                record=wire.artifact_to(record) if record else None,
             )
             return OutgoingMessage(
                 event_subject(Event.EVALUATION_COMPLETED, evaluation_id),

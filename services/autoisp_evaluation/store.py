@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
+from autoisp.common.v1 import common_pb2
 from autoisp.evaluation.v1 import evaluation_pb2
+from autoisp_core.artifact import Artifact
 from autoisp_core.errors import AlreadyExistsError, InvalidArgumentError
 from autoisp_core.pagination import Page, PageRequest
 from autoisp_runtime.database import Database
@@ -122,6 +124,7 @@ class SqlTransaction(Generic[M_contra]):
             "spec": registration.spec,
             "macs_per_pixel_limit": registration.macs_per_pixel_limit,
             "latency_ratio_goal": registration.latency_ratio_goal,
+            "manifest": _manifest_row(evaluation.manifest),
         }
         insert = evaluations.insert().values(row).returning(evaluations.c.id)
         try:
@@ -182,7 +185,16 @@ def _evaluation(row: Row[Any], results: Sequence[ClipResult]) -> Evaluation:
         clips=tuple(results),
         revision=row.revision,
         registration=registration if row.model else None,
+        manifest=_manifest(row.manifest) if row.manifest is not None else None,
     )
+
+
+def _manifest(stored: bytes) -> Artifact:
+    return wire.artifact_from(common_pb2.Artifact.FromString(stored), "manifest")
+
+
+def _manifest_row(manifest: Artifact | None) -> bytes | None:
+    return wire.artifact_to(manifest).SerializeToString() if manifest else None
 
 
 def _row_id(key: str) -> int:

@@ -33,6 +33,8 @@ evaluations = Table(
     Column("spec", Text, nullable=False),
     Column("macs_per_pixel_limit", Float, nullable=True),
     Column("latency_ratio_goal", Float, nullable=True),
+    # A serialised Artifact; NULL of evaluations of earlier releases.
+    Column("manifest", LargeBinary, nullable=True),
 )
 
 # ``body`` is the serialised ClipResult.

@@ -9,7 +9,7 @@ from autoisp_runtime.runtime import Runtime, Tables
 from autoisp_runtime.uploads import clear_spool
 
 from autoisp_registry import tables
-from autoisp_registry.api import RegistryServicer
+from autoisp_registry.api import RegistryServicer, UseCases
 from autoisp_registry.bus import RegistryBus, StoredVersions, encode
 from autoisp_registry.config import RegistryConfig
 from autoisp_registry.store import SqlStore
@@ -24,9 +24,8 @@ async def build(runtime: Runtime[RegistryConfig]) -> None:
     versions = StoredVersions(artifacts)
     models = Models(store, artifacts, versions)
     transfers = Transfers(models, artifacts, config.spool_dir, config.max_artifact_bytes)
-    runtime.serve(
-        registry_pb2_grpc.add_RegistryServiceServicer_to_server, RegistryServicer(models, transfers)
-    )
+    servicer = RegistryServicer(UseCases(models, transfers))
+    runtime.serve(registry_pb2_grpc.add_RegistryServiceServicer_to_server, servicer)
     runtime.consume(REGISTRY_EVALUATIONS, RegistryBus(models).on_evaluation_completed, patient=True)
     runtime.spawn("leaving earlier versions for others", publish_earlier(store, versions))
 

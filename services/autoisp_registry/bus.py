@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import structlog
 from autoisp.evaluation.v1 import evaluation_pb2
-from autoisp.events.v1 import events_pb2
+from autoisp.events.v1 import commands_pb2, events_pb2
 from autoisp_core import ids, names
 from autoisp_runtime.async_artifacts import AsyncArtifactStore
-from autoisp_runtime.jetstream import Envelope, Event, event_subject
+from autoisp_runtime.jetstream import Command, Envelope, Event, command_subject, event_subject
 from autoisp_runtime.outbox import OutgoingMessage
 
 from autoisp_registry import gate, wire
+from autoisp_registry.audit.wire import entry_to
 from autoisp_registry.domain import GateResult, Lineage, ModelVersion
-from autoisp_registry.ports import Message, VersionPromoted, VersionRegistered
+from autoisp_registry.ports import ConvertVersion, Message, ModelChanged, VersionPromoted, VersionRegistered
 from autoisp_registry.usecases import EvaluatedNetwork, Models
 
 _log = structlog.get_logger(__name__)
@@ -38,6 +39,32 @@ def encode(message: Message) -> OutgoingMessage:
                 events_pb2.ModelVersionPromoted(model_version=name, alias=alias).SerializeToString(),
                 # An alias may come back to a version: that is another event.
                 ids.derived_id(Event.MODEL_VERSION_PROMOTED.value, name, alias, str(revision)),
+            )
+        case ModelChanged(entry=entry, model=model):
+            return OutgoingMessage(
+                event_subject(Event.MODEL_CHANGED, names.id_of(model.name)),
+                events_pb2.ModelChanged(
+                    entry=entry_to(entry), model=wire.model_to(model)
+                ).SerializeToString(),
+                ids.derived_id(Event.MODEL_CHANGED.value, str(entry.sequence), entry.sha256),
+            )
+        case ConvertVersion(version=version, manifest=manifest, formats=formats):
+            content, conversion = version.content, version.conversion
+            command = commands_pb2.ConvertModelVersion(
+                model_version=version.name,
+                conversion_id=conversion.conversion_id,
+                onnx=wire.artifact_to(content.onnx),
+                manifest=wire.artifact_to(manifest) if manifest else None,
+                sensor=wire.sensor_to(content.sensor) if content.sensor else None,
+                seed=conversion.seed,
+                frames_per_clip=conversion.frames_per_clip,
+                formats=formats,
+            )
+            subject = f"{names.id_of(version.model)}-{version.number}-{conversion.attempt}"
+            return OutgoingMessage(
+                command_subject(Command.MODEL_VERSION_CONVERT, subject),
+                command.SerializeToString(),
+                conversion.conversion_id,
             )
 
 
@@ -109,12 +136,16 @@ class StoredVersions:
 
     async def publish(self, version: ModelVersion) -> None:
         """See :class:`autoisp_registry.ports.Publisher`."""
-        data = wire.version_to(version).SerializeToString(deterministic=True)
+        data = wire.registered_to(version).SerializeToString(deterministic=True)
         await self._artifacts.put_result(version.name, data, overwrite=True)
 
     async def published(self, name: str) -> bool:
         """See :class:`autoisp_registry.ports.Publisher`."""
         return await self._artifacts.get_result(name) is not None
+
+    async def withdraw(self, name: str) -> None:
+        """See :class:`autoisp_registry.ports.Publisher`."""
+        await self._artifacts.delete_result(name)
 
 
 def _gate_result(evaluation: evaluation_pb2.Evaluation) -> GateResult | None:

@@ -12,6 +12,7 @@ from typing import Protocol
 from autoisp_core.artifact import Artifact
 from autoisp_core.pagination import Page, PageRequest
 
+from autoisp_registry.audit import AuditDraft, AuditEntry
 from autoisp_registry.domain import Model, ModelVersion
 
 
@@ -32,11 +33,33 @@ class VersionPromoted:
     revision: int
 
 
-Message = VersionRegistered | VersionPromoted
+@dataclass(frozen=True)
+class ModelChanged:
+    """Event: any change of a model or of one of its versions; ``model`` is as it is after it."""
+
+    entry: AuditEntry
+    model: Model
+
+
+@dataclass(frozen=True)
+class ConvertVersion:
+    """Command: make the edge formats of a version, whose ``conversion`` says which request this is.
+
+    Attributes:
+        manifest: of the dataset whose clips calibrate and judge; None: there is no footage.
+        formats: to make; empty: all that the worker makes.
+    """
+
+    version: ModelVersion
+    manifest: Artifact | None = None
+    formats: tuple[str, ...] = ()
+
+
+Message = VersionRegistered | VersionPromoted | ModelChanged | ConvertVersion
 
 
 class Transaction(Protocol):
-    """All of it happens, or nothing: changes of models and the messages that tell of them."""
+    """All of it happens, or nothing: changes, their audit entries, and the messages that tell of them."""
 
     async def lock(self, model: str, now: datetime) -> Model:
         """The model, made if it is missing, and locked until the end of the transaction."""
@@ -44,6 +67,22 @@ class Transaction(Protocol):
 
     async def lock_existing(self, model: str) -> Model | None:
         """The model, locked until the end of the transaction; None if there is none."""
+        ...
+
+    async def version(self, model: str, number: int) -> ModelVersion | None:
+        """A version of a locked model, deleted ones too; None if there is none."""
+        ...
+
+    async def find_onnx(self, model: str, sha256: str) -> int | None:
+        """The version of a locked model, not deleted, that has this ONNX file; None if there is none."""
+        ...
+
+    async def newest(self, model: str) -> int:
+        """The highest number of a locked model's versions that are not deleted; 0 if there is none."""
+        ...
+
+    async def in_use(self, model: str, number: int | None = None) -> list[str]:
+        """What serves a version of a locked model, or any of its versions: names of channels."""
         ...
 
     async def add_version(self, version: ModelVersion, key: str | None) -> None:
@@ -56,6 +95,26 @@ class Transaction(Protocol):
 
     async def save(self, model: Model) -> None:
         """Write a locked model and its aliases."""
+        ...
+
+    async def save_version(self, version: ModelVersion) -> None:
+        """Write what may change of a version of a locked model."""
+        ...
+
+    async def purge_version(self, version: ModelVersion) -> None:
+        """Forget a version of a locked model for good."""
+        ...
+
+    async def purge_model(self, model: Model) -> None:
+        """Forget a locked model and its versions for good, but not which numbers it has given."""
+        ...
+
+    async def record(self, draft: AuditDraft, now: datetime) -> AuditEntry:
+        """Add to the audit log; after everything else, as it locks the log's head until the end.
+
+        Raises:
+            AlreadyExistsError: the draft's key is taken; the transaction stays usable.
+        """
         ...
 
     async def send(self, message: Message) -> None:
@@ -74,21 +133,65 @@ class Store(Protocol):
         """The version that was added under this idempotency key."""
         ...
 
+    async def find_entry(self, key: str) -> AuditEntry | None:
+        """The audit entry of the request with this key."""
+        ...
+
     async def model(self, name: str) -> Model | None:
-        """The model; None if there is none."""
+        """The model, also if it is deleted; None if there is none."""
         ...
 
     async def version(self, model: str, number: int) -> ModelVersion | None:
-        """One version; None if there is none."""
+        """One version, also if it is deleted; None if there is none."""
         ...
 
-    async def list_models(self, page: PageRequest) -> Page[Model]:
+    async def list_models(self, page: PageRequest, *, show_deleted: bool = False) -> Page[Model]:
         """Models, oldest first."""
         ...
 
-    async def list_versions(self, model: str, page: PageRequest) -> Page[ModelVersion]:
+    async def list_versions(
+        self, model: str, page: PageRequest, *, show_deleted: bool = False
+    ) -> Page[ModelVersion]:
         """A model's versions, by number."""
         ...
+
+    async def purgeable_models(self, now: datetime, limit: int) -> list[str]:
+        """Names of deleted models whose retention is over."""
+        ...
+
+    async def purgeable_versions(self, now: datetime, limit: int) -> list[tuple[str, int]]:
+        """Models and numbers of deleted versions whose retention is over."""
+        ...
+
+
+class AuditLog(Protocol):
+    """Reads the audit log."""
+
+    async def list_entries(
+        self, page: PageRequest, resource: str = "", *, descending: bool = False
+    ) -> Page[AuditEntry]:
+        """Entries in the log's order, or the newest first; of one resource unless it is empty."""
+        ...
+
+    async def verify(self) -> AuditState:
+        """Recompute the chain of digests."""
+        ...
+
+
+@dataclass(frozen=True)
+class AuditState:
+    """What recomputing the audit log found.
+
+    Attributes:
+        entries, head_sha256: how many there are, and the digest of the newest.
+        broken_sequence: where the chain breaks first; 0 if it is intact.
+        problem: why, for people.
+    """
+
+    entries: int
+    head_sha256: str
+    broken_sequence: int = 0
+    problem: str = ""
 
 
 class Publisher(Protocol):
@@ -110,12 +213,61 @@ class Publisher(Protocol):
         """
         ...
 
+    async def withdraw(self, name: str) -> None:
+        """Take back what was left under a version's name, if there is any.
+
+        Raises:
+            UnavailableError: the artifact store is away.
+        """
+        ...
+
+
+class Signer(Protocol):
+    """Signs versions."""
+
+    async def sign(self, version: ModelVersion) -> Artifact | None:
+        """A signed manifest of all files of the version as it is, kept as an artifact; None: nobody signs.
+
+        Raises:
+            UnavailableError, ResourceExhaustedError: the artifact store is away or full.
+        """
+        ...
+
+
+class Datasets(Protocol):
+    """Reads what ingest wrote of datasets."""
+
+    async def manifest(self, dataset: str) -> Artifact:
+        """The manifest of ``datasets/{d}``.
+
+        Raises:
+            NotFoundError: there is no such dataset.
+        """
+        ...
+
 
 class Artifacts(Protocol):
     """The artifact store."""
 
     async def exists(self, artifact: Artifact) -> bool:
         """Whether the bytes are there, with the right size."""
+        ...
+
+    async def put_bytes(self, data: bytes, media_type: str = ...) -> Artifact:
+        """Store bytes under their digest.
+
+        Raises:
+            ResourceExhaustedError: the store is full.
+        """
+        ...
+
+    async def get_bytes(self, artifact: Artifact) -> bytes:
+        """The bytes, checked.
+
+        Raises:
+            NotFoundError: they are gone.
+            DataLossError: they are damaged.
+        """
         ...
 
     async def find(self, sha256: str) -> Artifact | None:

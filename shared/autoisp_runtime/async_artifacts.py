@@ -45,6 +45,10 @@ class AsyncArtifactStore:
         """See :meth:`ArtifactStore.get_result`."""
         return await asyncio.to_thread(self.blocking.get_result, key)
 
+    async def delete_result(self, key: str) -> None:
+        """See :meth:`ArtifactStore.delete_result`."""
+        await asyncio.to_thread(self.blocking.delete_result, key)
+
     async def exists(self, artifact: Artifact) -> bool:
         """See :meth:`ArtifactStore.exists`."""
         return await asyncio.to_thread(self.blocking.exists, artifact)

@@ -212,6 +212,16 @@ class FakeVersions:
         return artifact(1)
 
 
+RECORD = artifact(99)
+
+
+class FakeRecords:
+    """Every evaluation has the same record."""
+
+    async def put(self, evaluation: Evaluation) -> Artifact:
+        return RECORD
+
+
 @dataclass
 class World:
     """The use cases with fakes around."""
@@ -224,7 +234,14 @@ class World:
         changes = Changes()
         self.live = LiveFrames(changes)
         self.evaluations = Evaluations(
-            self.store, self.datasets, self.artifacts, FakeVersions(), changes, self.live, lambda: NOW
+            self.store,
+            self.datasets,
+            self.artifacts,
+            FakeVersions(),
+            FakeRecords(),
+            changes,
+            self.live,
+            lambda: NOW,
         )
         self.watching = Watching(self.store, changes, self.live)
         self.comparing = Comparing(self.store)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from autoisp_core.artifact import Artifact
-from autoisp_core.errors import AlreadyExistsError
+from autoisp_core.errors import AlreadyExistsError, NotFoundError
 from autoisp_core.pagination import Page, PageRequest
+from autoisp_registry.audit import FIRST_SHA256, AuditDraft, AuditEntry
 from autoisp_registry.domain import Content, Lineage, Model, ModelVersion, Prototype
 from autoisp_registry.gate import Clips, Limits, Measured
 from autoisp_registry.ports import Message
@@ -61,19 +64,24 @@ class FakeStore:
     versions: dict[tuple[str, int], ModelVersion] = field(default_factory=dict)
     keys: dict[str, ModelVersion] = field(default_factory=dict)
     sent: list[Message] = field(default_factory=list)
+    entries: list[AuditEntry] = field(default_factory=list)
+    purged: dict[str, int] = field(default_factory=dict)
+    serving: dict[str, tuple[str, int]] = field(default_factory=dict)  # channel to what it serves
     taken_once: str = ""  # this key is added by somebody else at the first look
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[FakeStore]:
-        before = dict(self.models), dict(self.versions), dict(self.keys), list(self.sent)
+        names = ("models", "versions", "keys", "sent", "entries", "purged")
+        before = {name: copy(getattr(self, name)) for name in names}
         try:
             yield self
         except BaseException:
-            self.models, self.versions, self.keys, self.sent = before
+            vars(self).update(before)
             raise
 
     async def lock(self, model: str, now: datetime) -> Model:
-        return self.models.setdefault(model, Model(model, model, now, now))
+        new = Model(model, model, now, now, last_number=self.purged.get(model, 0))
+        return self.models.setdefault(model, new)
 
     async def lock_existing(self, model: str) -> Model | None:
         return self.models.get(model)
@@ -94,20 +102,77 @@ class FakeStore:
     async def save(self, model: Model) -> None:
         self.models[model.name] = model
 
+    async def save_version(self, version: ModelVersion) -> None:
+        self.versions[version.model, version.number] = replace(version, aliases=())
+        self.keys = {
+            key: version if (v.model, v.number) == (version.model, version.number) else v
+            for key, v in self.keys.items()
+        }
+
+    async def find_onnx(self, model: str, sha256: str) -> int | None:
+        same = [
+            version.number
+            for (name, _), version in self.versions.items()
+            if name == model and version.content.onnx.sha256 == sha256 and not version.deleted
+        ]
+        return min(same, default=None)
+
+    async def newest(self, model: str) -> int:
+        live = (number for (name, number), v in self.versions.items() if name == model and not v.deleted)
+        return max(live, default=0)
+
+    async def in_use(self, model: str, number: int | None = None) -> list[str]:
+        return [
+            channel
+            for channel, used in self.serving.items()
+            if used[0] == model and number in (None, used[1])
+        ]
+
+    async def purge_version(self, version: ModelVersion) -> None:
+        del self.versions[version.model, version.number]
+        self.keys = {key: v for key, v in self.keys.items() if v.name != version.name}
+
+    async def purge_model(self, model: Model) -> None:
+        del self.models[model.name]
+        self.versions = {key: version for key, version in self.versions.items() if key[0] != model.name}
+        self.purged[model.name] = model.last_number
+
+    async def record(self, draft: AuditDraft, now: datetime) -> AuditEntry:
+        if draft.key and any(entry.draft.key == draft.key for entry in self.entries):
+            raise AlreadyExistsError(draft.resource)
+        sequence = len(self.entries) + 1
+        entry = AuditEntry(sequence, now, draft, FIRST_SHA256, f"{sequence:064x}")
+        self.entries.append(entry)
+        return entry
+
     async def send(self, message: Message) -> None:
         self.sent.append(message)
+
+    async def find_entry(self, key: str) -> AuditEntry | None:
+        return next((entry for entry in self.entries if entry.draft.key == key), None)
+
+    async def purgeable_models(self, now: datetime, limit: int) -> list[str]:
+        due = [model.name for model in self.models.values() if model.purge_time and model.purge_time <= now]
+        return due[:limit]
+
+    async def purgeable_versions(self, now: datetime, limit: int) -> list[tuple[str, int]]:
+        return [key for key, v in self.versions.items() if v.purge_time and v.purge_time <= now][:limit]
 
     async def model(self, name: str) -> Model | None:
         return self.models.get(name)
 
     async def version(self, model: str, number: int) -> ModelVersion | None:
-        return self.versions.get((model, number))
+        found = self.versions.get((model, number))
+        return replace(found, aliases=self.models[model].aliases_of(number)) if found else None
 
-    async def list_models(self, page: PageRequest) -> Page[Model]:
-        return Page(tuple(self.models.values()))
+    async def list_models(self, page: PageRequest, *, show_deleted: bool = False) -> Page[Model]:
+        return Page(tuple(model for model in self.models.values() if show_deleted or not model.deleted))
 
-    async def list_versions(self, model: str, page: PageRequest) -> Page[ModelVersion]:
-        return Page(tuple(v for (name, _), v in self.versions.items() if name == model))
+    async def list_versions(
+        self, model: str, page: PageRequest, *, show_deleted: bool = False
+    ) -> Page[ModelVersion]:
+        found = (v for (name, _), v in self.versions.items() if name == model)
+        return Page(tuple(version for version in found if show_deleted or not version.deleted))
 
 
 @dataclass
@@ -122,6 +187,17 @@ class FakeArtifacts:
 
     async def find(self, sha256: str) -> Artifact | None:
         return self.stored.get(sha256)
+
+    async def put_bytes(self, data: bytes, media_type: str = "") -> Artifact:
+        sha256 = hashlib.sha256(data).hexdigest()
+        made = Artifact(f"blobs/{sha256[:2]}/{sha256}", sha256, len(data), media_type)
+        self.stored[sha256], self.data[sha256] = made, data
+        return made
+
+    async def get_bytes(self, artifact: Artifact) -> bytes:
+        if artifact.sha256 not in self.data:
+            raise NotFoundError(artifact.uri)
+        return self.data[artifact.sha256]
 
     async def put_file(self, path: Path, media_type: str = "", *, sha256: str = "") -> Artifact:
         raise NotImplementedError("uploads are tested against the real store")
@@ -141,6 +217,9 @@ class FakePublisher:
 
     async def published(self, name: str) -> bool:
         return name in self.versions
+
+    async def withdraw(self, name: str) -> None:
+        self.versions.pop(name, None)
 
 
 @dataclass

@@ -112,12 +112,12 @@ def test_ids_tell_messages_apart_and_repeat_themselves() -> None:
 
 
 def test_the_end_carries_totals_and_gate_but_no_frames() -> None:
-    running = evaluation(registration=Registration("models/m", "{}", None, 100.0))
+    running = evaluation(registration=Registration("models/m", "{}", None, 100.0), manifest=MANIFEST)
     for clip in ("clips/c1", "clips/c2"):
         after = running.judged(result(clip, GOOD), NOW)
         assert after is not None
         running = after
-    sent = encode(EvaluationEnded(running))
+    sent = encode(EvaluationEnded(running, artifact(9)))
     assert sent.subject == "autoisp.v1.evt.evaluation.completed.e"
     event = events_pb2.EvaluationCompleted.FromString(sent.payload)
     assert event.evaluation.state == evaluation_pb2.EVALUATION_STATE_SUCCEEDED
@@ -125,6 +125,8 @@ def test_the_end_carries_totals_and_gate_but_no_frames() -> None:
     assert not any(subject.frames for clip in event.evaluation.clips for subject in clip.subjects)
     assert (event.model, event.spec, event.latency_ratio_goal) == ("models/m", "{}", 100.0)
     assert not event.HasField("macs_per_pixel_limit")
+    assert event.manifest == wire.artifact_to(MANIFEST)
+    assert event.record == wire.artifact_to(artifact(9))
 
 
 def test_a_completed_search_is_read() -> None:

@@ -17,7 +17,7 @@ from autoisp_evaluation.domain import (
     State,
     SubjectResult,
 )
-from autoisp_evaluation.domain.statistics import drawn_means
+from autoisp_runtime.figures import drawn_means
 from evaluation_fakes import NOW, evaluation, result
 
 METRICS = ("psnr", "ssim", "delta_e2000")

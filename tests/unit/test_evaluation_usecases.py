@@ -12,7 +12,7 @@ from autoisp_core.errors import AlreadyExistsError, InvalidArgumentError, NotFou
 from autoisp_core.noise import Noise
 from autoisp_evaluation.domain import ModelVersion, Prototype, Sensor, Split, State, Subject
 from autoisp_evaluation.usecases.ports import EvaluationCancelled, EvaluationEnded, JudgeClip
-from evaluation_fakes import SUBJECTS, World, artifact, completed_search, draft, entry, result
+from evaluation_fakes import RECORD, SUBJECTS, World, artifact, completed_search, draft, entry, result
 
 GOOD = {"prototype": [20.0], "model": [30.0]}
 
@@ -209,7 +209,7 @@ async def test_a_result_that_was_overtaken_is_taken_in_after_the_other(world: Wo
     await world.evaluations.record(created.name, result("clips/c1", GOOD))
     ended = await world.evaluations.get(created.name)
     assert [clip.state for clip in ended.clips] == [State.SUCCEEDED, State.SUCCEEDED]
-    assert world.store.sent == [EvaluationEnded(ended)]
+    assert world.store.sent == [EvaluationEnded(ended, RECORD)]
 
 
 async def test_a_searchs_gate_decides_what_is_measured(world: World) -> None:
@@ -272,7 +272,7 @@ async def test_the_last_clip_ends_the_evaluation(world: World) -> None:
     await world.evaluations.record("evaluations/s", result("clips/c2", GOOD))
     ended = await world.evaluations.get("evaluations/s")
     assert ended.state is State.SUCCEEDED
-    assert world.store.sent == [EvaluationEnded(ended)]
+    assert world.store.sent == [EvaluationEnded(ended, RECORD)]
 
 
 async def test_results_that_come_twice_count_once(world: World) -> None:

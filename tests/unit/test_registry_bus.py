@@ -152,7 +152,7 @@ def test_events_out() -> None:
 
 
 def test_models_and_versions_survive_the_wire() -> None:
-    model = Model("models/m", "M", NOW, NOW, 2, {"best": 1}, 7)
+    model = Model("models/m", "M", NOW, NOW, 2, {"best": 1}, 7, 2)
     assert wire.model_from(wire.model_to(model), 7) == model
     for prototype in (None, Prototype("classical"), Prototype(onnx=artifact(4))):
         lineage = Lineage("datasets/d", "searches/s", "searches/s/trials/t", "evaluations/e", prototype)

@@ -205,7 +205,7 @@ async def test_bad_aliases_name_the_field(
     [("1", 1), ("2", 2), ("latest", 2), ("best", 1), ("3", None), ("0", None), ("01", None), ("none", None)],
 )
 def test_resolution(asked: str, number: int | None) -> None:
-    model = Model("models/m", "m", NOW, NOW, latest_version=2, aliases={"best": 1})
+    model = Model("models/m", "m", NOW, NOW, latest_version=2, last_number=2, aliases={"best": 1})
     assert model.resolve(asked) == number
 
 

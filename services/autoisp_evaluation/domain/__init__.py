@@ -3,9 +3,7 @@
 Nothing here knows of wires, tables or brokers. All objects are immutable; a change makes a new one.
 """
 
-from autoisp_evaluation.domain.comparing import Comparison, compared, gate_report
-from autoisp_evaluation.domain.evaluation import DEFAULT_METRICS, Entry, Evaluation, Registration, total
-from autoisp_evaluation.domain.results import (
+from autoisp_core.quality.results import (
     QUALITY_OF,
     ClipResult,
     Cost,
@@ -22,6 +20,9 @@ from autoisp_evaluation.domain.results import (
     WorstFrame,
     as_sent,
 )
+
+from autoisp_evaluation.domain.comparing import Comparison, compared, gate_report
+from autoisp_evaluation.domain.evaluation import DEFAULT_METRICS, Entry, Evaluation, Registration, total
 from autoisp_evaluation.domain.subjects import (
     MODEL_LABEL,
     PROTOTYPE_LABEL,

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autoisp_core import quality
-from autoisp_core.quality import METRICS, Figures, Gate, GateReport, Scope, SubjectFigures, Verdict
+from autoisp_core.quality import METRICS, Gate, GateReport, Scope, Verdict
+from autoisp_core.quality.results import Estimate, values_by_clip
+from autoisp_runtime.figures import drawn_means, figures_of
 
-from autoisp_evaluation.domain.results import ClipResult, Estimate, State, SubjectResult, values_by_clip
-from autoisp_evaluation.domain.statistics import drawn_means, estimate_of
+from autoisp_evaluation.domain.statistics import estimate_of
 from autoisp_evaluation.domain.subjects import PROTOTYPE_LABEL
 
 if TYPE_CHECKING:
@@ -103,46 +104,8 @@ def compared(
 
 def gate_report(evaluation: Evaluation, gate: Gate) -> GateReport:
     """What a gate says of an evaluation that has totals."""
-    judged = [clip for clip in evaluation.clips if clip.state is State.SUCCEEDED]
-    figures = Figures(
-        {total.label: _figures(total, judged, evaluation.measured) for total in evaluation.totals},
-        {clip.clip: clip.display_name or clip.clip for clip in judged},
-        len(evaluation.clips),
-        evaluation.seed,
-        drawn_means,
-    )
-    return gate.check(figures)
+    return gate.check(figures_of(evaluation.totals, evaluation.clips, evaluation.measured, evaluation.seed))
 
 
 def _share_a_frame(own: Values, reference: Values) -> bool:
     return any(frames.keys() & reference.get(clip, {}).keys() for clip, frames in own.items())
-
-
-def _figures(total: SubjectResult, clips: Sequence[ClipResult], metrics: Sequence[str]) -> SubjectFigures:
-    return SubjectFigures(
-        {metric: values_by_clip(clips, total.label, metric) for metric in metrics}, _costs(total)
-    )
-
-
-def _costs(total: SubjectResult) -> dict[str, float]:
-    """What is known: 0 stands for what was not measured, except where nothing is a real answer."""
-    cost, latency = total.cost, total.latency
-    costs: dict[str, float] = {}
-    counted = cost.macs_per_pixel is not None
-    if counted:
-        costs["macs_per_pixel"] = cost.macs_per_pixel or 0.0
-        costs["parameters"] = float(cost.parameters)
-        costs["state_bytes_per_pixel"] = cost.state_bytes_per_pixel
-    for name in (
-        "size_bytes",
-        "seconds_per_megapixel",
-        "bytes_per_pixel",
-        "peak_activation_bytes_per_pixel",
-    ):
-        if value := float(getattr(cost, name)):
-            costs[name] = value
-    if latency is not None:
-        costs |= {"latency_p50": latency.p50, "latency_p95": latency.p95, "latency_p99": latency.p99}
-        if latency.peak_memory_bytes:
-            costs["peak_memory_bytes"] = float(latency.peak_memory_bytes)
-    return costs

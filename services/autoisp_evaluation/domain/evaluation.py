@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from statistics import median
 
+from autoisp_core.artifact import Artifact
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.quality import Gate, GateCheck, GateReport
-
-from autoisp_evaluation.domain.comparing import Comparison, comparisons, gate_report
-from autoisp_evaluation.domain.results import (
+from autoisp_core.quality.results import (
     QUALITY_OF,
     ClipResult,
     Failure,
@@ -23,6 +22,8 @@ from autoisp_evaluation.domain.results import (
     mean_quality,
     values_by_clip,
 )
+
+from autoisp_evaluation.domain.comparing import Comparison, comparisons, gate_report
 from autoisp_evaluation.domain.statistics import estimates
 from autoisp_evaluation.domain.subjects import Sensor, Split, Subject
 
@@ -60,6 +61,7 @@ class Evaluation:
         metrics: names; empty means psnr and ssim.
         gate: TOML; empty for none.
         registration: None if nothing is to be registered.
+        manifest: of the dataset as it is judged; None where an earlier release did not keep it.
         clips: one result per clip of the split, RUNNING until judged.
         totals: mean over the judged clips of each clip's mean over frames; empty until the end.
         comparisons: of every other subject with the baseline; empty until the end.
@@ -80,6 +82,7 @@ class Evaluation:
     metrics: tuple[str, ...] = ()
     gate: str = ""
     registration: Registration | None = None
+    manifest: Artifact | None = None
     state: State = State.RUNNING
     failure: Failure | None = None
     clips: tuple[ClipResult, ...] = ()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import structlog
 from autoisp_core import ids, names
+from autoisp_core.artifact import Artifact
 from autoisp_core.errors import (
     AlreadyExistsError,
     AutoISPError,
@@ -36,6 +37,7 @@ from autoisp_evaluation.usecases.ports import (
     EvaluationCancelled,
     EvaluationEnded,
     JudgeClip,
+    Records,
     Store,
     Transaction,
     Versions,
@@ -55,6 +57,7 @@ class Evaluations:
         datasets: reads the manifests that ingest wrote.
         artifacts: knows which bytes exist.
         versions: reads the versions that the registry wrote.
+        records: keeps evaluations as they were when they ended.
         changes: hears of changes.
         live: knows of frames that have come.
         now: the clock, in UTC.
@@ -66,6 +69,7 @@ class Evaluations:
         datasets: Datasets,
         artifacts: Artifacts,
         versions: Versions,
+        records: Records,
         changes: Changes,
         live: LiveFrames,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -74,6 +78,7 @@ class Evaluations:
         self._datasets = datasets
         self._artifacts = artifacts
         self._versions = versions
+        self._records = records
         self._changes = changes
         self._live = live
         self._now = now
@@ -97,7 +102,7 @@ class Evaluations:
         if evaluation_id:
             ids.validate_user_id(evaluation_id, "evaluation_id")
         split, metrics = validation.validate(draft), validation.wanted_metrics(draft)
-        entries = await self._entries(draft, split, metrics)
+        manifest, entries = await self._entries(draft, split, metrics)
         subjects = await self._found(draft.subjects)
         evaluation = Evaluation(
             name=names.evaluation_name(evaluation_id or ids.new_id()),
@@ -112,6 +117,7 @@ class Evaluations:
             metrics=metrics,
             gate=draft.gate,
             create_time=self._now(),
+            manifest=manifest,
         )
         return await self._start(evaluation, entries, key)
 
@@ -233,6 +239,7 @@ class Evaluations:
             after = await asyncio.to_thread(change, before)
             if after is None:
                 return None
+            record = await self._records.put(after) if after.state is State.SUCCEEDED else None
             async with self._store.transaction() as transaction:
                 if await transaction.lock(name) != before.revision:
                     continue
@@ -240,11 +247,13 @@ class Evaluations:
                 if after.state is State.CANCELLED:
                     await transaction.send(EvaluationCancelled(after))
                 elif after.state.terminal:
-                    await transaction.send(EvaluationEnded(after))
+                    await transaction.send(EvaluationEnded(after, record))
             self._changes.announce(name)
             return after
 
-    async def _entries(self, draft: Draft, split: Split, metrics: Sequence[str]) -> Sequence[Entry]:
+    async def _entries(
+        self, draft: Draft, split: Split, metrics: Sequence[str]
+    ) -> tuple[Artifact, Sequence[Entry]]:
         try:
             manifest = await self._datasets.manifest(draft.dataset)
         except NotFoundError as error:
@@ -261,7 +270,7 @@ class Evaluations:
         counts = [entry.frame_count for entry in entries]
         Size(counts, len(draft.subjects), len(metrics)).require(draft.frames_per_clip)
         validation.require_neighbours(draft, counts)
-        return entries
+        return manifest, entries
 
     async def _found(self, subjects: Sequence[Subject]) -> tuple[Subject, ...]:
         """The subjects, with the files of model versions, all of which are in the store."""

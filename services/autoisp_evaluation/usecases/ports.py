@@ -23,9 +23,10 @@ class JudgeClip:
 
 @dataclass(frozen=True)
 class EvaluationEnded:
-    """Event: the evaluation succeeded or failed."""
+    """Event: the evaluation succeeded or failed; ``record`` is all of it, if it succeeded."""
 
     evaluation: Evaluation
+    record: Artifact | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,18 @@ class Artifacts(Protocol):
 
     async def exists(self, artifact: Artifact) -> bool:
         """Whether the bytes are there, with the right size."""
+        ...
+
+
+class Records(Protocol):
+    """Keeps evaluations as they were when they ended."""
+
+    async def put(self, evaluation: Evaluation) -> Artifact:
+        """All of the evaluation, as bytes in the artifact store.
+
+        Raises:
+            UnavailableError, ResourceExhaustedError: the store is away or full.
+        """
         ...
 
 

@@ -55,6 +55,7 @@ def wanted_by(search: CompletedSearch, now: datetime) -> Evaluation:
         gate=search.gate,
         registration=search.registration,
         create_time=now,
+        manifest=search.manifest,
     )
 
 

@@ -1,5 +1,8 @@
 """Between the domain and the protobuf messages, both ways; what comes from outside is checked in reading."""
 
+from autoisp_runtime.messages.artifacts import artifact_from, artifact_to
+from autoisp_runtime.messages.results import clip_result_from, clip_result_to, subject_result_from
+
 from autoisp_evaluation.wire.evaluations import (
     comparison_to,
     evaluation_from,
@@ -8,10 +11,7 @@ from autoisp_evaluation.wire.evaluations import (
     scope_from,
 )
 from autoisp_evaluation.wire.lightened import BUS_BYTES, GRPC_BYTES, lightened
-from autoisp_evaluation.wire.results import clip_result_from, clip_result_to, subject_result_from
 from autoisp_evaluation.wire.subjects import (
-    artifact_from,
-    artifact_to,
     command_subject_to,
     prototype_from,
     prototype_to,

@@ -6,10 +6,7 @@ from datetime import UTC, datetime
 
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp_core.quality import GateCheck, GateReport, Scope, Verdict
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from autoisp_evaluation.domain import Comparison, Evaluation
-from autoisp_evaluation.wire.results import (
+from autoisp_runtime.messages.results import (
     STATE_NUMBERS,
     STATES,
     clip_result_from,
@@ -21,6 +18,9 @@ from autoisp_evaluation.wire.results import (
     subject_result_from,
     subject_result_to,
 )
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from autoisp_evaluation.domain import Comparison, Evaluation
 from autoisp_evaluation.wire.subjects import (
     sensor_from,
     sensor_to,

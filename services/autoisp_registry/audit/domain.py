@@ -41,8 +41,11 @@ class AuditDraft:
 
     @property
     def key(self) -> str | None:
-        """What makes a repeated request find its entry: its action and request_id; None without one."""
-        return f"{self.action}/{self.request_id}" if self.request_id else None
+        """What makes a repeated request find its entry: its action and request_id.
+
+        None without one, and for what was refused: it changed nothing, so it may be asked for again.
+        """
+        return f"{self.action}/{self.request_id}" if self.request_id and not self.refused else None
 
 
 @dataclass(frozen=True)

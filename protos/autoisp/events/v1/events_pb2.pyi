@@ -287,6 +287,7 @@ class EvaluationCompleted(_message.Message):
     MACS_PER_PIXEL_LIMIT_FIELD_NUMBER: _builtins.int
     LATENCY_RATIO_GOAL_FIELD_NUMBER: _builtins.int
     MANIFEST_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Where the subject "model" is to be registered (models/{m}); empty: nowhere."""
     spec: _builtins.str
@@ -300,6 +301,12 @@ class EvaluationCompleted(_message.Message):
     def manifest(self) -> _common_pb2.Artifact:
         """The dataset's manifest as it was judged."""
 
+    @_builtins.property
+    def record(self) -> _common_pb2.Artifact:
+        """The evaluation as a whole, with its frames: an autoisp.evaluation.v1.Evaluation in the artifact store. Unset if it
+        did not succeed.
+        """
+
     def __init__(
         self,
         *,
@@ -309,10 +316,11 @@ class EvaluationCompleted(_message.Message):
         macs_per_pixel_limit: _builtins.float | None = ...,
         latency_ratio_goal: _builtins.float | None = ...,
         manifest: _common_pb2.Artifact | None = ...,
+        record: _common_pb2.Artifact | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_latency_ratio_goal", b"_latency_ratio_goal", "_macs_per_pixel_limit", b"_macs_per_pixel_limit", "evaluation", b"evaluation", "latency_ratio_goal", b"latency_ratio_goal", "macs_per_pixel_limit", b"macs_per_pixel_limit", "manifest", b"manifest"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_latency_ratio_goal", b"_latency_ratio_goal", "_macs_per_pixel_limit", b"_macs_per_pixel_limit", "evaluation", b"evaluation", "latency_ratio_goal", b"latency_ratio_goal", "macs_per_pixel_limit", b"macs_per_pixel_limit", "manifest", b"manifest", "record", b"record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latency_ratio_goal", b"_latency_ratio_goal", "_macs_per_pixel_limit", b"_macs_per_pixel_limit", "evaluation", b"evaluation", "latency_ratio_goal", b"latency_ratio_goal", "macs_per_pixel_limit", b"macs_per_pixel_limit", "manifest", b"manifest", "model", b"model", "spec", b"spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latency_ratio_goal", b"_latency_ratio_goal", "_macs_per_pixel_limit", b"_macs_per_pixel_limit", "evaluation", b"evaluation", "latency_ratio_goal", b"latency_ratio_goal", "macs_per_pixel_limit", b"macs_per_pixel_limit", "manifest", b"manifest", "model", b"model", "record", b"record", "spec", b"spec"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__latency_ratio_goal: _TypeAlias = _typing.Literal["latency_ratio_goal"]  # noqa: Y015
     _WhichOneofArgType__latency_ratio_goal: _TypeAlias = _typing.Literal["_latency_ratio_goal", b"_latency_ratio_goal"]  # noqa: Y015

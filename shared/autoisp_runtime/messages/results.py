@@ -1,11 +1,10 @@
-"""What was measured, both ways; what comes from outside is checked in reading."""
+"""What an evaluation measured, both ways; what comes from outside is checked in reading."""
 
 from __future__ import annotations
 
 from autoisp.common.v1 import common_pb2
 from autoisp.evaluation.v1 import evaluation_pb2
-
-from autoisp_evaluation.domain import (
+from autoisp_core.quality.results import (
     ClipResult,
     Cost,
     DeviceEstimate,
@@ -20,7 +19,8 @@ from autoisp_evaluation.domain import (
     SubjectResult,
     WorstFrame,
 )
-from autoisp_evaluation.wire.subjects import artifact_from, artifact_to
+
+from autoisp_runtime.messages.artifacts import artifact_from, artifact_to
 
 _MAX_CAUSE = 1_000
 """Characters that are kept of why a clip failed."""
@@ -91,9 +91,9 @@ def subject_result_from(message: evaluation_pb2.SubjectResult) -> SubjectResult:
     latency = message.latency
     return SubjectResult(
         message.label,
-        _quality_from(message.quality),
-        _cost_from(message.cost),
-        tuple(FrameResult(frame.frame, _quality_from(frame.quality)) for frame in message.frames),
+        quality_from(message.quality),
+        cost_from(message.cost),
+        tuple(FrameResult(frame.frame, quality_from(frame.quality)) for frame in message.frames),
         tuple(
             MetricResult(
                 metric.metric,
@@ -131,10 +131,10 @@ def subject_result_to(result: SubjectResult) -> evaluation_pb2.SubjectResult:
     """Write how a subject did."""
     return evaluation_pb2.SubjectResult(
         label=result.label,
-        quality=_quality_to(result.quality),
-        cost=_cost_to(result.cost),
+        quality=quality_to(result.quality),
+        cost=cost_to(result.cost),
         frames=[
-            evaluation_pb2.FrameResult(frame=frame.frame, quality=_quality_to(frame.quality))
+            evaluation_pb2.FrameResult(frame=frame.frame, quality=quality_to(frame.quality))
             for frame in result.frames
         ],
         metrics=[
@@ -184,7 +184,8 @@ def _picture_to(picture: Picture) -> evaluation_pb2.Picture:
     return evaluation_pb2.Picture(kind=picture.kind, frame=picture.frame, png=artifact_to(picture.png))
 
 
-def _cost_from(message: common_pb2.Cost) -> Cost:
+def cost_from(message: common_pb2.Cost) -> Cost:
+    """Read what running something costs."""
     return Cost(
         message.macs_per_pixel if message.HasField("macs_per_pixel") else None,
         message.parameters,
@@ -196,13 +197,16 @@ def _cost_from(message: common_pb2.Cost) -> Cost:
     )
 
 
-def _cost_to(cost: Cost) -> common_pb2.Cost:
+def cost_to(cost: Cost) -> common_pb2.Cost:
+    """Write what running something costs."""
     return common_pb2.Cost(**vars(cost))
 
 
-def _quality_from(message: common_pb2.Quality) -> Quality:
+def quality_from(message: common_pb2.Quality) -> Quality:
+    """Read the quality of pictures."""
     return Quality(message.psnr_db, message.ssim)
 
 
-def _quality_to(quality: Quality) -> common_pb2.Quality:
+def quality_to(quality: Quality) -> common_pb2.Quality:
+    """Write the quality of pictures."""
     return common_pb2.Quality(psnr_db=quality.psnr_db, ssim=quality.ssim)

@@ -1,4 +1,4 @@
-"""What was measured: of frames, of clips, and of all."""
+"""What an evaluation measured: of frames, of clips, and of all."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Messages that several services read and write: between them and what the core calls the same."""
