@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from autoisp.registry.v1 import registry_pb2_grpc
-from autoisp_runtime.jetstream.topology import REGISTRY_EVALUATIONS
+from autoisp_runtime.jetstream.topology import REGISTRY_CONVERSIONS, REGISTRY_EVALUATIONS
 from autoisp_runtime.lifecycle import run_service
 from autoisp_runtime.runtime import Runtime, Tables
-from autoisp_runtime.uploads import clear_spool
 
 from autoisp_registry import tables
-from autoisp_registry.api import RegistryServicer, UseCases
-from autoisp_registry.bus import RegistryBus, StoredVersions, encode
+from autoisp_registry.api import RegistryServicer
 from autoisp_registry.config import RegistryConfig
-from autoisp_registry.store import SqlStore
-from autoisp_registry.usecases import Models, Transfers, publish_earlier
+from autoisp_registry.wiring import wired
 
 
 async def build(runtime: Runtime[RegistryConfig]) -> None:
     """Wire the service."""
-    config, artifacts = runtime.config, runtime.artifacts
-    clear_spool(config.spool_dir)
-    store = SqlStore(runtime.database, runtime.outbox, encode)
-    versions = StoredVersions(artifacts)
-    models = Models(store, artifacts, versions)
-    transfers = Transfers(models, artifacts, config.spool_dir, config.max_artifact_bytes)
-    servicer = RegistryServicer(UseCases(models, transfers))
+    parts = wired(runtime)
+    servicer = RegistryServicer(parts.use_cases)
     runtime.serve(registry_pb2_grpc.add_RegistryServiceServicer_to_server, servicer)
-    runtime.consume(REGISTRY_EVALUATIONS, RegistryBus(models).on_evaluation_completed, patient=True)
-    runtime.spawn("leaving earlier versions for others", publish_earlier(store, versions))
+    runtime.consume(REGISTRY_EVALUATIONS, parts.bus.on_evaluation_completed, patient=True)
+    runtime.consume(
+        REGISTRY_CONVERSIONS,
+        parts.bus.on_version_converted,
+        patient=True,
+        on_dead_letter=parts.bus.on_unusable_conversion,
+    )
+    for name, task in parts.tasks:
+        runtime.spawn(name, task)
 
 
 def main() -> None:

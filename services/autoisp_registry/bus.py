@@ -6,19 +6,28 @@ import structlog
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.events.v1 import commands_pb2, events_pb2
 from autoisp_core import ids, names
+from autoisp_core.artifact import Artifact
+from autoisp_core.errors import AutoISPError, InvalidArgumentError
 from autoisp_runtime.async_artifacts import AsyncArtifactStore
 from autoisp_runtime.jetstream import Command, Envelope, Event, command_subject, event_subject
+from autoisp_runtime.messages.results import failure_from
 from autoisp_runtime.outbox import OutgoingMessage
 
-from autoisp_registry import gate, wire
+from autoisp_registry import wire
 from autoisp_registry.audit.wire import entry_to
-from autoisp_registry.domain import GateResult, Lineage, ModelVersion
-from autoisp_registry.ports import ConvertVersion, Message, ModelChanged, VersionPromoted, VersionRegistered
-from autoisp_registry.usecases import EvaluatedNetwork, Models
+from autoisp_registry.domain import EdgeFormat, Failure, ModelVersion
+from autoisp_registry.evaluated import evaluated_network, judged_versions
+from autoisp_registry.ports import (
+    Artifacts,
+    ConvertVersion,
+    Message,
+    ModelChanged,
+    VersionPromoted,
+    VersionRegistered,
+)
+from autoisp_registry.usecases import Conversions, Judgements, Registering
 
 _log = structlog.get_logger(__name__)
-
-_MODEL, _PROTOTYPE = "model", "prototype"  # labels of the subjects in a search's evaluation
 
 
 def encode(message: Message) -> OutgoingMessage:
@@ -68,60 +77,62 @@ def encode(message: Message) -> OutgoingMessage:
             )
 
 
-def evaluated_network(event: events_pb2.EvaluationCompleted) -> EvaluatedNetwork | None:
-    """Read an ``evaluation.completed``; None if it brings nothing to register.
-
-    Raises:
-        InvalidArgumentError: it lacks something that a registration needs.
-    """
-    evaluation = event.evaluation
-    if evaluation.state != evaluation_pb2.EVALUATION_STATE_SUCCEEDED or not event.model:
-        return None
-    totals = {total.label: _measured(total) for total in evaluation.totals}
-    subjects = {subject.label: subject for subject in evaluation.subjects}
-    if _MODEL not in totals or _MODEL not in subjects:
-        return None
-    names.MODEL.parse(event.model, "model")
-    prototype = subjects[_PROTOTYPE].prototype if _PROTOTYPE in subjects else None
-    return EvaluatedNetwork(
-        model=event.model,
-        onnx=wire.artifact_from(subjects[_MODEL].onnx, "evaluation.subjects.onnx"),
-        spec=event.spec,
-        lineage=Lineage(
-            evaluation.dataset,
-            evaluation.search,
-            evaluation.trial,
-            evaluation.name,
-            wire.prototype_from(prototype, "evaluation.subjects.prototype") if prototype else None,
-        ),
-        measured=totals[_MODEL],
-        prototype=totals.get(_PROTOTYPE),
-        clips=gate.Clips(
-            sum(clip.state == evaluation_pb2.EVALUATION_STATE_SUCCEEDED for clip in evaluation.clips),
-            len(evaluation.clips),
-        ),
-        limits=gate.Limits(
-            event.macs_per_pixel_limit if event.HasField("macs_per_pixel_limit") else None,
-            event.latency_ratio_goal if event.HasField("latency_ratio_goal") else None,
-        ),
-        own_gate=_gate_result(evaluation),
-    )
-
-
 class RegistryBus:
     """Handlers of the events that the registry listens to."""
 
-    def __init__(self, models: Models) -> None:
-        self._models = models
+    def __init__(
+        self,
+        registering: Registering,
+        judgements: Judgements,
+        conversions: Conversions,
+        artifacts: Artifacts,
+    ) -> None:
+        self._registering = registering
+        self._judgements = judgements
+        self._conversions = conversions
+        self._artifacts = artifacts
 
     async def on_evaluation_completed(self, envelope: Envelope) -> None:
-        """Register the network that was judged, if it is to be registered."""
+        """Register the network that was judged, if it is to be registered, and keep evidence of versions."""
         event = envelope.decode(events_pb2.EvaluationCompleted)
-        network = evaluated_network(event)
-        if network is None:
-            _log.info("nothing to register", evaluation=event.evaluation.name)
+        judged = judged_versions(event.evaluation)
+        if event.evaluation.state == evaluation_pb2.EVALUATION_STATE_SUCCEEDED and (judged or event.model):
+            record = await self._record(event)
+            for one in judged:
+                await self._judgements.add(one, event.evaluation.name, record)
+            network = evaluated_network(event, record)
+            if network is not None:
+                await self._registering.register_evaluated(network)
+                return
+        _log.info("nothing to register", evaluation=event.evaluation.name, judged=len(judged))
+
+    async def on_version_converted(self, envelope: Envelope) -> None:
+        """Take in a version's formats."""
+        event = envelope.decode(events_pb2.ModelVersionConverted)
+        made: list[EdgeFormat] | Failure
+        if event.WhichOneof("outcome") == "formats":
+            made = [wire.format_from(form, "formats") for form in event.formats.formats]
+        else:
+            made = failure_from(event.failure)
+        await self._conversions.converted(event.model_version, event.conversion_id, made)
+
+    async def on_unusable_conversion(self, envelope: Envelope, error: AutoISPError) -> None:
+        """Formats that can't be taken in count as a failure, else the version would wait for ever."""
+        if error.reason == "UNDECODABLE":
             return
-        await self._models.register_evaluated(network)
+        event = envelope.decode(events_pb2.ModelVersionConverted)
+        failure = Failure(error.reason, error.message)
+        try:
+            await self._conversions.converted(event.model_version, event.conversion_id, failure)
+        except InvalidArgumentError:
+            return  # of no version at all
+
+    async def _record(self, event: events_pb2.EvaluationCompleted) -> Artifact:
+        if event.HasField("record"):
+            return wire.artifact_from(event.record, "record")
+        # Of an earlier release: better without frames than not at all.
+        data = event.evaluation.SerializeToString(deterministic=True)
+        return await self._artifacts.put_bytes(data, "application/x-protobuf")
 
 
 class StoredVersions:
@@ -146,23 +157,3 @@ class StoredVersions:
     async def withdraw(self, name: str) -> None:
         """See :class:`autoisp_registry.ports.Publisher`."""
         await self._artifacts.delete_result(name)
-
-
-def _gate_result(evaluation: evaluation_pb2.Evaluation) -> GateResult | None:
-    if evaluation.HasField("gate_report"):
-        report = evaluation.gate_report
-        return GateResult(report.passed, tuple(check.text for check in report.checks))
-    # A gate that said nothing let nothing through.
-    return GateResult(False, ("gate: failed, it was not checked",)) if evaluation.gate else None
-
-
-def _measured(result: evaluation_pb2.SubjectResult) -> gate.Measured:
-    cost = result.cost
-    return gate.Measured(
-        psnr_db=result.quality.psnr_db,
-        ssim=result.quality.ssim,
-        macs_per_pixel=cost.macs_per_pixel if cost.HasField("macs_per_pixel") else None,
-        parameters=cost.parameters,
-        size_bytes=cost.size_bytes,
-        seconds_per_megapixel=cost.seconds_per_megapixel,
-    )

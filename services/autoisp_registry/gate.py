@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from autoisp_core.quality import GateCheck, GateReport
 from autoisp_core.quality.gate_report import checked, clips_judged
@@ -19,6 +19,7 @@ class Measured:
         psnr_db, ssim: mean over clips of each clip's mean over frames.
         macs_per_pixel: multiply-accumulates per output pixel; None if they can't be counted.
         seconds_per_megapixel: median, one thread.
+        metrics: means of all metrics by name.
     """
 
     psnr_db: float
@@ -27,6 +28,7 @@ class Measured:
     parameters: int
     size_bytes: int
     seconds_per_megapixel: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,9 @@ class Limits:
 def metrics_of(model: Measured, prototype: Measured | None) -> dict[str, float]:
     """The figures of a version, under the names that everybody uses; without those that are unknown."""
     metrics = {
+        **model.metrics,
+        "psnr": model.psnr_db,
+        "ssim": model.ssim,
         "psnr_model": model.psnr_db,
         "ssim_model": model.ssim,
         "seconds_per_megapixel_model": model.seconds_per_megapixel,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 
 from autoisp_core import names
 from autoisp_core.artifact import Artifact
@@ -15,6 +16,15 @@ from autoisp_registry.domain import LATEST, Content, Lineage
 MAX_METRICS = 200
 MAX_SPEC_CHARS = 65_536
 
+MAX_TAGS = 64
+MAX_TAG_CHARS = 256
+MAX_DESCRIPTION_CHARS = 10_000
+MAX_DISPLAY_NAME_CHARS = 200
+MAX_COMMENT_CHARS = 1_000
+MAX_FORMATS = 32
+
+_TAG = re.compile(r"[a-z][a-z0-9_.-]{0,62}")
+_FORMAT = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _ALIAS = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _METRIC = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]{0,127}")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,63}/[a-z0-9][a-z0-9.+-]{0,63}")
@@ -30,6 +40,101 @@ def validate_request_id(request_id: str) -> None:
         raise InvalidArgumentError(
             "request_id", "request_id must be at most 128 printable ASCII characters, for example a UUID"
         )
+
+
+def version_number(name: str, field: str = "name") -> tuple[str, int]:
+    """The model and the number of ``models/{m}/versions/{v}``, where ``{v}`` is a number.
+
+    Raises:
+        InvalidArgumentError: the name has another form.
+    """
+    model_id, number = names.MODEL_VERSION.parse(name, field)
+    if not number.isdigit() or len(number) > 9 or str(int(number)) != number:
+        raise InvalidArgumentError(
+            field, f"{field} {name!r} must say the version by number", reason="INVALID_NAME"
+        )
+    return names.model_name(model_id), int(number)
+
+
+def validate_tag_key(key: str, field: str) -> None:
+    """Check the name of a tag.
+
+    Raises:
+        InvalidArgumentError: it has another form.
+    """
+    if not _TAG.fullmatch(key):
+        raise InvalidArgumentError(
+            field,
+            f"{key[:100]!r} can't name a tag; use a lowercase letter, then up to 62 lowercase letters, "
+            "digits or _ . -",
+        )
+
+
+def validate_tags(tags: Mapping[str, str], field: str) -> None:
+    """Check all tags of a model or version.
+
+    Raises:
+        InvalidArgumentError: there are too many, or one has another form.
+    """
+    if len(tags) > MAX_TAGS:
+        raise InvalidArgumentError(field, f"{len(tags)} tags are too many; keep at most {MAX_TAGS}")
+    for key, value in tags.items():
+        validate_tag_key(key, field)
+        if len(value) > MAX_TAG_CHARS or not value.isprintable():
+            raise InvalidArgumentError(
+                f"{field}.{key}", f"the tag {key} must have at most {MAX_TAG_CHARS} printable characters"
+            )
+
+
+def validate_description(description: str, field: str) -> None:
+    """Check a text for people.
+
+    Raises:
+        InvalidArgumentError: it is too long.
+    """
+    if len(description) > MAX_DESCRIPTION_CHARS:
+        raise InvalidArgumentError(
+            field, f"the description has {len(description)} characters; keep it to {MAX_DESCRIPTION_CHARS:,}"
+        )
+
+
+def validate_display_name(display_name: str, field: str) -> None:
+    """Check a name for people.
+
+    Raises:
+        InvalidArgumentError: it is empty, too long, or not printable.
+    """
+    if not 1 <= len(display_name) <= MAX_DISPLAY_NAME_CHARS or not display_name.isprintable():
+        raise InvalidArgumentError(
+            field, f"display_name must have 1 to {MAX_DISPLAY_NAME_CHARS} printable characters"
+        )
+
+
+def validate_comment(comment: str) -> None:
+    """Check why somebody does something.
+
+    Raises:
+        InvalidArgumentError: it is too long.
+    """
+    if len(comment) > MAX_COMMENT_CHARS:
+        raise InvalidArgumentError(
+            "comment", f"the comment has {len(comment)} characters; keep it to {MAX_COMMENT_CHARS:,}"
+        )
+
+
+def validate_formats(formats: Sequence[str]) -> None:
+    """Check names of formats.
+
+    Raises:
+        InvalidArgumentError: there are too many, or one has another form.
+    """
+    if len(formats) > MAX_FORMATS:
+        raise InvalidArgumentError("formats", f"name at most {MAX_FORMATS} formats")
+    for name in formats:
+        if not _FORMAT.fullmatch(name):
+            raise InvalidArgumentError(
+                "formats", f"{name[:100]!r} names no format; name some such as 'onnx-int8', or none for all"
+            )
 
 
 def validate_content(content: Content) -> None:

@@ -10,7 +10,7 @@ from autoisp_core.artifact import Artifact
 from autoisp_core.pagination import PageRequest
 from autoisp_registry import tables, wire
 from autoisp_registry.bus import encode
-from autoisp_registry.domain import Content, Conversion, Lineage, ModelVersion
+from autoisp_registry.domain import Content, Conversion, Lineage, ModelVersion, as_registered
 from autoisp_registry.ports import Message
 from autoisp_registry.store import SqlStore
 from autoisp_runtime.database import Database
@@ -71,7 +71,9 @@ async def test_rows_of_a_released_schema_come_up(database: Database, released: s
     assert (model.latest_version, model.last_number, model.revision) == (MANY, MANY, 3)
     assert (dict(model.aliases), dict(model.history), model.deleted) == ({"champion": 1}, {}, False)
     version = await store.version("models/m", 1)
-    assert version == ModelVersion("models/m", 1, content(1), NOW, aliases=("champion",))
+    assert version == ModelVersion(
+        "models/m", 1, content(1), NOW, formats=(as_registered(content(1)),), aliases=("champion",)
+    )
     assert (version.revision, version.conversion, version.evidence) == (1, Conversion(), ())
     assert await store.find("evaluation/models/n-2") == await store.version("models/n", 2)
     assert len((await store.list_versions("models/m", PageRequest(10, None))).items) == 10

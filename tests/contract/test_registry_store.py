@@ -12,10 +12,12 @@ from autoisp_core.errors import AlreadyExistsError, InvalidArgumentError
 from autoisp_core.pagination import PageRequest, encode_page_token
 from autoisp_registry import tables, wire
 from autoisp_registry.bus import StoredVersions, encode
-from autoisp_registry.domain import Content, GateResult, Lineage, ModelVersion, Prototype
+from autoisp_registry.datasets import StoredDatasets
+from autoisp_registry.domain import Content, GateResult, Lineage, ModelVersion, Prototype, as_registered
 from autoisp_registry.ports import Message, VersionRegistered
 from autoisp_registry.store import SqlStore
-from autoisp_registry.usecases import Models
+from autoisp_registry.unsigned import Unsigned
+from autoisp_registry.usecases import NewVersion, Registering
 from autoisp_runtime.artifacts import ArtifactStore
 from autoisp_runtime.async_artifacts import AsyncArtifactStore
 from autoisp_runtime.database import Database
@@ -47,11 +49,20 @@ async def store(database: Database, outbox: Outbox) -> Store:
     return SqlStore(database, outbox, encode)
 
 
+class Trusting:
+    async def check(self, onnx: Artifact, field: str) -> None:
+        """All is well."""
+
+
+def version_of(model: str, number: int) -> ModelVersion:
+    return ModelVersion(model, number, CONTENT, NOW, formats=(as_registered(CONTENT),))
+
+
 async def add(store: Store, model: str = "models/m", key: str | None = None) -> ModelVersion:
     async with store.transaction() as transaction:
         current = await transaction.lock(model, NOW)
         after = current.with_version(NOW)
-        version = ModelVersion(model, after.latest_version, CONTENT, NOW)
+        version = version_of(model, after.latest_version)
         await transaction.add_version(version, key)
         await transaction.save(after)
         await transaction.send(VersionRegistered(version))
@@ -94,23 +105,28 @@ async def test_a_key_is_taken_once_and_a_clash_spoils_nothing(store: Store) -> N
     async with store.transaction() as transaction:
         model = (await transaction.lock("models/m", NOW)).with_version(NOW)
         with pytest.raises(AlreadyExistsError):
-            await transaction.add_version(ModelVersion("models/m", 2, CONTENT, NOW), "k")
-        await transaction.add_version(ModelVersion("models/m", 2, CONTENT, NOW), "l")
+            await transaction.add_version(version_of("models/m", 2), "k")
+        await transaction.add_version(version_of("models/m", 2), "l")
         await transaction.save(model)
-    assert await store.find("l") == ModelVersion("models/m", 2, CONTENT, NOW)
+    assert await store.find("l") == version_of("models/m", 2)
 
 
 async def test_the_same_request_at_once_registers_once(store: Store, tmp_path: object) -> None:
     artifacts = AsyncArtifactStore(ArtifactStore(f"{tmp_path}/artifacts"))
     onnx = await artifacts.put_bytes(b"onnx", "application/onnx")
-    models = Models(store, artifacts, StoredVersions(artifacts))
-    content = Content(onnx)
-    found = await asyncio.gather(*(models.register("models/m", content, "same") for _ in range(6)))
+    publisher, datasets = StoredVersions(artifacts), StoredDatasets(artifacts)
+    registering = Registering(store, artifacts, publisher, datasets, Trusting(), Unsigned())
+    new = NewVersion(Content(onnx))
+    found = await asyncio.gather(*(registering.register("models/m", new, "same", "ann") for _ in range(6)))
     assert {version.number for version in found} == {1}
     assert [v.number for v in (await store.list_versions("models/m", ALL)).items] == [1]
     left = await artifacts.get_result("models/m/versions/1")
     assert left is not None
-    assert wire.version_from(registry_pb2.ModelVersion.FromString(left)) == found[0]
+    assert wire.version_from(registry_pb2.ModelVersion.FromString(left)).content == found[0].content
+    entries = (await store.list_entries(ALL)).items
+    assert [(entry.draft.action, entry.draft.resource) for entry in entries] == [
+        ("version.register", "models/m/versions/1")
+    ]
 
 
 async def test_aliases_are_kept(store: Store) -> None:
@@ -131,7 +147,7 @@ async def test_changes_and_messages_go_together(store: Store, outbox: Outbox) ->
     async def fail() -> None:
         async with store.transaction() as transaction:
             await transaction.lock("models/m", NOW)
-            await transaction.send(VersionRegistered(ModelVersion("models/m", 1, CONTENT, NOW)))
+            await transaction.send(VersionRegistered(version_of("models/m", 1)))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):

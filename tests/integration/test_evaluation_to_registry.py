@@ -70,6 +70,8 @@ async def test_a_completed_search_becomes_one_version(
     ]
     assert dict(version.metrics) == pytest.approx(
         {
+            "psnr": 25.5,
+            "ssim": 0.9,
             "psnr_model": 25.5,
             "psnr_prototype": 20.5,
             "ssim_model": 0.9,
@@ -88,4 +90,5 @@ async def test_a_completed_search_becomes_one_version(
         trial="searches/s-1/trials/r1-0001",
         evaluation="evaluations/s-1",
         prototype=CLASSICAL,
+        manifest=event.manifest,
     )

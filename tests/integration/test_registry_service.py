@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 from collections.abc import AsyncIterator, Iterator
+from itertools import count
 from pathlib import Path
 
 import grpc
@@ -16,6 +18,7 @@ from autoisp.registry.v1 import registry_pb2, registry_pb2_grpc
 from autoisp_core.errors import AbortedError, DataLossError, ErrorCode, NotFoundError
 from autoisp_runtime.artifacts import ArtifactStore
 from autoisp_runtime.jetstream import Event, NatsConnection
+from autoisp_testing.graphs import root_of
 from autoisp_testing.nats import NatsServer
 from autoisp_testing.processes import ServiceProcess
 from evaluation_calls import events, put_bytes, refused, store_in, until
@@ -23,6 +26,7 @@ from evaluation_calls import events, put_bytes, refused, store_in, until
 CHUNK = 1 << 20
 QUOTA = 8 << 20
 Stub = registry_pb2_grpc.RegistryServiceStub
+NETWORK = root_of(1.0)
 Header, Upload = registry_pb2.UploadArtifactHeader, registry_pb2.UploadArtifactRequest
 
 
@@ -50,7 +54,15 @@ def store(folder: Path) -> ArtifactStore:
 
 @pytest.fixture(scope="module")
 def onnx(store: ArtifactStore) -> common_pb2.Artifact:
-    return put_bytes(store, b"a network")
+    return put_bytes(store, NETWORK)
+
+
+_factors = count(2)
+
+
+def another(store: ArtifactStore) -> common_pb2.Artifact:
+    """A network that no other test has."""
+    return put_bytes(store, root_of(next(_factors)))
 
 
 @pytest.fixture
@@ -116,6 +128,12 @@ async def register(
     return await stub.RegisterModelVersion(
         registry_pb2.RegisterModelVersionRequest(parent=model, model_version=version)
     )
+
+
+async def registered_somehow(stub: Stub, onnx: common_pb2.Artifact) -> None:
+    """There is a version 1 of models/m, whichever test runs first."""
+    with contextlib.suppress(grpc.aio.AioRpcError):
+        await register(stub, "models/m", onnx)
 
 
 @pytest.mark.parametrize("size", [1, CHUNK, 3 * CHUNK + 12_345])
@@ -191,7 +209,7 @@ async def test_damaged_and_missing_bytes_are_told_from_good_ones(
     stub: Stub, folder: Path, store: ArtifactStore
 ) -> None:
     ask = registry_pb2.DownloadArtifactRequest
-    flipped, cut, gone = (put_bytes(store, os.urandom(2 * CHUNK + 7)) for _ in range(3))
+    flipped, cut, gone = (another(store) for _ in range(3))
     for number, artifact in enumerate((flipped, cut, gone)):
         await register(stub, f"models/damaged-{number}", artifact)
     damage(folder / "artifacts" / flipped.uri)
@@ -218,10 +236,10 @@ async def test_bad_downloads_name_the_field(stub: Stub) -> None:
 
 
 async def test_versions_and_aliases(
-    stub: Stub, connection: NatsConnection, onnx: common_pb2.Artifact
+    stub: Stub, connection: NatsConnection, onnx: common_pb2.Artifact, store: ArtifactStore
 ) -> None:
     first = await register(stub, "models/m", onnx, metrics={"psnr_model": 30.5})
-    second = await register(stub, "models/m", onnx)
+    second = await register(stub, "models/m", another(store))
     assert [first.name, second.name] == ["models/m/versions/1", "models/m/versions/2"]
     assert first.metrics == {"psnr_model": 30.5}
     model = await stub.GetModel(registry_pb2.GetModelRequest(name="models/m"))
@@ -235,22 +253,24 @@ async def test_versions_and_aliases(
     assert isinstance(stale, AbortedError)
     get = registry_pb2.GetModelVersionRequest
     for asked, version in (("1", first), ("latest", second), ("phone", first)):
-        assert await stub.GetModelVersion(get(name=f"models/m/versions/{asked}")) == version
+        found = await stub.GetModelVersion(get(name=f"models/m/versions/{asked}"))
+        assert (found.name, found.onnx) == (version.name, version.onnx)
     artifact, data = await download(stub, model_version="models/m/versions/phone")
-    assert (artifact, data) == (onnx, b"a network")
+    assert (artifact, data) == (onnx, NETWORK)
     (promoted,) = await events(connection, Event.MODEL_VERSION_PROMOTED, "m-1", at_least=1)
     assert events_pb2.ModelVersionPromoted.FromString(promoted).alias == "phone"
     assert len(await events(connection, Event.MODEL_VERSION_REGISTERED, "m-2", at_least=1)) == 1
 
 
-async def test_registrations_at_once_get_distinct_numbers(stub: Stub, onnx: common_pb2.Artifact) -> None:
-    made = await asyncio.gather(*(register(stub, "models/busy", onnx) for _ in range(8)))
-    assert sorted(version.name for version in made) == [f"models/busy/versions/{n}" for n in range(1, 9)]
+async def test_registrations_at_once_get_distinct_numbers(stub: Stub, store: ArtifactStore) -> None:
+    files = [another(store) for _ in range(4)]
+    made = await asyncio.gather(*(register(stub, "models/busy", file) for file in files))
+    assert sorted(version.name for version in made) == [f"models/busy/versions/{n}" for n in range(1, 5)]
 
 
-async def test_pages(stub: Stub, onnx: common_pb2.Artifact) -> None:
+async def test_pages(stub: Stub, store: ArtifactStore) -> None:
     for _ in range(3):
-        await register(stub, "models/long", onnx)
+        await register(stub, "models/long", another(store))
     ask = registry_pb2.ListModelVersionsRequest
     first = await stub.ListModelVersions(ask(parent="models/long", page_size=2))
     rest = await stub.ListModelVersions(
@@ -325,13 +345,13 @@ INVALID, NOT_FOUND = ErrorCode.INVALID_ARGUMENT, ErrorCode.NOT_FOUND
 async def test_bad_requests_name_the_field(
     stub: Stub, onnx: common_pb2.Artifact, call: object, code: ErrorCode, field: str
 ) -> None:
-    await register(stub, "models/m", onnx)
+    await registered_somehow(stub, onnx)
     error = await refused(call(stub, onnx))  # type: ignore[operator]
     assert (error.code, error.metadata["field"]) == (code, field)
 
 
 async def test_reads_of_what_is_not_there(stub: Stub, onnx: common_pb2.Artifact) -> None:
-    await register(stub, "models/m", onnx)
+    await registered_somehow(stub, onnx)
     get_model, get_version = registry_pb2.GetModelRequest, registry_pb2.GetModelVersionRequest
     for call, code in (
         (stub.GetModel(get_model(name="m")), INVALID),

@@ -7,18 +7,33 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from autoisp_core.artifact import Artifact
-from autoisp_core.errors import AlreadyExistsError, NotFoundError
+from autoisp_core.errors import AlreadyExistsError, AutoISPError, NotFoundError
 from autoisp_core.pagination import Page, PageRequest
 from autoisp_registry.audit import FIRST_SHA256, AuditDraft, AuditEntry
+from autoisp_registry.bus import RegistryBus
 from autoisp_registry.domain import Content, Lineage, Model, ModelVersion, Prototype
 from autoisp_registry.gate import Clips, Limits, Measured
-from autoisp_registry.ports import Message
-from autoisp_registry.usecases import EvaluatedNetwork, Models
+from autoisp_registry.ports import JudgedEvaluation, Message
+from autoisp_registry.usecases import (
+    Aliases,
+    Conversions,
+    Deleting,
+    Editing,
+    EvaluatedNetwork,
+    Judgements,
+    Judging,
+    Models,
+    NewVersion,
+    Promotion,
+    Registering,
+    Retention,
+    RollingBack,
+)
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 
@@ -90,7 +105,8 @@ class FakeStore:
         if key == self.taken_once:
             self.taken_once = ""
             return None
-        return self.keys.get(key)
+        found = self.keys.get(key)
+        return await self.version(found.model, found.number) if found else None
 
     async def add_version(self, version: ModelVersion, key: str | None) -> None:
         if key and key in self.keys:
@@ -223,12 +239,106 @@ class FakePublisher:
 
 
 @dataclass
+class FakeChecker:
+    """Refuses these digests."""
+
+    bad: dict[str, AutoISPError] = field(default_factory=dict)
+
+    async def check(self, onnx: Artifact, field: str) -> None:
+        if onnx.sha256 in self.bad:
+            raise self.bad[onnx.sha256]
+
+
+@dataclass
+class FakeDatasets:
+    """Manifests by dataset."""
+
+    manifests: dict[str, Artifact] = field(default_factory=lambda: {"datasets/d": artifact(70)})
+
+    async def manifest(self, dataset: str) -> Artifact:
+        if dataset not in self.manifests:
+            raise NotFoundError(dataset)
+        return self.manifests[dataset]
+
+
+@dataclass
+class FakeRecords:
+    """Evaluations by the digest of their records."""
+
+    judged: dict[str, JudgedEvaluation] = field(default_factory=dict)
+
+    async def read(self, record: Artifact) -> JudgedEvaluation:
+        if record.sha256 not in self.judged:
+            raise NotFoundError(record.uri)
+        return self.judged[record.sha256]
+
+
+@dataclass
+class FakeSigner:
+    """Signs if told to; says what was signed."""
+
+    signing: bool = False
+    signed: list[ModelVersion] = field(default_factory=list)
+
+    async def sign(self, version: ModelVersion) -> Artifact | None:
+        self.signed.append(version)
+        return artifact(800 + len(self.signed)) if self.signing else None
+
+
+@dataclass
 class World:
-    """The use cases with fakes around."""
+    """The use cases with fakes around; ``now`` may be moved."""
 
     store: FakeStore = field(default_factory=FakeStore)
     artifacts: FakeArtifacts = field(default_factory=FakeArtifacts)
     publisher: FakePublisher = field(default_factory=FakePublisher)
+    checker: FakeChecker = field(default_factory=FakeChecker)
+    datasets: FakeDatasets = field(default_factory=FakeDatasets)
+    records: FakeRecords = field(default_factory=FakeRecords)
+    signer: FakeSigner = field(default_factory=FakeSigner)
+    convert: bool = True
+    now: datetime = NOW
 
     def __post_init__(self) -> None:
-        self.models = Models(self.store, self.artifacts, self.publisher, lambda: NOW)
+        def now() -> datetime:
+            return self.now
+
+        self.models = Models(self.store)
+        self.registering = Registering(
+            self.store,
+            self.artifacts,
+            self.publisher,
+            self.datasets,
+            self.checker,
+            self.signer,
+            convert=self.convert,
+            now=now,
+        )
+        self.editing = Editing(self.store, now)
+        self.deleting = Deleting(self.store, timedelta(days=30), now)
+        self.retention = Retention(self.store, self.publisher, now)
+        self.aliases = Aliases(self.store, now)
+        self.promotion = Promotion(self.store, self.models, Judging(self.records), now)
+        self.rolling_back = RollingBack(self.store, self.models, now)
+        self.judgements = Judgements(self.store, now)
+        self.conversions = Conversions(self.store, self.datasets, self.signer, enabled=self.convert, now=now)
+        self.bus = RegistryBus(self.registering, self.judgements, self.conversions, self.artifacts)
+
+    async def register(self, model: str = "models/m", seed: int | None = None, **more: Any) -> ModelVersion:
+        """Register by hand, by default a file that no version has."""
+        number = seed or 100 + len(self.store.versions)
+        onnx = artifact(number)
+        self.artifacts.stored.setdefault(onnx.sha256, replace(onnx, media_type=""))
+        request_id = more.pop("request_id", "")
+        new = NewVersion(content(onnx=onnx, **more))
+        return await self.registering.register(model, new, request_id, "ann")
+
+    async def filled(self, count: int, model: str = "models/m") -> None:
+        """Register so many versions."""
+        for _ in range(count):
+            await self.register(model)
+
+    def actions(self) -> list[str]:
+        """What the audit log says was done, refusals in brackets."""
+        drafts = (entry.draft for entry in self.store.entries)
+        return [f"({draft.action})" if draft.refused else draft.action for draft in drafts]

@@ -12,8 +12,9 @@ from autoisp.prototype.v1 import prototype_pb2
 from autoisp.registry.v1 import registry_pb2
 from autoisp_core.errors import InvalidArgumentError
 from autoisp_registry import wire
-from autoisp_registry.bus import RegistryBus, encode, evaluated_network
+from autoisp_registry.bus import encode
 from autoisp_registry.domain import GateResult, Lineage, Model, ModelVersion, Prototype
+from autoisp_registry.evaluated import evaluated_network
 from autoisp_registry.gate import Clips, Limits
 from autoisp_registry.ports import VersionPromoted, VersionRegistered
 from autoisp_runtime.jetstream import Envelope
@@ -93,21 +94,21 @@ async def test_what_brings_no_network_registers_nothing(
 ) -> None:
     event, world = completed(), World()
     change(event)
-    await RegistryBus(world.models).on_evaluation_completed(envelope(event))
+    await world.bus.on_evaluation_completed(envelope(event))
     assert world.store.models == {}
 
 
 async def test_the_same_event_registers_once() -> None:
     world = World()
     for _ in range(3):
-        await RegistryBus(world.models).on_evaluation_completed(envelope(completed()))
+        await world.bus.on_evaluation_completed(envelope(completed()))
     assert world.store.models["models/m"].latest_version == 1
 
 
 async def test_a_network_that_some_clip_did_not_judge_is_no_champion() -> None:
     event, world = completed(), World()
     event.evaluation.clips[1].state = evaluation_pb2.EVALUATION_STATE_FAILED
-    await RegistryBus(world.models).on_evaluation_completed(envelope(event))
+    await world.bus.on_evaluation_completed(envelope(event))
     assert world.store.models["models/m"].aliases == {"candidate": 1}
     gate = world.store.versions["models/m", 1].content.gate
     assert gate is not None
@@ -132,7 +133,7 @@ async def test_an_event_that_is_wrong_is_refused_for_good() -> None:
     event, world = completed(), World()
     event.model = "model"
     with pytest.raises(InvalidArgumentError):
-        await RegistryBus(world.models).on_evaluation_completed(envelope(event))
+        await world.bus.on_evaluation_completed(envelope(event))
 
 
 def test_events_out() -> None:

@@ -18,10 +18,15 @@ def test_metrics_have_the_agreed_names() -> None:
     assert set(metrics) == {
         *("psnr_model", "psnr_prototype", "ssim_model", "ssim_prototype", "macs_per_pixel", "mac_ratio"),
         *("latency_ratio", "seconds_per_megapixel_model", "seconds_per_megapixel_prototype"),
-        *("parameters", "size_bytes"),
+        *("parameters", "size_bytes", "psnr", "ssim"),
     }
     assert metrics["mac_ratio"] == 100
     assert metrics["latency_ratio"] == pytest.approx(150)
+
+
+def test_all_that_was_measured_is_a_metric() -> None:
+    metrics = metrics_of(replace(measured(30), metrics={"psnr": 30.0, "flicker": 0.5}), measured(25))
+    assert (metrics["psnr"], metrics["ssim"], metrics["flicker"]) == (30.0, 0.9, 0.5)
 
 
 def test_an_opaque_prototype_has_no_mac_ratio() -> None:
@@ -30,7 +35,7 @@ def test_an_opaque_prototype_has_no_mac_ratio() -> None:
 
 def test_what_is_not_a_number_is_left_out() -> None:
     metrics = metrics_of(measured(psnr_db=math.nan, seconds=0.0), measured(psnr_db=math.inf))
-    assert {"psnr_model", "psnr_prototype", "latency_ratio"}.isdisjoint(metrics)
+    assert {"psnr", "psnr_model", "psnr_prototype", "latency_ratio"}.isdisjoint(metrics)
 
 
 @pytest.mark.parametrize(

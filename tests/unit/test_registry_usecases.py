@@ -7,11 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from autoisp_core.errors import AbortedError, InvalidArgumentError, NotFoundError, UnavailableError
+from autoisp_core.errors import (
+    AbortedError,
+    AlreadyExistsError,
+    InvalidArgumentError,
+    NotFoundError,
+    UnavailableError,
+)
 from autoisp_registry.domain import GateResult, Lineage, Model, ModelVersion
 from autoisp_registry.gate import Limits
-from autoisp_registry.ports import VersionPromoted, VersionRegistered
-from autoisp_registry.usecases import publish_earlier
+from autoisp_registry.ports import ConvertVersion, ModelChanged, VersionPromoted, VersionRegistered
+from autoisp_registry.usecases import NewVersion, publish_earlier
 from registry_fakes import NOW, World, artifact, content, measured, network
 
 
@@ -21,7 +27,7 @@ def world() -> World:
 
 
 async def test_a_good_network_becomes_candidate_and_champion(world: World) -> None:
-    version = await world.models.register_evaluated(network())
+    version = await world.registering.register_evaluated(network())
     assert version.name == "models/m/versions/1"
     assert version.content.gate is not None
     assert version.content.gate.passed
@@ -29,16 +35,23 @@ async def test_a_good_network_becomes_candidate_and_champion(world: World) -> No
     assert version.content.lineage == network().lineage
     model = await world.models.get_model("models/m")
     assert model.aliases == {"candidate": 1, "champion": 1}
-    assert [m.alias if isinstance(m, VersionPromoted) else "registered" for m in world.store.sent] == [
-        *("registered", "candidate", "champion")
+    assert [type(message) for message in world.store.sent] == [
+        *(VersionRegistered, ConvertVersion, VersionPromoted, VersionPromoted),
+        *(ModelChanged, ModelChanged, ModelChanged),
     ]
-    assert world.publisher.versions == {version.name: version}
+    assert world.actions() == ["version.register", "alias.set", "version.promote"]
+    last = world.store.entries[-1].draft
+    assert (last.actor, last.resource, last.evaluation) == ("registry", version.name, "evaluations/e")
+    assert last.checks == version.content.gate.checks
+    assert last.details == {"alias": "champion", "from": "", "to": "1"}
+    assert version.aliases == ("candidate", "champion")
+    assert set(world.publisher.versions) == {version.name}
 
 
 async def test_a_network_that_fails_the_gate_is_only_candidate(world: World) -> None:
-    await world.models.register_evaluated(network())
+    await world.registering.register_evaluated(network())
     worse = network(lineage=Lineage(evaluation="evaluations/f"), measured=measured(20.0))
-    version = await world.models.register_evaluated(worse)
+    version = await world.registering.register_evaluated(worse)
     assert version.number == 2
     assert (await world.models.get_model("models/m")).aliases == {"candidate": 2, "champion": 1}
     assert (await world.models.get_version("models/m/versions/champion")).number == 1
@@ -46,13 +59,13 @@ async def test_a_network_that_fails_the_gate_is_only_candidate(world: World) -> 
 
 async def test_a_network_that_fails_its_evaluations_gate_is_only_candidate(world: World) -> None:
     failed = GateResult(False, ("ssim: failed, 0.9 < 0.95",))
-    version = await world.models.register_evaluated(network(own_gate=failed))
+    version = await world.registering.register_evaluated(network(own_gate=failed))
     assert (await world.models.get_model("models/m")).aliases == {"candidate": 1}
     assert version.content.gate is not None
     assert not version.content.gate.passed
     assert version.content.gate.checks[-1] == "ssim: failed, 0.9 < 0.95"
     passed = network(own_gate=replace(failed, passed=True), lineage=Lineage(evaluation="evaluations/f"))
-    await world.models.register_evaluated(passed)
+    await world.registering.register_evaluated(passed)
     assert (await world.models.get_model("models/m")).aliases == {"candidate": 2, "champion": 2}
 
 
@@ -65,17 +78,18 @@ async def test_a_version_that_cannot_be_left_for_others_is_not_registered(
     with monkeypatch.context() as patched:
         patched.setattr(world.publisher, "publish", away)
         with pytest.raises(UnavailableError):
-            await world.models.register_evaluated(network())
+            await world.registering.register_evaluated(network())
     assert world.store.versions == {}
-    again = await world.models.register_evaluated(network())
-    assert world.publisher.versions == {"models/m/versions/1": again}
+    assert world.store.entries == []
+    again = await world.registering.register_evaluated(network())
+    assert list(world.publisher.versions) == [again.name] == ["models/m/versions/1"]
 
 
 async def test_versions_of_an_earlier_release_are_left_for_others(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for model in ("models/m", "models/m", "models/m", "models/n"):
-        await world.models.register(model, content())
+        await world.register(model)
     everything = dict(world.publisher.versions)
     assert len(everything) == 4
     # The first release that left versions was stopped in the middle, after a new one came.
@@ -101,34 +115,50 @@ async def test_versions_of_an_earlier_release_are_left_for_others(
 
 
 async def test_an_evaluation_registers_once(world: World) -> None:
-    first = await world.models.register_evaluated(network())
-    assert await world.models.register_evaluated(network()) == first
+    first = await world.registering.register_evaluated(network())
+    assert await world.registering.register_evaluated(network()) == first
     world.store.taken_once = "evaluation/evaluations/e"
-    assert await world.models.register_evaluated(network()) == first
+    assert await world.registering.register_evaluated(network()) == first
     assert (await world.models.get_model("models/m")).latest_version == 1
-    assert len(world.store.sent) == 3
+    assert len(world.store.sent) == 7
 
 
 async def test_a_network_whose_file_is_gone_is_not_registered(world: World) -> None:
     with pytest.raises(NotFoundError):
-        await world.models.register_evaluated(network(onnx=artifact(2)))
+        await world.registering.register_evaluated(network(onnx=artifact(2)))
     assert world.store.models == {}
 
 
 async def test_a_person_registers_without_gate_or_alias(world: World) -> None:
     claimed = content(gate=GateResult(True, ("trust me",)))
-    version = await world.models.register("models/m", claimed)
+    version = await world.registering.register("models/m", NewVersion(claimed), "", "ann")
     assert version.content.gate is None
     assert version.content.onnx.media_type == "application/onnx"
-    assert world.store.sent == [VersionRegistered(version)]
+    assert [type(message) for message in world.store.sent] == [
+        *(VersionRegistered, ConvertVersion, ModelChanged)
+    ]
     assert (await world.models.get_model("models/m")).aliases == {}
     assert await world.models.get_version("models/m/versions/1") == version
 
 
 async def test_the_same_request_registers_once(world: World) -> None:
-    first = await world.models.register("models/m", content(), "r")
-    assert await world.models.register("models/m", content(), "r") == first
-    assert (await world.models.register("models/m", content(), "other")).number == 2
+    first = await world.register(seed=5, request_id="r")
+    assert await world.register(seed=5, request_id="r") == first
+    world.store.taken_once = "request/r"  # it comes twice at once
+    assert await world.register(seed=5, request_id="r") == first
+    assert world.actions() == ["version.register"]
+
+
+async def test_the_same_file_is_no_second_version(world: World) -> None:
+    await world.register(seed=5)
+    for request_id in ("", "other"):
+        with pytest.raises(AlreadyExistsError) as caught:
+            await world.register(seed=5, request_id=request_id)
+        assert caught.value.resource == "models/m/versions/1"
+        assert caught.value.reason == "SAME_FILE"
+    assert (await world.register("models/n", seed=5)).number == 1
+    await world.deleting.delete_version("models/m/versions/1", "", "ann")
+    assert (await world.register(seed=5)).number == 2
 
 
 @pytest.mark.parametrize(
@@ -148,34 +178,34 @@ async def test_the_same_request_registers_once(world: World) -> None:
 )
 async def test_bad_content_names_the_field(world: World, changes: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
-        await world.models.register("models/m", content(**changes))
+        await world.registering.register("models/m", NewVersion(content(**changes)), "", "ann")
     assert caught.value.field == field
     assert world.store.models == {}
 
 
 async def test_other_bad_registrations_name_the_field(world: World) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
-        await world.models.register("searches/m", content())
+        await world.register("searches/m")
     assert caught.value.field == "parent"
     with pytest.raises(InvalidArgumentError) as caught:
-        await world.models.register("models/m", content(), "\n")
+        await world.registering.register("models/m", NewVersion(content()), "\n", "ann")
     assert caught.value.field == "request_id"
     with pytest.raises(NotFoundError) as missing:
-        await world.models.register("models/m", content(onnx=artifact(2)))
+        await world.registering.register("models/m", NewVersion(content(onnx=artifact(2))), "", "ann")
     assert missing.value.metadata["field"] == "model_version.onnx"
 
 
 async def test_aliases_move(world: World) -> None:
     for _ in range(2):
-        await world.models.register("models/m", content())
+        await world.register("models/m")
     world.store.sent.clear()
-    first = await world.models.set_alias("models/m", "phone", 2)
+    first = await world.aliases.set_alias("models/m", "phone", 2, "", "ann")
     assert first.aliases == {"phone": 2}
-    second = await world.models.set_alias("models/m", "phone", 1, first.etag)
+    second = await world.aliases.set_alias("models/m", "phone", 1, first.etag, "ann")
     assert (await world.models.get_version("models/m/versions/phone")).number == 1
     with pytest.raises(AbortedError):
-        await world.models.set_alias("models/m", "phone", 2, first.etag)
-    assert await world.models.set_alias("models/m", "phone", 1, second.etag) == second
+        await world.aliases.set_alias("models/m", "phone", 2, first.etag, "ann")
+    assert await world.aliases.set_alias("models/m", "phone", 1, second.etag, "ann") == second
     assert [m.number for m in world.store.sent if isinstance(m, VersionPromoted)] == [2, 1]
 
 
@@ -194,9 +224,9 @@ async def test_aliases_move(world: World) -> None:
 async def test_bad_aliases_name_the_field(
     world: World, model: str, alias: str, number: int, kind: type[InvalidArgumentError], field: str
 ) -> None:
-    await world.models.register("models/m", content())
+    await world.register("models/m")
     with pytest.raises(kind) as caught:
-        await world.models.set_alias(model, alias, number)
+        await world.aliases.set_alias(model, alias, number, "", "ann")
     assert caught.value.metadata["field"] == field
 
 
@@ -222,7 +252,7 @@ def test_nothing_resolves_without_versions() -> None:
     ],
 )
 async def test_get_version_of_what_is_not_there(world: World, name: str, kind: type[Exception]) -> None:
-    await world.models.register("models/m", content())
+    await world.register("models/m")
     with pytest.raises(kind):
         await world.models.get_version(name)
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from autoisp.registry.v1 import registry_pb2
-from autoisp_core.errors import UnimplementedError
+from autoisp_runtime.actor import actor_of
 
 from autoisp_registry import wire
 from autoisp_registry.api.use_cases import Area
+from autoisp_registry.usecases import Wanted
 
 
 class ModelsArea(Area):
     """RPCs of models."""
 
-    async def GetModel(  # noqa: N802
+    async def GetModel(  # noqa: N802 - gRPC's name
         self, request: registry_pb2.GetModelRequest, context: Any
     ) -> registry_pb2.Model:
         """One model with its aliases."""
@@ -24,7 +25,9 @@ class ModelsArea(Area):
         self, request: registry_pb2.ListModelsRequest, context: Any
     ) -> registry_pb2.ListModelsResponse:
         """A page of models, oldest first."""
-        page = await self._use_cases.models.list_models(request.page_size, request.page_token)
+        page = await self._use_cases.models.list_models(
+            request.page_size, request.page_token, show_deleted=request.show_deleted
+        )
         return registry_pb2.ListModelsResponse(
             models=[wire.model_to(model) for model in page.items], next_page_token=page.next_page_token
         )
@@ -33,16 +36,27 @@ class ModelsArea(Area):
         self, request: registry_pb2.UpdateModelRequest, context: Any
     ) -> registry_pb2.Model:
         """Change what may change."""
-        raise UnimplementedError("UpdateModel is not offered yet")
+        message = request.model
+        wanted = Wanted(
+            message.name,
+            message.etag,
+            message.display_name,
+            message.description,
+            dict(message.tags),
+            message.promotion_gate,
+        )
+        mask = list(request.update_mask.paths)
+        return wire.model_to(await self._use_cases.editing.update_model(wanted, mask, actor_of(context)))
 
     async def DeleteModel(  # noqa: N802
         self, request: registry_pb2.DeleteModelRequest, context: Any
     ) -> registry_pb2.Model:
         """Hide a model until it is purged or restored."""
-        raise UnimplementedError("DeleteModel is not offered yet")
+        deleting = self._use_cases.deleting
+        return wire.model_to(await deleting.delete_model(request.name, request.etag, actor_of(context)))
 
     async def UndeleteModel(  # noqa: N802
         self, request: registry_pb2.UndeleteModelRequest, context: Any
     ) -> registry_pb2.Model:
         """Restore a deleted model."""
-        raise UnimplementedError("UndeleteModel is not offered yet")
+        return wire.model_to(await self._use_cases.deleting.undelete_model(request.name, actor_of(context)))

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autoisp_registry.usecases import Models, Transfers
+from autoisp_registry.usecases import (
+    Aliases,
+    Auditing,
+    Conversions,
+    Deleting,
+    Editing,
+    Models,
+    Promotion,
+    Registering,
+    RollingBack,
+    Transfers,
+)
 
 
 @dataclass(frozen=True)
@@ -12,6 +23,14 @@ class UseCases:
     """The use cases of the registry."""
 
     models: Models
+    registering: Registering
+    editing: Editing
+    deleting: Deleting
+    aliases: Aliases
+    promotion: Promotion
+    rolling_back: RollingBack
+    conversions: Conversions
+    auditing: Auditing
     transfers: Transfers
 
 

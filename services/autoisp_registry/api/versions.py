@@ -5,21 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from autoisp.registry.v1 import registry_pb2
-from autoisp_core.errors import UnimplementedError
+from autoisp_runtime.actor import actor_of
 
 from autoisp_registry import wire
 from autoisp_registry.api.use_cases import Area
+from autoisp_registry.usecases import NewVersion, Wanted
 
 
 class VersionsArea(Area):
     """RPCs of versions."""
 
-    async def RegisterModelVersion(  # noqa: N802
+    async def RegisterModelVersion(  # noqa: N802 - gRPC's name
         self, request: registry_pb2.RegisterModelVersionRequest, context: Any
     ) -> registry_pb2.ModelVersion:
         """Register a network that was made elsewhere."""
-        version = await self._use_cases.models.register(
-            request.parent, wire.content_from(request.model_version, "model_version"), request.request_id
+        message = request.model_version
+        new = NewVersion(wire.content_from(message, "model_version"), message.description, dict(message.tags))
+        version = await self._use_cases.registering.register(
+            request.parent, new, request.request_id, actor_of(context)
         )
         return wire.version_to(version)
 
@@ -33,8 +36,9 @@ class VersionsArea(Area):
         self, request: registry_pb2.ListModelVersionsRequest, context: Any
     ) -> registry_pb2.ListModelVersionsResponse:
         """A page of a model's versions, by number."""
-        models = self._use_cases.models
-        page = await models.list_versions(request.parent, request.page_size, request.page_token)
+        page = await self._use_cases.models.list_versions(
+            request.parent, request.page_size, request.page_token, show_deleted=request.show_deleted
+        )
         return registry_pb2.ListModelVersionsResponse(
             model_versions=[wire.version_to(version) for version in page.items],
             next_page_token=page.next_page_token,
@@ -44,16 +48,21 @@ class VersionsArea(Area):
         self, request: registry_pb2.UpdateModelVersionRequest, context: Any
     ) -> registry_pb2.ModelVersion:
         """Change what may change."""
-        raise UnimplementedError("UpdateModelVersion is not offered yet")
+        message = request.model_version
+        wanted = Wanted(message.name, message.etag, description=message.description, tags=dict(message.tags))
+        mask = list(request.update_mask.paths)
+        return wire.version_to(await self._use_cases.editing.update_version(wanted, mask, actor_of(context)))
 
     async def DeleteModelVersion(  # noqa: N802
         self, request: registry_pb2.DeleteModelVersionRequest, context: Any
     ) -> registry_pb2.ModelVersion:
         """Hide a version until it is purged or restored."""
-        raise UnimplementedError("DeleteModelVersion is not offered yet")
+        deleting = self._use_cases.deleting
+        return wire.version_to(await deleting.delete_version(request.name, request.etag, actor_of(context)))
 
     async def UndeleteModelVersion(  # noqa: N802
         self, request: registry_pb2.UndeleteModelVersionRequest, context: Any
     ) -> registry_pb2.ModelVersion:
         """Restore a deleted version."""
-        raise UnimplementedError("UndeleteModelVersion is not offered yet")
+        deleting = self._use_cases.deleting
+        return wire.version_to(await deleting.undelete_version(request.name, actor_of(context)))

@@ -16,7 +16,7 @@ from autoisp_registry.domain.formats import (
     Severity,
 )
 from autoisp_registry.domain.models import CANDIDATE, CHAMPION, LATEST, MAX_HISTORY, Model
-from autoisp_registry.domain.versions import Evidence, ModelVersion
+from autoisp_registry.domain.versions import Evidence, ModelVersion, as_registered
 
 __all__ = [
     "CANDIDATE",
@@ -41,5 +41,6 @@ __all__ = [
     "Quality",
     "Sensor",
     "Severity",
+    "as_registered",
     "finite",
 ]

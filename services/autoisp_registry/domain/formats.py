@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from autoisp_core import ids
 from autoisp_core.artifact import Artifact
 from autoisp_core.quality.results import Cost, Failure, Quality
 
@@ -100,6 +101,18 @@ class Conversion:
     asked: datetime | None = None
     seed: int = 0
     frames_per_clip: int = 0
+
+    def again(self, version: str, now: datetime) -> Conversion:
+        """The next request for ``models/{m}/versions/{v}``: the same id for the same version and attempt."""
+        attempt = self.attempt + 1
+        return replace(
+            self,
+            state=ConversionState.RUNNING,
+            failure=None,
+            conversion_id=ids.derived_id("convert", version, str(attempt)),
+            attempt=attempt,
+            asked=now,
+        )
 
     def may_ask(self, now: datetime) -> bool:
         """Whether nobody works at it any more, as far as can be told."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from autoisp_core.artifact import Artifact
 
 from autoisp_registry.domain.content import Content
 from autoisp_registry.domain.etags import etag_of, require_etag
-from autoisp_registry.domain.formats import Conversion, EdgeFormat
+from autoisp_registry.domain.formats import ONNX_FP32, Conversion, ConversionState, EdgeFormat
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,11 @@ class Evidence:
     create_time: datetime
 
 
+def as_registered(content: Content) -> EdgeFormat:
+    """The format that every version has from the start."""
+    return EdgeFormat(ONNX_FP32, content.onnx, cost=content.cost)
+
+
 @dataclass(frozen=True)
 class ModelVersion:
     """One version of a model; numbers begin at 1 and are never given twice.
@@ -39,7 +44,7 @@ class ModelVersion:
         content: what was registered; it never changes, nor does anything above it.
         description, tags: people's.
         evidence: the newest last.
-        formats: what devices can run; empty until the worker made some.
+        formats: what devices can run; ``onnx-fp32`` is the registered file.
         signed_manifest: a DSSE envelope over all files; None: it was not signed.
         delete_time, purge_time: set while it is deleted.
         revision: grows with every change.
@@ -87,6 +92,17 @@ class ModelVersion:
     def changed(self, **changes: Any) -> ModelVersion:
         """The version after a change of what may change."""
         return replace(self, **changes, revision=self.revision + 1)
+
+    def with_formats(self, made: Iterable[EdgeFormat]) -> ModelVersion:
+        """The version with formats of a conversion that ended, over those of the same names.
+
+        Whatever is said of it, ``onnx-fp32`` is the file that was registered.
+        """
+        formats = {form.format: form for form in (*self.formats, *made)}
+        plain = formats.pop(ONNX_FP32, as_registered(self.content))
+        plain = replace(plain, artifact=self.content.onnx, failure=None)
+        conversion = replace(self.conversion, state=ConversionState.SUCCEEDED, failure=None)
+        return self.changed(formats=(plain, *formats.values()), conversion=conversion)
 
     def with_evidence(self, evidence: Evidence) -> ModelVersion:
         """The version with one more evaluation; itself if it is there already."""

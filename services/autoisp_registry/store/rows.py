@@ -13,7 +13,7 @@ from sqlalchemy import Row, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from autoisp_registry import wire
-from autoisp_registry.domain import Conversion, Model, ModelVersion
+from autoisp_registry.domain import Conversion, Model, ModelVersion, as_registered
 from autoisp_registry.tables import models, versions
 
 _MAX_NUMBER = 2**31 - 1  # of a 32-bit column
@@ -67,6 +67,7 @@ def version_of(row: Row[Any]) -> ModelVersion:
     return replace(
         version,
         revision=row.revision,
+        formats=version.formats or (as_registered(version.content),),
         conversion=_conversion(row.conversion, version.conversion),
         aliases=tuple(sorted(alias for alias, number in model.aliases.items() if number == row.number)),
     )

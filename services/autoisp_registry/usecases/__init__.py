@@ -1,7 +1,39 @@
-"""What the registry does: keep models, and take in and hand out their bytes."""
+"""What the registry does."""
 
-from autoisp_registry.usecases.models import EvaluatedNetwork, Models
+from autoisp_registry.usecases.aliases import Aliases
+from autoisp_registry.usecases.auditing import Auditing
+from autoisp_registry.usecases.conversions import Conversions
+from autoisp_registry.usecases.deleting import Deleting
+from autoisp_registry.usecases.editing import Editing, Wanted
+from autoisp_registry.usecases.evidence import JudgedVersion, Judgements
+from autoisp_registry.usecases.judging import Judging
+from autoisp_registry.usecases.models import Models
+from autoisp_registry.usecases.promotion import Promote, Promotion
 from autoisp_registry.usecases.publishing import publish_earlier
+from autoisp_registry.usecases.registering import EvaluatedNetwork, NewVersion, Registering
+from autoisp_registry.usecases.retention import Retention
+from autoisp_registry.usecases.rollback import Rollback, RollingBack
 from autoisp_registry.usecases.transfers import Transfers
 
-__all__ = ["EvaluatedNetwork", "Models", "Transfers", "publish_earlier"]
+__all__ = [
+    "Aliases",
+    "Auditing",
+    "Conversions",
+    "Deleting",
+    "Editing",
+    "EvaluatedNetwork",
+    "JudgedVersion",
+    "Judgements",
+    "Judging",
+    "Models",
+    "NewVersion",
+    "Promote",
+    "Promotion",
+    "Registering",
+    "Retention",
+    "Rollback",
+    "RollingBack",
+    "Transfers",
+    "Wanted",
+    "publish_earlier",
+]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import structlog
-from autoisp_core import names
 from autoisp_core.errors import AutoISPError
 from autoisp_core.pagination import MAX_PAGE_SIZE, PageRequest
 
@@ -27,7 +26,7 @@ async def publish_earlier(store: Store, publisher: Publisher, retry_s: float = _
         try:
             token = ""
             while True:
-                page = await store.list_models(PageRequest.parse(MAX_PAGE_SIZE, token))
+                page = await store.list_models(PageRequest.parse(MAX_PAGE_SIZE, token), show_deleted=True)
                 for model in page.items:
                     await _publish_versions(model, store, publisher)
                 if not (token := page.next_page_token):
@@ -41,11 +40,11 @@ async def publish_earlier(store: Store, publisher: Publisher, retry_s: float = _
 
 
 async def _publish_versions(model: Model, store: Store, publisher: Publisher) -> None:
-    first = names.model_version_name(names.id_of(model.name), "1")
-    if not model.latest_version or await publisher.published(first):
+    first = (await store.list_versions(model.name, PageRequest(1, None), show_deleted=True)).items
+    if not first or await publisher.published(first[0].name):
         return
-    for number in range(model.latest_version, 0, -1):
+    for number in range(model.last_number, 0, -1):
         version = await store.version(model.name, number)
         if version is not None:
             await publisher.publish(version)
-    _log.info("earlier versions left for others", model=model.name, versions=model.latest_version)
+    _log.info("earlier versions left for others", model=model.name, versions=model.last_number)

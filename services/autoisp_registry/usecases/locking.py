@@ -1,0 +1,73 @@
+"""Models and versions that are there, and what is said of those that are not."""
+
+from __future__ import annotations
+
+from autoisp_core.errors import NotFoundError
+
+from autoisp_registry.domain import Model, ModelVersion
+from autoisp_registry.ports import Transaction
+
+
+async def lock_live(transaction: Transaction, name: str, field: str = "name") -> Model:
+    """The model, locked until the end of the transaction.
+
+    Raises:
+        NotFoundError: there is none, or it is deleted.
+    """
+    return live_model(await transaction.lock_existing(name), name, field)
+
+
+async def locked_version(transaction: Transaction, model: Model, number: int, field: str) -> ModelVersion:
+    """A version of a locked model.
+
+    Raises:
+        NotFoundError: there is none, or it is deleted.
+    """
+    name = f"{model.name}/versions/{number}"
+    return live_version(await transaction.version(model.name, number), model, name, field)
+
+
+def live_model(model: Model | None, name: str, field: str = "name") -> Model:
+    """The model.
+
+    Raises:
+        NotFoundError: there is none, or it is deleted.
+    """
+    if model is None:
+        raise NotFoundError(name, metadata={"field": field})
+    if model.deleted:
+        raise NotFoundError(
+            name,
+            f"{name} is deleted; restore it with UndeleteModel until {_day(model)}",
+            reason="DELETED",
+            metadata={"field": field},
+        )
+    return model
+
+
+def live_version(version: ModelVersion | None, model: Model, name: str, field: str = "name") -> ModelVersion:
+    """The version that was asked for as ``name``.
+
+    Raises:
+        NotFoundError: there is none, or it is deleted.
+    """
+    if version is None:
+        aliases = ", ".join(sorted(model.aliases)) or "none"
+        raise NotFoundError(
+            name,
+            f"{model.name} has no version {name.rpartition('/')[2]!r}; it has 1 to {model.last_number}, and "
+            f"the aliases {aliases}",
+            metadata={"field": field},
+        )
+    if version.deleted:
+        raise NotFoundError(
+            version.name,
+            f"{version.name} is deleted; restore it with UndeleteModelVersion until {_day(version)}",
+            reason="DELETED",
+            metadata={"field": field},
+        )
+    return version
+
+
+def _day(resource: Model | ModelVersion) -> str:
+    return f"{resource.purge_time:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,78 @@
+"""Makes the registry's parts and puts them together."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from autoisp_runtime.runtime import Runtime
+from autoisp_runtime.uploads import clear_spool
+
+from autoisp_registry.api import UseCases
+from autoisp_registry.bus import RegistryBus, StoredVersions, encode
+from autoisp_registry.config import RegistryConfig
+from autoisp_registry.datasets import StoredDatasets
+from autoisp_registry.graph_check import IsolatedChecker
+from autoisp_registry.ports import Message
+from autoisp_registry.records import StoredRecords
+from autoisp_registry.store import SqlStore
+from autoisp_registry.unsigned import Unsigned
+from autoisp_registry.usecases import (
+    Aliases,
+    Auditing,
+    Conversions,
+    Deleting,
+    Editing,
+    Judgements,
+    Judging,
+    Models,
+    Promotion,
+    Registering,
+    Retention,
+    RollingBack,
+    Transfers,
+    publish_earlier,
+)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the process serves, hears, and does by itself."""
+
+    use_cases: UseCases
+    bus: RegistryBus
+    tasks: list[tuple[str, Coroutine[Any, Any, object]]]
+
+
+def wired(runtime: Runtime[RegistryConfig]) -> Parts:
+    """The registry over a runtime."""
+    config, artifacts = runtime.config, runtime.artifacts
+    clear_spool(config.spool_dir)
+    store: SqlStore[Message] = SqlStore(runtime.database, runtime.outbox, encode)
+    versions, datasets, signer = StoredVersions(artifacts), StoredDatasets(artifacts), Unsigned()
+    models = Models(store)
+    checker = IsolatedChecker(artifacts, config.max_graph_bytes)
+    registering = Registering(store, artifacts, versions, datasets, checker, signer, convert=config.convert)
+    conversions = Conversions(store, datasets, signer, enabled=config.convert)
+    use_cases = UseCases(
+        models=models,
+        registering=registering,
+        editing=Editing(store),
+        deleting=Deleting(store, timedelta(days=config.retention_days)),
+        aliases=Aliases(store),
+        promotion=Promotion(store, models, Judging(StoredRecords(artifacts))),
+        rolling_back=RollingBack(store, models),
+        conversions=conversions,
+        auditing=Auditing(store),
+        transfers=Transfers(models, artifacts, config.spool_dir, config.max_artifact_bytes),
+    )
+    return Parts(
+        use_cases,
+        RegistryBus(registering, Judgements(store), conversions, artifacts),
+        [
+            ("leaving earlier versions for others", publish_earlier(store, versions)),
+            ("purging what was deleted", Retention(store, versions).run()),
+        ],
+    )
