@@ -125,11 +125,15 @@ async def test_the_history_is_one_that_clients_one_by_one_could_have_made(
     registries: list[ServiceProcess], nats_server: NatsServer, tmp_path: Path
 ) -> None:
     files = networks(tmp_path)
-    until = time.monotonic() + SECONDS
     clients = [
         RandomClient(number, lambda n=number: registries[n % len(registries)].address, MODELS, files)
         for number in range(CLIENTS)
     ]
+    # Two versions of each to begin with, so that there is something to promote.
+    await asyncio.gather(
+        *(clients[number % CLIENTS].act("register", name) for number, name in enumerate(2 * MODELS))
+    )
+    until = time.monotonic() + SECONDS
     await asyncio.gather(killed(registries, until), *(client.run(until) for client in clients))
     acts = [act for client in clients for act in client.acts]
     print(summary(acts, sum(client.repeats for client in clients)))
