@@ -72,6 +72,13 @@ async def test_a_key_is_taken_once_and_finds_its_entry(migrated: Database) -> No
         assert [entry.draft.resource for entry in await read_after(session, 1, 10)] == ["models/c"]
 
 
+async def test_a_refusal_takes_no_key(migrated: Database) -> None:
+    await add(migrated, draft(request_id="r", refused=True), draft(request_id="r", refused=True))
+    done = (await add(migrated, draft(request_id="r")))[0]
+    async with migrated.read() as session:
+        assert await audit.find_key(session, "alias.set/r") == done
+
+
 async def test_a_transaction_that_fails_leaves_no_entry(migrated: Database) -> None:
     async def fail() -> None:
         async with migrated.transaction() as session:
