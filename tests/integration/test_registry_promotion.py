@@ -1,4 +1,4 @@
-"""Promotion and all that changes models, through the service; evidence and formats come as events."""
+"""Promotion and all that changes models, through the service: with events, commands and answers."""
 
 from __future__ import annotations
 
