@@ -1,4 +1,4 @@
-"""A database that goes away and a disk that fills: clear errors, no half-registered version, the log intact."""
+"""A database that goes away, a disk that fills: clear errors, nothing half-registered, the log intact."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promotion and all that changes models, through the service: evidence comes as events, formats as answers."""
+"""Promotion and all that changes models, through the service: with events, commands and answers."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_promotion_by_evidence_and_back(registry: Registry, nats_connectio
     for name in names[:2]:
         done = await stub.Promote(promote(name=name), metadata=(("autoisp-actor", "bob"),))
     assert (dict(done.model.aliases), done.audit_entry.actor) == ({"champion": 2}, "bob")
-    assert list(done.gate.checks)[0] == "psnr: passed, 32.00 dB >= 30.00 dB"
+    assert done.gate.checks[0] == "psnr: passed, 32.00 dB >= 30.00 dB"
     failed = await refused(stub.Promote(promote(name=names[2])))
     assert (failed.code, failed.reason) == (ErrorCode.FAILED_PRECONDITION, "GATE_FAILED")
     assert "psnr: failed" in failed.metadata["checks"]
