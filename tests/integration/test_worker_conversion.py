@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,17 @@ def test_a_redelivered_job_gives_the_same_files(footage: Footage) -> None:
     }
 
 
+def test_a_test_clip_that_cannot_be_read_is_left_out(footage: Footage) -> None:
+    footage.entries["c"].clip.frames_uri = "clips/gone/frames"
+
+    formats = by_name(convert(footage, export_onnx(build(SPEC)), manifest=footage.everything()))
+
+    for one in formats.values():
+        assert one.failure is None
+        assert one.quality is None
+        assert one.artifact is not None
+
+
 def test_a_file_that_is_no_network_fails_as_a_whole(footage: Footage) -> None:
     conversion = convert(footage, b"nonsense")
 
@@ -144,7 +156,8 @@ def test_pictures_that_are_no_numbers_fail_as_a_whole(footage: Footage) -> None:
     assert conversion.failure.reason == "OUTPUT_NOT_FINITE"
 
 
-def test_executorch_says_how_to_get_it_or_is_made(footage: Footage) -> None:
+@pytest.mark.skipif(importlib.util.find_spec("executorch") is not None, reason="ExecuTorch is there")
+def test_executorch_says_how_to_get_it(footage: Footage) -> None:
     formats = by_name(convert(footage, export_onnx(build(SPEC)), formats=["onnx-fp32", "executorch-xnnpack"]))
 
     one = formats["executorch-xnnpack"]

@@ -63,7 +63,15 @@ class Footage:
 
     def only_test(self) -> common_pb2.Artifact:
         """The manifest of a dataset with nothing but the test clip."""
-        manifest = ingest_pb2.DatasetManifest(dataset="datasets/e", entries=[self.entries["c"]])
+        return self._manifest("c")
+
+    def everything(self) -> common_pb2.Artifact:
+        """The manifest of the clips as they are now."""
+        return self._manifest(*self.entries)
+
+    def _manifest(self, *clips: str) -> common_pb2.Artifact:
+        entries = [self.entries[clip] for clip in clips]
+        manifest = ingest_pb2.DatasetManifest(dataset="datasets/e", entries=entries)
         return reference(self.store.put_bytes(manifest.SerializeToString()))
 
     def trial(self, trial_id: str = "r0-0000", **changes: object) -> commands_pb2.RunTrial:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from autoisp_core.spec import LayerType, Spec
 from autoisp_core.spec.blocks import chain
 from autoisp_isp.contract import check_contract
 from autoisp_isp.cost import count_cost
-from autoisp_isp.edge import FP16, FP32, INT8
+from autoisp_isp.edge import EXECUTORCH, FP16, FP32, INT8
 from autoisp_isp.edge.half import halved, map_nodes, rounding_twin
 from autoisp_isp.edge.make import TARGET_DB, make
 from autoisp_isp.edge.prepared import prepared
@@ -37,9 +38,11 @@ from autoisp_isp.edge.shots import (
     synthetic_frames,
     unpacked,
 )
+from autoisp_isp.edge.stepping import Step
 from autoisp_isp.edge.widening import choose
 from autoisp_isp.edge.workshop import make_isolated
 from autoisp_isp.export import export_onnx
+from autoisp_isp.import_onnx import import_onnx
 from autoisp_isp.network import build
 from autoisp_isp.prototype import OnnxPrototype
 from autoisp_isp.reel import Reel
@@ -359,3 +362,37 @@ def test_shadows_are_the_darkest_quarter_of_the_truth() -> None:
 
     assert shadow_psnr(bright, truth) == 100.0
     assert shadow_psnr(dark, truth) == pytest.approx(20.0 + 10 * np.log10(2), abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["plain", "recurrent"])
+def test_a_step_takes_and_gives_what_the_graph_does(name: str) -> None:
+    model = network(SPECS[name])
+    module, _ = import_onnx(model)
+    session = load_session(model)
+
+    for inputs in graph_inputs(model, frames_for(model)):
+        srgb, carried = session.step(inputs)
+        with torch.no_grad():
+            made = Step(module)(*(torch.from_numpy(value) for value in inputs.values()))
+        assert np.allclose(made[0].numpy(), srgb, atol=1e-4)
+        for one, other in zip(made[1:], carried.values(), strict=True):
+            assert np.allclose(one.numpy(), other, atol=1e-4)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("executorch") is not None, reason="ExecuTorch is there")
+def test_without_executorch_a_program_says_how_to_get_it() -> None:
+    with pytest.raises(FailedPreconditionError, match="pip install") as caught:
+        make(EXECUTORCH, network(PLAIN), [])
+    assert caught.value.reason == "NOT_INSTALLED"
+
+
+@pytest.mark.timeout(280)
+@pytest.mark.skipif(importlib.util.find_spec("executorch") is None, reason="needs the extra executorch")
+def test_a_program_gives_the_pictures_of_the_file() -> None:
+    model = network(RECURRENT)
+
+    made = make(EXECUTORCH, model, frames_for(model))
+
+    assert made.judged == model
+    assert made.seconds_per_megapixel is not None
+    assert "those of onnx-fp32" in made.note

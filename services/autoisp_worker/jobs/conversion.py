@@ -75,12 +75,11 @@ class _Footage:
     Attributes:
         frames: to calibrate with; synthetic ones where there are none of a clip.
         missing: why there are none of a clip; None: they are real.
-        train, test: clips.
+        test: clips.
     """
 
     frames: Sequence[CalibrationFrame]
     missing: Failure | None
-    train: Sequence[ClipRange]
     test: Sequence[ClipRange]
 
 
@@ -108,7 +107,7 @@ class _Conversion:
             )
         self._failures |= {name: mark.failure for name, mark in marks.items() if mark.failure is not None}
         shipped = self._each(self._able(made), lambda name: self._shipped(made[name], judged[name]))
-        seconds = self._seconds(made, shipped, footage)
+        seconds = self._seconds(made, shipped)
         formats = self._each(
             self._able(made),
             lambda name: self._format(name, made[name], marks, shipped[name], seconds[name]),
@@ -152,7 +151,7 @@ class _Conversion:
         job, tools = self._job, self._tools
         synthetic = synthetic_frames(check_contract(onnx, field="model"), job.sensor, job.seed)
         if job.manifest is None:
-            return _Footage(synthetic, failure_of(no_footage()), (), ())
+            return _Footage(synthetic, failure_of(no_footage()), ())
         clips = wire.manifest(tools.store.get_bytes(job.manifest))
         train, test = ([clip for clip in clips if clip.split is split] for split in (Split.TRAIN, Split.TEST))
         try:
@@ -160,8 +159,8 @@ class _Conversion:
         except StoppedError:
             raise
         except AutoISPError as error:
-            return _Footage(synthetic, failure_of(error), train, test)
-        return _Footage(frames, None, train, test)
+            return _Footage(synthetic, failure_of(error), test)
+        return _Footage(frames, None, test)
 
     def _make(self, name: str, onnx: bytes, footage: _Footage) -> Made:
         if name == FP32:
@@ -184,9 +183,7 @@ class _Conversion:
             return replace(judged, size_bytes=len(made.data))
         return self._open(made.data) if made.judged is not None else judged
 
-    def _seconds(
-        self, made: Mapping[str, Made], shipped: Mapping[str, OpenSubject], footage: _Footage
-    ) -> dict[str, float]:
+    def _seconds(self, made: Mapping[str, Made], shipped: Mapping[str, OpenSubject]) -> dict[str, float]:
         known = {
             name: one.seconds_per_megapixel
             for name, one in made.items()
@@ -195,9 +192,9 @@ class _Conversion:
         developers = {name: one.developer for name, one in shipped.items() if name not in known}
         if not developers:
             return known
-        clips = [*footage.test, *footage.train]
-        frames = self._tools.frames.frames(clips[0]) if clips else [_shade()]
-        return known | seconds_per_megapixel(developers, frames, self._job.sensor, seconds=_TIMING_SECONDS)
+        return known | seconds_per_megapixel(
+            developers, [_shade()], self._job.sensor, seconds=_TIMING_SECONDS
+        )
 
     def _format(
         self, name: str, made: Made, marks: Mapping[str, Marks], shipped: OpenSubject, seconds: float
@@ -220,6 +217,6 @@ class _Conversion:
 
 
 def _shade() -> Frames:
-    """A frame to time with where there is no clip."""
+    """A frame to time with: what it shows makes no difference."""
     row = np.linspace(0, 255, WIDTH).astype(np.uint8)
     return np.broadcast_to(row[None, :, None], (HEIGHT, WIDTH, 3))
