@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from autoisp_core.errors import ResourceExhaustedError
@@ -112,22 +112,20 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 def _open(folder: Path, sha256: str) -> tuple[int, Path, bool]:
     path = folder / f".{sha256}.part"
-    # Another may give the file its final name between our opening and our locking it: then look again.
     while fcntl is not None:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError:  # another user's, or no file: if it is the folder itself, the next try says so
+            break
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            found = os.stat(path, follow_symlinks=False)
-            if os.path.samestat(found, os.fstat(descriptor)):
-                return descriptor, path, True
-        except BlockingIOError:
+        except OSError:  # in use, or on a file system without locks
             os.close(descriptor)
             break
-        except FileNotFoundError:
-            pass
-        except OSError:
-            os.close(descriptor)
-            raise
+        # Another may have given it its final name between our opening and our locking it: then look again.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(descriptor)):
+                return descriptor, path, True
         os.close(descriptor)
     descriptor, name = tempfile.mkstemp(prefix=f".{sha256}.", suffix=".part", dir=folder)
     return descriptor, Path(name), False

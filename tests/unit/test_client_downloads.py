@@ -247,9 +247,17 @@ def test_of_two_writers_the_second_gets_a_file_of_its_own(tmp_path: Path) -> Non
 def test_a_part_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "victim").write_bytes(b"precious")
     part_of(tmp_path).symlink_to("victim")
-    with pytest.raises(ResourceExhaustedError, match="can't write"):
-        PartialFile(tmp_path, DIGEST)
+    part = PartialFile(tmp_path, DIGEST)
+    part.append(BLOB)
+    part.become(tmp_path / "m")
     assert (tmp_path / "victim").read_bytes() == b"precious"
+    assert (tmp_path / "m").read_bytes() == BLOB
+
+
+def test_a_folder_that_is_none_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ResourceExhaustedError, match="can't write"):
+        PartialFile(tmp_path / "file", DIGEST)
 
 
 LIMITED = """
