@@ -122,13 +122,19 @@ async def _typed_errors(url: str) -> AsyncIterator[None]:
                 f"the database at {_shown(url)} is out of disk space; free some, nothing was written",
                 reason="DATABASE_FULL",
             ) from error
-        lost = isinstance(error, OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
-        if lost or isinstance(error, OperationalError):
+        if _lost(error) or isinstance(error, OperationalError):
             raise UnavailableError(
                 f"the database at {_shown(url)} can't be used now: {_root(error)}",
                 reason="DATABASE_UNAVAILABLE",
             ) from error
         raise
+
+
+def _lost(error: DBAPIError | OSError) -> bool:
+    if isinstance(error, OSError) or error.connection_invalidated:
+        return True
+    # While PostgreSQL goes down or comes up, connecting ends in one of these.
+    return str(getattr(error.orig, "sqlstate", None) or "").startswith(("08", "57P"))
 
 
 def _root(error: BaseException) -> str:

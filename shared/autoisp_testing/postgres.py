@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +31,26 @@ class PostgresServer:
         if "host" in options:  # a Unix socket; asyncpg takes its folder as the query's host
             return f"postgresql+asyncpg://{parts.username}:@/{name}?host={options['host'][0]}"
         return f"postgresql+asyncpg://{parts.netloc}/{name}"
+
+    def kill(self) -> None:
+        """End it at once, as a crash would: who is connected is cut off, and what was committed stays."""
+        pid = self._server.get_pid()
+        assert pid is not None, "it is not running"
+        os.kill(pid, signal.SIGQUIT)
+        while _runs(pid):
+            time.sleep(0.02)
+
+    def start(self) -> None:
+        """Start it again after :meth:`kill`; takes some seconds."""
+        self._server.ensure_postgres_running()
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @contextmanager

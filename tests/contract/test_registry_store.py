@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from autoisp.registry.v1 import registry_pb2
@@ -11,9 +12,21 @@ from autoisp_core.artifact import Artifact
 from autoisp_core.errors import AlreadyExistsError, InvalidArgumentError
 from autoisp_core.pagination import PageRequest, encode_page_token
 from autoisp_registry import tables, wire
+from autoisp_registry.audit import AuditDraft
 from autoisp_registry.bus import StoredVersions, encode
 from autoisp_registry.datasets import StoredDatasets
-from autoisp_registry.domain import Content, GateResult, Lineage, ModelVersion, Prototype, as_registered
+from autoisp_registry.domain import (
+    Content,
+    Conversion,
+    EdgeFormat,
+    Evidence,
+    Failure,
+    GateResult,
+    Lineage,
+    ModelVersion,
+    Prototype,
+    as_registered,
+)
 from autoisp_registry.ports import Message, VersionRegistered
 from autoisp_registry.store import SqlStore
 from autoisp_registry.unsigned import Unsigned
@@ -23,6 +36,7 @@ from autoisp_runtime.async_artifacts import AsyncArtifactStore
 from autoisp_runtime.database import Database
 from autoisp_runtime.migrations import differences, migrate
 from autoisp_runtime.outbox import Outbox
+from sqlalchemy.ext.asyncio import AsyncSession
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 ALL = PageRequest(1000, None)
@@ -177,3 +191,103 @@ async def test_a_forged_token_is_refused(store: Store, key: str) -> None:
     assert caught.value.field == "page_token"
     with pytest.raises(InvalidArgumentError):
         await store.list_versions("models/m", PageRequest.parse(2, token))
+
+
+async def test_what_may_change_is_kept_and_the_rest_stays(store: Store) -> None:
+    await add(store)
+    before = await store.version("models/m", 1)
+    assert before is not None
+    made = EdgeFormat("onnx-int8", failure=Failure("NO_FOOTAGE", "none"), shadow_loss_db=0.0)
+    after = replace(
+        before.with_evidence(Evidence("evaluations/f", "mine", ONNX, NOW)),
+        description="ein Gerät",
+        tags={"a": "b"},
+        conversion=Conversion(seed=3, frames_per_clip=4).again(before.name, NOW),
+        signed_manifest=ONNX,
+        formats=(*before.formats, made),
+    )
+    async with store.transaction() as transaction:
+        assert await transaction.lock_existing("models/m")
+        await transaction.save_version(after)
+        assert await transaction.version("models/m", 1) == after
+    assert await store.version("models/m", 1) == after
+    assert (await store.list_versions("models/m", ALL)).items == (after,)
+    assert after.revision == 2
+
+
+async def test_the_history_of_an_alias_is_kept(store: Store) -> None:
+    await add(store)
+    async with store.transaction() as transaction:
+        model = await transaction.lock_existing("models/m")
+        assert model is not None
+        for number in (1, 2, 3):
+            model = model.with_alias("champion", number, NOW)
+        await transaction.save(replace(model, tags={"a": "b"}, promotion_gate="x", description="y"))
+    saved = await store.model("models/m")
+    assert saved is not None
+    assert saved.history == {"champion": (1, 2)}
+    assert (saved.tags, saved.promotion_gate, saved.description) == ({"a": "b"}, "x", "y")
+
+
+async def test_deleted_ones_are_found_only_by_who_asks_for_them(store: Store) -> None:
+    later = NOW + timedelta(days=1)
+    versions = [await add(store) for _ in range(2)] + [await add(store, "models/n")]
+    async with store.transaction() as transaction:
+        await transaction.save_version(versions[1].changed(delete_time=NOW, purge_time=later))
+        assert (await transaction.newest("models/m"), await transaction.newest("models/x")) == (1, 0)
+        assert await transaction.find_onnx("models/m", ONNX.sha256) == 1
+        model = await transaction.lock_existing("models/n")
+        assert model is not None
+        await transaction.save(model.changed(NOW, delete_time=NOW, purge_time=later))
+    assert [v.number for v in (await store.list_versions("models/m", ALL)).items] == [1]
+    assert len((await store.list_versions("models/m", ALL, show_deleted=True)).items) == 2
+    assert [m.name for m in (await store.list_models(ALL)).items] == ["models/m"]
+    assert len((await store.list_models(ALL, show_deleted=True)).items) == 2
+    for now, due in ((NOW, False), (later, True)):
+        assert await store.purgeable_versions(now, 10) == ([("models/m", 2)] if due else [])
+        assert await store.purgeable_models(now, 10) == (["models/n"] if due else [])
+
+
+async def test_what_is_purged_is_gone_and_its_number_too(store: Store) -> None:
+    versions = [await add(store) for _ in range(3)]
+    async with store.transaction() as transaction:
+        model = await transaction.lock_existing("models/m")
+        assert model is not None
+        await transaction.purge_version(versions[0])
+    assert await store.version("models/m", 1) is None
+    for _ in range(2):
+        async with store.transaction() as transaction:
+            model = await transaction.lock_existing("models/m")
+            assert model is not None
+            await transaction.purge_model(model)
+        assert await store.model("models/m") is None
+        assert (await store.list_versions("models/m", ALL)).items == ()
+        number = (await add(store)).number
+    assert number == 5
+
+
+async def test_a_change_and_its_entry_go_together_and_wake_who_waits(
+    database: Database, outbox: Outbox
+) -> None:
+    await migrate(database, "autoisp_registry.migrations")
+    woken: list[bool] = []
+
+    async def in_use(session: AsyncSession, model: str, number: int | None) -> list[str]:
+        return [f"{model} {number}"]
+
+    store: Store = SqlStore(database, outbox, encode, in_use, lambda: woken.append(True))
+    await add(store)
+    assert woken == []
+    draft = AuditDraft("ann", "alias.set", "models/m", "x", request_id="r")
+    async with store.transaction() as transaction:
+        assert await transaction.in_use("models/m", 1) == ["models/m 1"]
+        entry = await transaction.record(draft, NOW)
+        with pytest.raises(AlreadyExistsError):
+            await transaction.record(draft, NOW)
+        await transaction.record(replace(draft, refused=True), NOW)
+    assert woken == [True]
+    assert await store.find_entry("alias.set/r") == entry
+    state = await store.verify()
+    assert (state.entries, state.broken_sequence, state.problem) == (2, 0, "")
+    newest = (await store.list_entries(PageRequest(1, None), "models/m", descending=True)).items[0]
+    assert (newest.draft.refused, newest.sha256) == (True, state.head_sha256)

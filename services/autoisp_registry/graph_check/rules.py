@@ -34,7 +34,8 @@ def problem_of(data: bytes) -> str:
     try:
         model = onnx.ModelProto.FromString(data)
     except DecodeError:
-        return "it is no ONNX model, or not all of one; export the network again"
+        # Running out of memory looks the same here.
+        return "it is no ONNX model, not all of one, or too large to be read; export the network again"
     if not model.graph.node:
         return "it holds no graph; export the network again"
     return _nodes(model) or _tensors(model) or _contract(model.graph) or _checked(model)
