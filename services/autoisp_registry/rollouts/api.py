@@ -16,6 +16,8 @@ from autoisp_registry.rollouts.validation import MAX_FORMATS, validate_device_id
 
 MAX_BATCH = 1000
 
+Result = rollouts_pb2.BatchResolveModelsResponse.Result
+
 
 class _Request(Protocol):
     @property
@@ -35,7 +37,7 @@ class RolloutServicer(rollouts_pb2_grpc.RolloutServiceServicer):
         self,
         channels: Channels,
         rollouts: Rollouts,
-        board: Board[rollouts_pb2.ResolveModelResponse],
+        board: Board[Result],
         outcomes: OutcomeRecorder,
     ) -> None:
         self._channels = channels
@@ -124,7 +126,7 @@ class RolloutServicer(rollouts_pb2_grpc.RolloutServiceServicer):
         self, request: rollouts_pb2.ResolveModelRequest, context: Any
     ) -> rollouts_pb2.ResolveModelResponse:
         """Which version a device is to run."""
-        return self._resolve(request)
+        return self._resolve(request).response
 
     async def BatchResolveModels(  # noqa: N802
         self, request: rollouts_pb2.BatchResolveModelsRequest, context: Any
@@ -145,7 +147,7 @@ class RolloutServicer(rollouts_pb2_grpc.RolloutServiceServicer):
         )
         return rollouts_pb2.ReportOutcomeResponse(resolve_again=await self._outcomes.report(report))
 
-    def _resolve(self, request: rollouts_pb2.ResolveModelRequest) -> rollouts_pb2.ResolveModelResponse:
+    def _resolve(self, request: rollouts_pb2.ResolveModelRequest) -> Result:
         device_id, profile = request.device_id, request.device_profile
         validate_device_id(device_id)
         if profile:
@@ -159,14 +161,12 @@ class RolloutServicer(rollouts_pb2_grpc.RolloutServiceServicer):
         )
         return self._board.resolve(request.channel, device, request.formats)
 
-    def _result(
-        self, request: rollouts_pb2.ResolveModelRequest
-    ) -> rollouts_pb2.BatchResolveModelsResponse.Result:
+    def _result(self, request: rollouts_pb2.ResolveModelRequest) -> Result:
         try:
-            return rollouts_pb2.BatchResolveModelsResponse.Result(response=self._resolve(request))
+            return self._resolve(request)
         except AutoISPError as error:
             failure = common_pb2.Failure(reason=error.reason, message=str(error))
-            return rollouts_pb2.BatchResolveModelsResponse.Result(failure=failure)
+            return Result(failure=failure)
 
 
 def _call(request: _Request, context: Any) -> Call:

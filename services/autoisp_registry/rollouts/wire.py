@@ -94,10 +94,10 @@ def channel_from(
     )
 
 
-def answer_to(answer: Answer) -> rollouts_pb2.ResolveModelResponse:
-    """Write what a device is told."""
+def answer_to(answer: Answer) -> rollouts_pb2.BatchResolveModelsResponse.Result:
+    """Write what a device is told, as it stands among the answers of a batch."""
     version = answer.version
-    return rollouts_pb2.ResolveModelResponse(
+    response = rollouts_pb2.ResolveModelResponse(
         model_version=version.name,
         format=answer.format,
         artifact=artifact_to(answer.artifact),
@@ -105,6 +105,7 @@ def answer_to(answer: Answer) -> rollouts_pb2.ResolveModelResponse:
         rollout_id=answer.rollout_id,
         etag=answer.etag,
     )
+    return rollouts_pb2.BatchResolveModelsResponse.Result(response=response)
 
 
 def changed_to(entry: AuditEntry, channel: Channel | None) -> events_pb2.ChannelChanged:
