@@ -14,6 +14,7 @@ from autoisp_core.errors import AutoISPError, ErrorCode
 
 from autoisp_cli.app import app
 from autoisp_cli.arguments import spread
+from autoisp_cli.registry.hints import hint
 
 EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 _FAILED = frozenset(
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("stopped", file=sys.stderr)
         return EXIT_INTERRUPTED
     except AutoISPError as error:
-        print(f"error: {error.message}", file=sys.stderr)
+        print(f"error: {error.message}{hint(error)}", file=sys.stderr)
         return EXIT_FAILED if error.code in _FAILED else EXIT_INPUT
     except BrokenPipeError:
         # Whoever read our output has seen enough; Python must not try to flush it once more.

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from autoisp_cli.__main__ import main
 from autoisp_testing import graphs
 from command import assert_nothing_left, autoisp, press_ctrl_c, start
 
@@ -25,14 +26,26 @@ def home(tmp_path_factory):
     assert_nothing_left(folder / ".autoisp")
 
 
-@pytest.fixture(scope="module")
-def run(home):
+@pytest.fixture
+def run(home, capsys, monkeypatch):
+    """The command in this process, which starts it once: a process for each takes seconds."""
+    monkeypatch.chdir(home)
+
     def run(*words, code=0):
-        ran = autoisp(*words, folder=home)
-        assert ran.returncode == code, ran.stderr
-        return ran.stderr if code == 2 else ran.stdout
+        ended = main([str(word) for word in words])
+        told = capsys.readouterr()
+        assert ended == code, told.err
+        return told.err if code == 2 else told.out
 
     return run
+
+
+def test_the_command_as_a_process(home):
+    listed = autoisp("models", "list", "--json", folder=home)
+    assert (listed.returncode, json.loads(listed.stdout)) == (0, [])
+    missing = autoisp("models", "promote", "nobody@1", folder=home)
+    assert missing.returncode == 2
+    assert missing.stderr.startswith("error: models/nobody")
 
 
 def test_from_a_file_to_devices_and_back(home, run):
@@ -40,7 +53,7 @@ def test_from_a_file_to_devices_and_back(home, run):
     run("models", "register", "night", "dark.onnx", "--metric", "psnr_model=31.5")
     listed = run("models", "versions", "--filter", "metrics.psnr_model > 31", "--json")
     assert [version["name"] for version in json.loads(listed)] == ["models/night/versions/2"]
-    assert "--filter" in run("models", "versions", "--filter", "metrics.psnr >", code=2)
+    assert "filter at position" in run("models", "versions", "--filter", "metrics.psnr >", code=2)
 
     assert "autoisp evaluations run" in run("models", "promote", "night@1", code=2)
     for number in (1, 2):

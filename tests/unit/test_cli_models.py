@@ -10,7 +10,7 @@ from autoisp.common.v1 import common_pb2
 from autoisp.registry.v1 import registry_pb2 as wire
 from autoisp_cli.__main__ import main
 from autoisp_cli.registry import card, pairs, short_names
-from autoisp_core.errors import FailedPreconditionError, InvalidArgumentError
+from autoisp_core.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError
 from delivered import CARD, CHECKS, REFUSED, SHA, entry, lineage, log, model, version
 from registry_server import serving
 
@@ -151,6 +151,12 @@ def test_a_dry_run_changes_nothing(run, server, name, code):
 def test_without_evidence_the_fix_is_named(run, server):
     server.answers["Promote"] = NO_EVIDENCE
     assert "autoisp evaluations run" in run("promote", "night@3", code=2).err
+
+
+def test_what_is_deleted_says_what_to_type(run, server):
+    name = "models/night/versions/3"
+    server.answers["GetModelVersion"] = NotFoundError(name, f"{name} is deleted", reason="DELETED")
+    assert "autoisp models restore night@3" in run("show", "night@3", code=2).err
 
 
 def test_rollback_and_aliases(run, server):

@@ -29,8 +29,7 @@ def upgrade() -> None:
     op.create_index("channels_model", "channels", ["model"])
     op.create_table(
         "rollout_reports",
-        sa.Column("tally", sa.String(32), primary_key=True),
-        sa.Column("device", sa.LargeBinary(16), primary_key=True),
+        sa.Column("key", sa.LargeBinary(24), primary_key=True),
         sa.Column("failed", sa.Boolean, nullable=False),
     )
     op.create_table("rollout_leftovers", sa.Column("tally", sa.String(32), primary_key=True))

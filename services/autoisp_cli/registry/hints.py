@@ -1,0 +1,15 @@
+"""What to type where an error of the registry names the call that mends it."""
+
+from __future__ import annotations
+
+from autoisp_core.errors import AutoISPError
+
+from autoisp_cli.registry.short_names import short_resource
+
+
+def hint(error: AutoISPError) -> str:
+    """The command, after the error's message; empty if there is none to add."""
+    resource = error.metadata.get("resource", "")
+    if error.reason == "DELETED" and resource.startswith("models/"):
+        return f"; type 'autoisp models restore {short_resource(resource)}'"
+    return ""
