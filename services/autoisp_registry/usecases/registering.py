@@ -192,7 +192,10 @@ class Registering:
             if network.record
             else (),
             formats=(as_registered(content),),
-            conversion=Conversion(seed=network.seed, frames_per_clip=network.frames_per_clip),
+            conversion=Conversion(
+                seed=network.seed,
+                frames_per_clip=min(network.frames_per_clip or _FRAMES_PER_CLIP, _FRAMES_PER_CLIP),
+            ),
         )
         draft = AuditDraft(
             REGISTRY,
