@@ -15,6 +15,7 @@ from autoisp.registry.v1 import registry_pb2, registry_pb2_grpc
 from autoisp_core.errors import ErrorCode
 from autoisp_runtime.artifacts import ArtifactStore
 from autoisp_runtime.jetstream import Event, NatsConnection
+from autoisp_testing.graphs import root_of
 from autoisp_testing.nats import NatsServer
 from autoisp_testing.processes import ServiceProcess
 from evaluation_calls import (
@@ -55,7 +56,7 @@ def services(folder: Path, nats: NatsServer) -> Iterator[tuple[ServiceProcess, S
     settings = {"nats_url": nats.url, "ack_wait_seconds": ACK_WAIT_S}
     with (
         ServiceProcess("autoisp_evaluation", folder, **settings) as evaluation,
-        ServiceProcess("autoisp_registry", folder, **settings) as registry,
+        ServiceProcess("autoisp_registry", folder, convert=False, **settings) as registry,
     ):
         yield evaluation, registry
 
@@ -232,12 +233,13 @@ async def test_frames_are_told_as_they_come_to_whoever_watches_them(
     assert [len(subject.frames) for clip in last.clips for subject in clip.subjects] == [2] * 4
 
 
-async def test_a_registered_version_is_judged_by_its_name(
+async def test_a_registered_version_is_judged_by_its_name_and_promoted_by_what_was_measured(
     stub: Stub,
     services: tuple[ServiceProcess, ServiceProcess],
     connection: NatsConnection,
-    onnx: common_pb2.Artifact,
+    store: ArtifactStore,
 ) -> None:
+    onnx = put_bytes(store, root_of(1.0))
     async with grpc.aio.insecure_channel(services[1].address) as channel:
         version = await registry_pb2_grpc.RegistryServiceStub(channel).RegisterModelVersion(
             registry_pb2.RegisterModelVersionRequest(
@@ -254,6 +256,24 @@ async def test_a_registered_version_is_judged_by_its_name(
     assert last.subjects == created.subjects
     mine = [command for command in worker.commands if command.evaluation == created.name]
     assert [command.subjects[1].onnx for command in mine] == [version.onnx] * 2
+    async with grpc.aio.insecure_channel(services[1].address) as channel:
+        registry = registry_pb2_grpc.RegistryServiceStub(channel)
+
+        async def evidence() -> list[registry_pb2.Evidence]:
+            get = registry_pb2.GetModelVersionRequest(name=version.name)
+            return list((await registry.GetModelVersion(get)).evidence)
+
+        await until(evidence)
+        promoted = await registry.Promote(registry_pb2.PromoteRequest(name=version.name, gate=GATE))
+        stricter = registry_pb2.PromoteRequest(name=version.name, gate=GATE.replace("4", "6"))
+        refusal = await refused(registry.Promote(stricter))
+    assert promoted.gate.checks[0] == "psnr against prototype: passed, +5.00 dB >= +4.00 dB"
+    assert promoted.audit_entry.evaluation == created.name
+    # All that was measured is kept, frame by frame, under the digest that the audit log has.
+    record = store.find(promoted.audit_entry.evidence_sha256)
+    assert record is not None
+    assert evaluation_pb2.Evaluation.FromString(store.get_bytes(record)) == last
+    assert (refusal.code, refusal.reason) == (ErrorCode.FAILED_PRECONDITION, "GATE_FAILED")
 
 
 @pytest.mark.parametrize(

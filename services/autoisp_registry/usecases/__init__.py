@@ -8,9 +8,10 @@ from autoisp_registry.usecases.editing import Editing, Wanted
 from autoisp_registry.usecases.evidence import JudgedVersion, Judgements
 from autoisp_registry.usecases.judging import Judging
 from autoisp_registry.usecases.models import Models
+from autoisp_registry.usecases.networks import EvaluatedNetwork, NewVersion
 from autoisp_registry.usecases.promotion import Promote, Promotion
 from autoisp_registry.usecases.publishing import publish_earlier
-from autoisp_registry.usecases.registering import EvaluatedNetwork, NewVersion, Registering
+from autoisp_registry.usecases.registering import Registering
 from autoisp_registry.usecases.retention import Retention
 from autoisp_registry.usecases.rollback import Rollback, RollingBack
 from autoisp_registry.usecases.transfers import Transfers

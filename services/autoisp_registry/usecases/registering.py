@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -18,13 +18,10 @@ from autoisp_registry.domain import (
     CHAMPION,
     Content,
     Conversion,
-    Cost,
     Evidence,
-    GateResult,
     Lineage,
     Model,
     ModelVersion,
-    Sensor,
     as_registered,
 )
 from autoisp_registry.ports import (
@@ -39,6 +36,7 @@ from autoisp_registry.ports import (
     VersionRegistered,
 )
 from autoisp_registry.usecases.locking import live_model
+from autoisp_registry.usecases.networks import EvaluatedNetwork, NewVersion
 from autoisp_registry.usecases.telling import announce_alias, tell
 
 _log = structlog.get_logger(__name__)
@@ -47,46 +45,6 @@ ONNX_MEDIA_TYPE = "application/onnx"
 _FRAMES_PER_CLIP = 24
 _MODEL_LABEL = "model"
 _FRAMES_PER_CLIP = 24  # that formats are judged on where no evaluation says how many
-
-
-@dataclass(frozen=True)
-class NewVersion:
-    """What a person registers."""
-
-    content: Content
-    description: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class EvaluatedNetwork:
-    """A network that a search found and an evaluation judged.
-
-    Args:
-        model: ``models/{m}``, where it is to be registered.
-        measured, prototype: totals of both; no prototype means that it was not judged.
-        clips: what the totals are of.
-        limits: what the gate checks.
-        own_gate: what the evaluation's own gate said; None if it had none.
-        cost: of the network; None where it was not measured.
-        record: the evaluation, whole.
-        seed, frames_per_clip: of its frames.
-    """
-
-    model: str
-    onnx: Artifact
-    spec: str
-    lineage: Lineage
-    measured: gate.Measured
-    prototype: gate.Measured | None
-    clips: gate.Clips
-    limits: gate.Limits
-    own_gate: GateResult | None = None
-    cost: Cost | None = None
-    sensor: Sensor | None = None
-    record: Artifact | None = None
-    seed: int = 0
-    frames_per_clip: int = 0
 
 
 class Registering:
