@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import math
+import os
 import random
 import statistics
 import tempfile
@@ -172,6 +173,7 @@ async def measure(database: Database, versions: int, repeats: int) -> dict[str, 
     everything = [took for one in times.values() for took in one]
     return {
         "fill_seconds": round(filled_s, 1),
+        "load_average": round(os.getloadavg()[0], 1),
         "all": percentiles(everything),
         "goal_met": percentiles(everything)["p95"] <= GOAL_MS,
         "lists": {name: {**LISTS[name], "found": found[name], **percentiles(times[name])} for name in LISTS},
@@ -191,23 +193,18 @@ async def main() -> None:
     parser.add_argument("--repeats", type=int, default=40)
     parser.add_argument("--only", choices=("sqlite", "postgresql"))
     asked = parser.parse_args()
-    figures: dict[str, Any] = {
-        "versions": asked.versions,
-        "models": MODELS,
-        "page": 50,
-        "goal_p95_ms": GOAL_MS,
-    }
+    about = {"versions": asked.versions, "models": MODELS, "page": 50, "goal_p95_ms": GOAL_MS}
     with tempfile.TemporaryDirectory() as folder:
         if asked.only != "postgresql":
             sqlite = Database(f"sqlite+aiosqlite:///{folder}/registry.db", "registry")
-            figures["sqlite"] = await measure(sqlite, asked.versions, asked.repeats)
+            record("registry_list_sqlite", about | await measure(sqlite, asked.versions, asked.repeats))
             await sqlite.close()
         if asked.only != "sqlite":
             with postgres_server(Path(folder) / "postgres") as server:
                 postgres = Database(server.new_database(), "registry")
-                figures["postgresql"] = await measure(postgres, asked.versions, asked.repeats)
+                figures = await measure(postgres, asked.versions, asked.repeats)
+                record("registry_list_postgresql", about | figures)
                 await postgres.close()
-    record("registry_list", figures)
 
 
 if __name__ == "__main__":
