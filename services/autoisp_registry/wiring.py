@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from autoisp_runtime.jetstream import Event
 from autoisp_runtime.runtime import Runtime
 from autoisp_runtime.uploads import clear_spool
 
@@ -15,10 +16,11 @@ from autoisp_registry.bus import RegistryBus, StoredVersions, encode
 from autoisp_registry.config import RegistryConfig
 from autoisp_registry.datasets import StoredDatasets
 from autoisp_registry.graph_check import IsolatedChecker
+from autoisp_registry.lineage.stored import StoredOrigins
 from autoisp_registry.ports import Message
 from autoisp_registry.records import StoredRecords
 from autoisp_registry.rollouts.versions import channels_serving
-from autoisp_registry.store import SqlStore
+from autoisp_registry.store import SqlFinder, SqlStore
 from autoisp_registry.unsigned import Unsigned
 from autoisp_registry.usecases import (
     Aliases,
@@ -36,6 +38,10 @@ from autoisp_registry.usecases import (
     Transfers,
     publish_earlier,
 )
+from autoisp_registry.usecases.changes import Changes
+from autoisp_registry.usecases.describing import Describing
+from autoisp_registry.usecases.finding import Finding
+from autoisp_registry.usecases.watching import Watching
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,15 @@ def wired(runtime: Runtime[RegistryConfig]) -> Parts:
     """The registry over a runtime."""
     config, artifacts = runtime.config, runtime.artifacts
     clear_spool(config.spool_dir)
-    store: SqlStore[Message] = SqlStore(runtime.database, runtime.outbox, encode, channels_serving)
+    changes = Changes()
+    store: SqlStore[Message] = SqlStore(
+        runtime.database, runtime.outbox, encode, channels_serving, changes.announce
+    )
+    finder = SqlFinder(runtime.database)
+    watching = Watching(store, finder, finder, changes)
+    runtime.on_stopping(watching.stop)
+    for event in (Event.MODEL_CHANGED, Event.CHANNEL_CHANGED):
+        runtime.listen(event, changes.on_event)
     versions, datasets, signer = StoredVersions(artifacts), StoredDatasets(artifacts), Unsigned()
     models = Models(store)
     checker = IsolatedChecker(artifacts, config.max_graph_bytes)
@@ -68,6 +82,9 @@ def wired(runtime: Runtime[RegistryConfig]) -> Parts:
         conversions=conversions,
         auditing=Auditing(store),
         transfers=Transfers(models, artifacts, config.spool_dir, config.max_artifact_bytes),
+        finding=Finding(finder, store),
+        watching=watching,
+        describing=Describing(models, StoredOrigins(artifacts)),
     )
     return Parts(
         use_cases,

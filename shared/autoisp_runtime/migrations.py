@@ -38,11 +38,19 @@ async def migrate(database: Database, package: str, revision: str = "head") -> N
             await connection.run_sync(_upgrade, script, database.schema, revision)
 
 
-async def differences(database: Database, metadata: MetaData) -> list[Any]:
-    """What the migrated database and ``metadata`` disagree on, in Alembic's words; empty when equal."""
+async def differences(database: Database, metadata: MetaData, apart_from: str = "\0") -> list[Any]:
+    """What the migrated database and ``metadata`` disagree on, in Alembic's words; empty when equal.
+
+    Args:
+        apart_from: beginning of the names of tables that only the migrations know.
+    """
 
     def compare(connection: Connection) -> list[Any]:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        opts = {
+            "compare_type": True,
+            "include_name": lambda name, kind, _: kind != "table" or not name.startswith(apart_from),
+        }
+        context = MigrationContext.configure(connection, opts=opts)
         return list(compare_metadata(context, metadata))
 
     async with database.read() as session:

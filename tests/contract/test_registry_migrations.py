@@ -11,8 +11,9 @@ from autoisp_core.pagination import PageRequest
 from autoisp_registry import tables, wire
 from autoisp_registry.bus import encode
 from autoisp_registry.domain import Content, Conversion, Lineage, ModelVersion, as_registered
+from autoisp_registry.filters import Listing
 from autoisp_registry.ports import Message
-from autoisp_registry.store import SqlStore
+from autoisp_registry.store import SqlFinder, SqlStore
 from autoisp_runtime.database import Database
 from autoisp_runtime.migrations import differences, migrate
 from autoisp_runtime.outbox import Outbox
@@ -64,7 +65,7 @@ async def test_rows_of_a_released_schema_come_up(database: Database, released: s
     await fill(database, 1, "models/m", MANY)
     await fill(database, 2, "models/n", 2)
     await migrate(database, MIGRATIONS)
-    assert await differences(database, tables.metadata) == []
+    assert await differences(database, tables.metadata, apart_from="search_words") == []
     store: SqlStore[Message] = SqlStore(database, Outbox(database, tables.outbox), encode)
     model = await store.model("models/m")
     assert model is not None
@@ -77,6 +78,10 @@ async def test_rows_of_a_released_schema_come_up(database: Database, released: s
     assert (version.revision, version.conversion, version.evidence) == (1, Conversion(), ())
     assert await store.find("evaluation/models/n-2") == await store.version("models/n", 2)
     assert len((await store.list_versions("models/m", PageRequest(10, None))).items) == 10
+    finder = SqlFinder(database)
+    found = await finder.find_versions(Listing.of_versions(filter_text="alias:champion evaluations"))
+    assert [version.name for version in found.items] == ["models/m/versions/1", "models/n/versions/1"]
+    assert len((await finder.find_models(Listing.of_models(filter_text="name:models"))).items) == 2
     async with store.transaction() as transaction:
         for name, last in (("models/m", MANY), ("models/n", 2)):
             assert await transaction.find_onnx(name, content(last).onnx.sha256) == last

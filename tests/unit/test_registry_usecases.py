@@ -257,15 +257,6 @@ async def test_get_version_of_what_is_not_there(world: World, name: str, kind: t
         await world.models.get_version(name)
 
 
-async def test_lists_check_their_arguments(world: World) -> None:
-    with pytest.raises(InvalidArgumentError):
-        await world.models.list_models(-1, "")
-    with pytest.raises(InvalidArgumentError):
-        await world.models.list_versions("m", 0, "")
-    with pytest.raises(NotFoundError):
-        await world.models.list_versions("models/m", 0, "")
-
-
 def test_version_names() -> None:
     assert ModelVersion("models/m", 12, content(), NOW).name == "models/m/versions/12"
     assert network(limits=Limits()).limits.macs_per_pixel is None

@@ -9,6 +9,7 @@ from autoisp_runtime.actor import actor_of
 
 from autoisp_registry import wire
 from autoisp_registry.api.use_cases import Area
+from autoisp_registry.filters import Listing
 from autoisp_registry.usecases import Wanted
 
 
@@ -24,10 +25,15 @@ class ModelsArea(Area):
     async def ListModels(  # noqa: N802
         self, request: registry_pb2.ListModelsRequest, context: Any
     ) -> registry_pb2.ListModelsResponse:
-        """A page of models, oldest first."""
-        page = await self._use_cases.models.list_models(
-            request.page_size, request.page_token, show_deleted=request.show_deleted
+        """A page of models, by filter and order."""
+        listing = Listing.of_models(
+            request.page_size,
+            request.page_token,
+            request.filter,
+            request.order_by,
+            show_deleted=request.show_deleted,
         )
+        page = await self._use_cases.finding.list_models(listing)
         return registry_pb2.ListModelsResponse(
             models=[wire.model_to(model) for model in page.items], next_page_token=page.next_page_token
         )

@@ -16,6 +16,9 @@ from autoisp_registry.usecases import (
     RollingBack,
     Transfers,
 )
+from autoisp_registry.usecases.describing import Describing
+from autoisp_registry.usecases.finding import Finding
+from autoisp_registry.usecases.watching import Watching
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,9 @@ class UseCases:
     conversions: Conversions
     auditing: Auditing
     transfers: Transfers
+    finding: Finding
+    watching: Watching
+    describing: Describing
 
 
 class Area:

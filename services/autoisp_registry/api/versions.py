@@ -9,7 +9,9 @@ from autoisp_runtime.actor import actor_of
 
 from autoisp_registry import wire
 from autoisp_registry.api.use_cases import Area
+from autoisp_registry.filters import Listing
 from autoisp_registry.usecases import NewVersion, Wanted
+from autoisp_registry.usecases.finding import listed_model
 
 
 class VersionsArea(Area):
@@ -35,10 +37,16 @@ class VersionsArea(Area):
     async def ListModelVersions(  # noqa: N802
         self, request: registry_pb2.ListModelVersionsRequest, context: Any
     ) -> registry_pb2.ListModelVersionsResponse:
-        """A page of a model's versions, by number."""
-        page = await self._use_cases.models.list_versions(
-            request.parent, request.page_size, request.page_token, show_deleted=request.show_deleted
+        """A page of versions of one model or of all, by filter and order."""
+        listing = Listing.of_versions(
+            listed_model(request.parent),
+            request.page_size,
+            request.page_token,
+            request.filter,
+            request.order_by,
+            show_deleted=request.show_deleted,
         )
+        page = await self._use_cases.finding.list_versions(listing)
         return registry_pb2.ListModelVersionsResponse(
             model_versions=[wire.version_to(version) for version in page.items],
             next_page_token=page.next_page_token,

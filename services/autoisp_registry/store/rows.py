@@ -22,7 +22,7 @@ ALL_VERSIONS: Select[Any] = select(
     versions,
     models.c.name.label("model_name"),
     models.c.body.label("model_body"),
-).join(models)
+).join_from(versions, models)
 """Versions with their models, whose aliases are the versions' too."""
 
 

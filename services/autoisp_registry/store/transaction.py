@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from autoisp_registry import audit
 from autoisp_registry.audit import AuditDraft, AuditEntry
 from autoisp_registry.domain import Model, ModelVersion
+from autoisp_registry.index.writing import forget_model, forget_version, index_model, index_version
 from autoisp_registry.store.rows import (
     changed_version_row,
     load_version,
@@ -75,6 +76,7 @@ class SqlTransaction(Generic[M_contra]):
             try:
                 async with self._session.begin_nested():
                     await self._session.execute(models.insert().values(name=model, **model_row(new)))
+                    await index_model(self._session, new)
             except IntegrityError:
                 pass  # another registration was first with this model
         return found
@@ -123,12 +125,14 @@ class SqlTransaction(Generic[M_contra]):
                 await self._session.execute(insert)
         except IntegrityError as error:
             raise AlreadyExistsError(version.name) from error
+        await index_version(self._session, version)
 
     async def save(self, model: Model) -> None:
         """Write a locked model and its aliases."""
         await self._session.execute(
             models.update().where(models.c.name == model.name).values(model_row(model))
         )
+        await index_model(self._session, model)
 
     async def save_version(self, version: ModelVersion) -> None:
         """Write what may change of a version of a locked model."""
@@ -138,9 +142,11 @@ class SqlTransaction(Generic[M_contra]):
             .where(versions.c.model_id == model_id, versions.c.number == version.number)
             .values(changed_version_row(version))
         )
+        await index_version(self._session, version)
 
     async def purge_version(self, version: ModelVersion) -> None:
         """Forget a version of a locked model for good."""
+        await forget_version(self._session, version.name)
         model_id = select(models.c.id).where(models.c.name == version.model).scalar_subquery()
         await self._session.execute(
             delete(versions).where(versions.c.model_id == model_id, versions.c.number == version.number)
@@ -148,6 +154,7 @@ class SqlTransaction(Generic[M_contra]):
 
     async def purge_model(self, model: Model) -> None:
         """Forget a locked model and its versions for good, but not which numbers it has given."""
+        await forget_model(self._session, model.name)
         await self._session.execute(delete(purged_models).where(purged_models.c.name == model.name))
         await self._session.execute(
             purged_models.insert().values(name=model.name, last_number=model.last_number)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from autoisp_core import names
-from autoisp_core.pagination import Page, PageRequest
 
 from autoisp_registry.domain import Model, ModelVersion
 from autoisp_registry.ports import Store
@@ -46,28 +45,3 @@ class Models:
         number = model.resolve(asked)
         version = await self._store.version(model.name, number) if number is not None else None
         return model, live_version(version, model, name)
-
-    async def list_models(
-        self, page_size: int, page_token: str, *, show_deleted: bool = False
-    ) -> Page[Model]:
-        """Models, oldest first.
-
-        Raises:
-            InvalidArgumentError: ``page_size`` or ``page_token``.
-        """
-        page = PageRequest.parse(page_size, page_token, f"{show_deleted}")
-        return await self._store.list_models(page, show_deleted=show_deleted)
-
-    async def list_versions(
-        self, parent: str, page_size: int, page_token: str, *, show_deleted: bool = False
-    ) -> Page[ModelVersion]:
-        """A model's versions, by number.
-
-        Raises:
-            InvalidArgumentError: ``parent``, ``page_size`` or ``page_token``.
-            NotFoundError: there is no such model.
-        """
-        names.MODEL.parse(parent, "parent")
-        page = PageRequest.parse(page_size, page_token, f"{parent} {show_deleted}")
-        await self.get_model(parent, "parent")
-        return await self._store.list_versions(parent, page, show_deleted=show_deleted)
