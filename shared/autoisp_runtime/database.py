@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 _BUSY_TIMEOUT_MS = 15_000
 _READ_ONLY = "autoisp_read_only"
 _FULL = ("database or disk is full", "No space left on device")
+# PostgreSQL's SQLSTATE: the connection failed, it is starting or stopping, all its connections are taken.
+_AWAY = ("08", "57P0", "53300")
 
 
 class Database:
@@ -123,12 +125,17 @@ async def _typed_errors(url: str) -> AsyncIterator[None]:
                 reason="DATABASE_FULL",
             ) from error
         lost = isinstance(error, OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
-        if lost or isinstance(error, OperationalError):
+        if lost or isinstance(error, OperationalError) or _sqlstate(error).startswith(_AWAY):
             raise UnavailableError(
                 f"the database at {_shown(url)} can't be used now: {_root(error)}",
                 reason="DATABASE_UNAVAILABLE",
             ) from error
         raise
+
+
+def _sqlstate(error: BaseException) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return str(getattr(cause, "sqlstate", None) or "")
 
 
 def _root(error: BaseException) -> str:
