@@ -40,8 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not service.isidentifier() or find_spec(f"autoisp_{service}.migrations") is None:
             parser.error(f"{service!r} is no service with tables: there is no autoisp_{service}.migrations")
     config = load_config(MigrateConfig)
-    if not config.database_url:
-        exit_message(variable("database_url"), "must say which database to migrate")
+    if not config.database_url.startswith("postgresql"):
+        # An SQLite file is one service's, and only that service knows which.
+        exit_message(variable("database_url"), "must be the PostgreSQL database to migrate")
         return CONFIG_EXIT_CODE
     configure_logging(config.service, config.log_format, config.log_level)
     return asyncio.run(_migrate(config.database_url, services))

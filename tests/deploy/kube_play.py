@@ -1,51 +1,119 @@
-"""Plays the workloads of the overlay dev with podman: their pods as they are, without a cluster around them."""
+"""Plays the workloads of the overlay dev with podman: their pods, without a cluster around them."""
 
 from __future__ import annotations
 
 import copy
-import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import yaml
-
-from compose_engine import ROOT, Engine
-from manifests import build_overlay, named, workloads
+from compose_engine import Engine
 from compose_steps import Steps, wait_for
+from manifests import build_overlay, named, of_kind, workloads
 
 Manifest = dict[str, Any]
 
 NETWORK = "autoisp-kube"
-STANDIN = "localhost/autoisp-standin-{}"
-# What podman has no part for: another's disruption, spreading, and probes that it neither has nor needs.
-_NO_CLUSTER = ("topologySpreadConstraints", "serviceAccountName", "terminationGracePeriodSeconds")
-_PROBES = ("startupProbe", "livenessProbe", "readinessProbe", "lifecycle")
+STANDINS = {
+    "docker.io/library/nats": "localhost/autoisp-standin-nats",
+    "docker.io/library/postgres": "localhost/autoisp-standin-postgres",
+    "docker.io/chrislusf/seaweedfs": "localhost/autoisp-standin-s3",
+}
+_CALLS = """
+from autoisp_client import Client
+with Client("ingest={0}:50051,search={1}:50051,evaluation={2}:50051,registry={3}:50051") as client:
+    print(*map(len, map(list, (client.list_datasets(), client.list_searches(), client.list_models()))))
+"""
 
 
-def play_dev_overlay(engine: Engine, steps: Steps, control: str, compute: str, *, standins: bool) -> None:
-    """Starts the overlay's pods and jobs, waits until they are healthy, takes them down."""
-    images = {"autoisp-control": control, "autoisp-compute": compute}
-    with tempfile.TemporaryDirectory() as folder:
-        played = pods(build_overlay("dev"), images, standins=standins)
-        with steps.step("play the workloads of the overlay dev") as details, _network(engine):
-            try:
-                for pod in played:
-                    _play(engine, Path(folder), pod, played[pod])
-                details.append(f"{len(played)} pods")
-                for job in ("migrate", "topology"):
-                    wait_for(f"the job {job}", lambda job=job: _exit_code(engine, job) == 0, 120)
-                serving = [
-                    name for name in played if name.startswith(("ingest", "search", "evaluation", "registry"))
-                ]
-                serving += [name for name in played if name.startswith(("live", "worker"))]
-                for name in serving:
-                    wait_for(f"{name}'s readiness", lambda name=name: _ready(engine, name), 120)
-                details.append(f"jobs migrate and topology ended with 0, {len(serving)} processes serve")
-            finally:
-                for pod in played:
-                    engine("pod", "rm", "--force", "--time", "5", pod, check=False)
-                for volume in _claims(build_overlay("dev")):
-                    engine("volume", "rm", "--force", volume, check=False)
+def play_dev_overlay(engine: Engine, steps: Steps, images: dict[str, str], *, standins: bool) -> None:
+    """Starts the pods and jobs, waits until they are healthy, calls the services, and takes all down."""
+    overlay = build_overlay("dev")
+    documents = playable(overlay, {**images, **(STANDINS if standins else {})})
+    deployments = of_kind(overlay, "Deployment")
+    containers = [pod + "-autoisp" for deployment in deployments for pod in pods_of(deployment)]
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        yaml.safe_dump_all(documents, file)
+        file.flush()
+        engine("network", "create", NETWORK)
+        try:
+            with steps.step("play the workloads of the overlay dev") as details:
+                engine("kube", "play", "--network", NETWORK, file.name)
+                wait_for(
+                    "the jobs", lambda: all(_ended_well(engine, job) for job in ("migrate", "topology")), 180
+                )
+                details.append("the jobs migrate and topology ended with 0")
+                for container in containers:
+                    wait_for(f"{container}'s readiness", lambda it=container: _says_yes(engine, it), 180)
+                for container in containers:
+                    engine(
+                        "exec", container, "python", "-m", "autoisp_runtime.probe", "--service", "liveness"
+                    )
+                addresses = [pods_of(named(overlay, "Deployment", name))[0] for name in _SERVICES]
+                engine("exec", containers[0], "python", "-c", _CALLS.format(*addresses))
+                details.append(f"{len(containers)} processes are ready and alive, and answer each other")
+        except BaseException:
+            print(_logs(engine))
+            raise
+        finally:
+            with steps.step("take the workloads down"):
+                engine("kube", "down", file.name, check=False)
+                for kind, command in (("PersistentVolumeClaim", "volume"), ("Secret", "secret")):
+                    for document in of_kind(documents, kind):
+                        engine(command, "rm", document["metadata"]["name"], check=False)
+                engine("network", "rm", "--force", NETWORK, check=False)
+
+
+_SERVICES = ("ingest", "search", "evaluation", "registry")
+
+
+def playable(overlay: list[Manifest], images: dict[str, str]) -> list[Manifest]:
+    """What podman plays of an overlay; its own kinds are Deployment, Pod, ConfigMap, Secret and claims.
+
+    A stateful set of one becomes its pod, with the name of its service, so that others find it; a job becomes
+    its pod, too.
+    """
+    documents = copy.deepcopy(of_kind(overlay, "ConfigMap", "Secret", "PersistentVolumeClaim", "Deployment"))
+    for workload in copy.deepcopy(workloads(overlay)):
+        if workload["kind"] == "Deployment":
+            continue
+        template, name = workload["spec"]["template"], workload["metadata"]["name"]
+        for claim in workload["spec"].get("volumeClaimTemplates", ()):
+            volume, claim_name = claim["metadata"]["name"], f"{claim['metadata']['name']}-{name}-0"
+            metadata = {"name": claim_name}
+            documents.append(
+                claim | {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata}
+            )
+            source = {"name": volume, "persistentVolumeClaim": {"claimName": claim_name}}
+            template["spec"].setdefault("volumes", []).append(source)
+        metadata = {"name": name, "labels": template["metadata"]["labels"]}
+        documents.append({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]})
+    for document in of_kind(documents, "Deployment", "Pod"):
+        spec = document["spec"]["template"]["spec"] if document["kind"] == "Deployment" else document["spec"]
+        for container in spec["containers"]:
+            repository = container["image"].partition(":")[0]
+            container["image"] = images.get(repository, container["image"])
+    return documents
+
+
+def pods_of(deployment: Manifest) -> list[str]:
+    """The names that podman gives to a deployment's pods."""
+    return [
+        f"{deployment['metadata']['name']}-pod-{number}" for number in range(deployment["spec"]["replicas"])
+    ]
+
+
+def _ended_well(engine: Engine, job: str) -> bool:
+    state = engine("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", f"{job}-autoisp")
+    return state == "exited 0"
+
+
+def _says_yes(engine: Engine, container: str) -> bool:
+    said = engine("exec", container, "python", "-m", "autoisp_runtime.probe", check=False)
+    return said.endswith("SERVING") and "NOT" not in said
+
+
+def _logs(engine: Engine) -> str:
+    """The end of what each container said."""
+    names = engine("ps", "--all", "--format", "{{.Names}}", "--filter", f"network={NETWORK}").split()
+    return "\n".join(f"== {name}\n{engine('logs', '--tail', '5', name, check=False)}" for name in names)

@@ -2,8 +2,8 @@
 
     python tests/deploy/run_compose.py --help
 
-Needs podman (as root) and podman-compose, and the base image of services/Dockerfile in podman's store. The stack
-is taken down at the end, whatever happened. `make test-compose` is this.
+Needs podman (as root) and podman-compose, and the base image of services/Dockerfile in podman's store. The
+stack is taken down at the end, whatever happened. `make test-compose` is this.
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from autoisp.search.v1 import search_pb2
-from autoisp_cli.commands.demo import NOISE, TRAINING, UNSEEN, footage_folder
+from autoisp_cli.commands.demo import NOISE, REDUCTION, TRAINING, UNSEEN, footage_folder
 from autoisp_client import Client
 from autoisp_runtime import probe
-
 from compose_engine import ROOT, STANDINS, Engine, pin, run
-from kube_play import play_dev_overlay
 from compose_steps import Steps, wait_for
+from kube_play import play_dev_overlay
 
 CONTROL, COMPUTE = "localhost/autoisp-control:0.1.0", "localhost/autoisp-compute:0.1.0"
 ENDPOINTS = ROOT / "compose.endpoints.json"
@@ -47,7 +46,8 @@ def main() -> int:
                 up(compose, engine, steps, chosen.workers)
                 tune(engine, steps, chosen)
         if chosen.part in ("all", "kube"):
-            play_dev_overlay(engine, steps, CONTROL, COMPUTE, standins=chosen.standins)
+            images = {"autoisp-control": CONTROL, "autoisp-compute": COMPUTE}
+            play_dev_overlay(engine, steps, images, standins=chosen.standins)
     finally:
         print("\n" + steps.table())
     return 0
@@ -220,7 +220,8 @@ class Job:
     def __init__(self, chosen: argparse.Namespace, model: str) -> None:
         command: Sequence[str] = [
             *(sys.executable, "-m", "autoisp_cli", "tune", "--server", str(ENDPOINTS), "--model", model),
-            *("--minutes", str(chosen.minutes), "--out", str(chosen.out), "--noise", NOISE, "--json"),
+            *("--minutes", str(chosen.minutes), "--out", str(chosen.out), "--json"),
+            *("--reduction", str(REDUCTION), "--noise", NOISE),
             *(word for path in chosen.footage for word in ("--footage", path)),
             *(word for path in chosen.test or () for word in ("--test", path)),
         ]
