@@ -64,6 +64,12 @@ class Engine:
         filters = [word for label in labels for word in ("--filter", label)]
         return self("ps", "--quiet", "--filter", "status=running", *filters).split()
 
+    def remove_all(self) -> None:
+        """Stop and remove every container of the stack, with the volumes that have no name."""
+        label = f"label=com.docker.compose.project={PROJECT}"
+        if found := self("ps", "--all", "--quiet", "--filter", label).split():
+            self("rm", "--force", "--time", "20", "--volumes", *found)
+
     def kill_process(self, container: str) -> int:
         """SIGKILL to the container's process, as if it crashed; its pid. ``podman kill`` would be a stop."""
         pid = self.pid(container)

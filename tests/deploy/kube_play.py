@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import tempfile
 from typing import Any
 
@@ -35,7 +36,9 @@ def play_dev_overlay(engine: Engine, steps: Steps, images: dict[str, str], *, st
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         yaml.safe_dump_all(documents, file)
         file.flush()
+        _remove(engine, overlay, documents)
         engine("network", "create", NETWORK)
+        _make_secrets(engine, overlay)
         try:
             with steps.step("play the workloads of the overlay dev") as details:
                 engine("kube", "play", "--network", NETWORK, file.name)
@@ -57,23 +60,19 @@ def play_dev_overlay(engine: Engine, steps: Steps, images: dict[str, str], *, st
             raise
         finally:
             with steps.step("take the workloads down"):
-                engine("kube", "down", file.name, check=False)
-                for kind, command in (("PersistentVolumeClaim", "volume"), ("Secret", "secret")):
-                    for document in of_kind(documents, kind):
-                        engine(command, "rm", document["metadata"]["name"], check=False)
-                engine("network", "rm", "--force", NETWORK, check=False)
+                _remove(engine, overlay, documents)
 
 
 _SERVICES = ("ingest", "search", "evaluation", "registry")
 
 
 def playable(overlay: list[Manifest], images: dict[str, str]) -> list[Manifest]:
-    """What podman plays of an overlay; its own kinds are Deployment, Pod, ConfigMap, Secret and claims.
+    """What podman plays of an overlay; its own kinds are Deployment, Pod, ConfigMap and claims.
 
     A stateful set of one becomes its pod, with the name of its service, so that others find it; a job becomes
     its pod, too.
     """
-    documents = copy.deepcopy(of_kind(overlay, "ConfigMap", "Secret", "PersistentVolumeClaim", "Deployment"))
+    documents = copy.deepcopy(of_kind(overlay, "ConfigMap", "PersistentVolumeClaim", "Deployment"))
     for workload in copy.deepcopy(workloads(overlay)):
         if workload["kind"] == "Deployment":
             continue
@@ -91,6 +90,9 @@ def playable(overlay: list[Manifest], images: dict[str, str]) -> list[Manifest]:
     for document in of_kind(documents, "Deployment", "Pod"):
         spec = document["spec"]["template"]["spec"] if document["kind"] == "Deployment" else document["spec"]
         for container in spec["containers"]:
+            container.pop(
+                "ports", None
+            )  # podman would take them on this machine, where Kubernetes takes none
             repository = container["image"].partition(":")[0]
             container["image"] = images.get(repository, container["image"])
     return documents
@@ -101,6 +103,29 @@ def pods_of(deployment: Manifest) -> list[str]:
     return [
         f"{deployment['metadata']['name']}-pod-{number}" for number in range(deployment["spec"]["replicas"])
     ]
+
+
+def _make_secrets(engine: Engine, overlay: list[Manifest]) -> None:
+    """As podman's own, whose content is the data of Kubernetes' secret; it reads no secret of a file back."""
+    for secret in of_kind(overlay, "Secret"):
+        with tempfile.NamedTemporaryFile("w") as file:
+            json.dump(secret["data"], file)
+            file.flush()
+            engine("secret", "rm", secret["metadata"]["name"], check=False)
+            engine("secret", "create", secret["metadata"]["name"], file.name)
+
+
+def _remove(engine: Engine, overlay: list[Manifest], documents: list[Manifest]) -> None:
+    """All that may be there of a run, also of one that was killed."""
+    pods = [pod for deployment in of_kind(documents, "Deployment") for pod in pods_of(deployment)]
+    pods += [pod["metadata"]["name"] for pod in of_kind(documents, "Pod")]
+    for pod in pods:
+        engine("pod", "rm", "--force", "--time", "5", pod, check=False)
+    for volume in of_kind(documents, "PersistentVolumeClaim", "ConfigMap"):
+        engine("volume", "rm", volume["metadata"]["name"], check=False)
+    for secret in of_kind(overlay, "Secret"):
+        engine("secret", "rm", secret["metadata"]["name"], check=False)
+    engine("network", "rm", "--force", NETWORK, check=False)
 
 
 def _ended_well(engine: Engine, job: str) -> bool:
@@ -115,5 +140,5 @@ def _says_yes(engine: Engine, container: str) -> bool:
 
 def _logs(engine: Engine) -> str:
     """The end of what each container said."""
-    names = engine("ps", "--all", "--format", "{{.Names}}", "--filter", f"network={NETWORK}").split()
+    names = engine("ps", "--all", "--format", "{{.Names}}").split()
     return "\n".join(f"== {name}\n{engine('logs', '--tail', '5', name, check=False)}" for name in names)

@@ -42,7 +42,7 @@ def main() -> int:
         if not chosen.no_build:
             build(engine, steps, chosen)
         if chosen.part in ("all", "compose"):
-            with stack(chosen, steps) as compose:
+            with stack(engine, steps, chosen) as compose:
                 up(compose, engine, steps, chosen.workers)
                 tune(engine, steps, chosen)
         if chosen.part in ("all", "kube"):
@@ -128,18 +128,24 @@ class Compose:
 
 
 @contextmanager
-def stack(chosen: argparse.Namespace, steps: Steps) -> Iterator[Compose]:
+def stack(engine: Engine, steps: Steps, chosen: argparse.Namespace) -> Iterator[Compose]:
     """Nothing of the stack before, and nothing after."""
     os.environ |= {"AUTOISP_CONTROL_IMAGE": CONTROL, "AUTOISP_COMPUTE_IMAGE": COMPUTE}
     # Where there is no systemd nobody runs podman's health checks; this run does.
     os.environ["DISABLE_HC_SYSTEMD"] = "true"
     compose = Compose(chosen.podman_compose, standins=chosen.standins)
-    compose("down", "--volumes", "--timeout", "10", check=False)
+
+    def down() -> None:
+        # podman-compose forgets all but the first container of a scaled service.
+        engine.remove_all()
+        compose("down", "--volumes", check=False)
+
+    down()
     try:
         yield compose
     finally:
         with steps.step("take the stack down"):
-            compose("down", "--volumes", "--timeout", "20", check=False)
+            down()
 
 
 def up(compose: Compose, engine: Engine, steps: Steps, workers: int) -> None:

@@ -1,7 +1,9 @@
 """What kustomize builds of each overlay: valid, restricted, complete, and what the processes read."""
 
 import re
+import subprocess
 import warnings
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
@@ -9,6 +11,7 @@ import pytest
 import yaml
 from autoisp_runtime.grpc_server import LIVENESS
 from autoisp_runtime.jetstream.topology import WORKER_FIRST, WORKER_TRIALS
+from autoisp_runtime.nats_binary import find_nats_server
 from compose_engine import ROOT, pin
 from manifests import (
     K8S,
@@ -251,6 +254,23 @@ def test_nats_has_as_many_servers_as_streams_have_replicas(name: str, servers: i
     assert any(mount["mountPath"] == "/data" for mount in pod_spec(nats)["containers"][0]["volumeMounts"])
 
 
+def test_nats_takes_its_configuration(overlay: list[Manifest], tmp_path: Path) -> None:
+    [config] = [m["data"]["nats.conf"] for m in of_kind(overlay, "ConfigMap") if "nats.conf" in m["data"]]
+    file = tmp_path / "nats.conf"
+    file.write_text(config)
+    checked = subprocess.run(
+        [find_nats_server(), "-t", "-c", str(file)],
+        env={"POD_NAME": "nats-0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+    # Leaving slowly must be over before it is cut short.
+    seconds = int(re.search(r"lame_duck_duration: (\d+)s", config).group(1))  # type: ignore[union-attr]
+    assert seconds < pod_spec(named(overlay, "StatefulSet", "nats"))["terminationGracePeriodSeconds"]
+
+
 def test_workers_in_production_have_a_gpu_and_time_to_leave() -> None:
     overlay = build_overlay("prod")
     worker = named(overlay, "Deployment", "worker")
@@ -295,7 +315,7 @@ def test_keda_scales_on_the_consumers_of_the_worker() -> None:
         assert rest == "svc.cluster.local"
         found = named(overlay, "Service", service)
         assert found["metadata"]["namespace"] == namespace
-        assert found["spec"]["clusterIP"] == "None", "KEDA asks the leader as POD.ENDPOINT"
+        assert found["spec"]["clusterIP"] == "None", "KEDA may ask the leader as POD.ENDPOINT"
         assert int(port) in {port["port"] for port in found["spec"]["ports"]}
     assert consumers == {(spec.stream, spec.durable) for spec in (WORKER_FIRST, WORKER_TRIALS)}
     assert named(overlay, "Job", "topology"), "the consumers must be there first"
