@@ -1,4 +1,4 @@
-"""Run while the control image is built: each module of the services imports, no library of pixels is there."""
+"""Run while the control image is built: each module of the services imports, none of the pixels is there."""
 
 import importlib
 import importlib.util
