@@ -1,7 +1,7 @@
 # Two commands to begin with: `make demo` (the main job on real footage) and `make test` (the whole suite).
 # Both make .venv and install what they need, pinned by constraints.txt.
 .DELETE_ON_ERROR:
-.PHONY: demo test check fuzz format protos bench clean
+.PHONY: demo test test-compose check fuzz format protos bench clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -30,6 +30,15 @@ demo: $(VENV)/.demo ## tune a network to replace the classical prototype; the re
 
 test: $(VENV)/.tests ## the whole suite
 	$(BIN)/python -m pytest
+
+# Not a dependency of the package's tests: it runs containers, and has an environment of its own.
+$(VENV)/.compose: $(VENV)/.tests
+	$(PYTHON) -m venv $(VENV)/compose
+	PIP_DISABLE_PIP_VERSION_CHECK=1 $(VENV)/compose/bin/python -m pip install --quiet --constraint constraints.txt podman-compose
+	touch $@
+
+test-compose: $(VENV)/.compose ## compose.yaml and the overlay dev for real, in podman; OPTIONS of tests/deploy/run_compose.py
+	$(BIN)/python tests/deploy/run_compose.py --podman-compose $(VENV)/compose/bin/podman-compose $(OPTIONS)
 
 check: $(VENV)/.tests ## style, types, import rules, generated code, wire contract
 	$(BIN)/ruff check

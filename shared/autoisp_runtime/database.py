@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 _BUSY_TIMEOUT_MS = 15_000
 _READ_ONLY = "autoisp_read_only"
 _FULL = ("database or disk is full", "No space left on device")
+# PostgreSQL's SQLSTATE: the connection failed, it is starting or stopping, all its connections are taken.
+_AWAY = ("08", "57P0", "53300")
 
 
 class Database:
@@ -133,8 +135,7 @@ async def _typed_errors(url: str) -> AsyncIterator[None]:
 def _lost(error: DBAPIError | OSError) -> bool:
     if isinstance(error, OSError) or error.connection_invalidated:
         return True
-    # While PostgreSQL goes down or comes up, connecting ends in one of these.
-    return str(getattr(error.orig, "sqlstate", None) or "").startswith(("08", "57P"))
+    return str(getattr(error.orig, "sqlstate", None) or "").startswith(_AWAY)
 
 
 def _root(error: BaseException) -> str:

@@ -26,6 +26,9 @@ _OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
 )
+LIVENESS = "liveness"
+"""Health name that is SERVING while the process answers, whatever else is away: what restarts may go by."""
+
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -66,6 +69,7 @@ class GrpcServer:
         names = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         await self._report(serving=False)
+        await self._health.set(LIVENESS, _SERVING)
         try:
             self.port = self._server.add_insecure_port(self._listen)
         except RuntimeError as error:

@@ -95,16 +95,12 @@ class Runtime(Generic[C]):
         if tables is not None:
             config.state_dir.mkdir(parents=True, exist_ok=True)
             database = Database(config.effective_database_url, config.service)
-            await _until_available(lambda: migrate(database, tables.migrations), "the database")
+            await until_available(lambda: migrate(database, tables.migrations), "the database")
             outbox = Outbox(database, tables.outbox) if tables.outbox is not None else None
         nats = await NatsConnection.open(config.nats_url, name=f"autoisp-{config.service}")
-
-        async def topology() -> None:
-            await ensure_topology(nats.js, ack_wait_s=config.ack_wait_seconds, replicas=config.nats_replicas)
-
-        await _until_available(lambda: _as_unavailable(topology()), "JetStream")
+        await until_topology(nats, config)
         # A server that came back with an empty disk gets its streams again.
-        nats.on_reconnect(topology)
+        nats.on_reconnect(lambda: _topology(nats, config))
         return cls(config, nats, database, outbox)
 
     @property
@@ -201,7 +197,13 @@ class Runtime(Generic[C]):
             await self._database.ping()
 
 
-async def _until_available(attempt: Callable[[], Awaitable[None]], what: str) -> None:
+async def until_topology(nats: NatsConnection, config: ServiceConfig) -> None:
+    """Make streams and consumers as ``config`` says, however long JetStream takes to answer."""
+    await until_available(lambda: _as_unavailable(_topology(nats, config)), "JetStream")
+
+
+async def until_available(attempt: Callable[[], Awaitable[None]], what: str) -> None:
+    """Repeat ``attempt`` while it raises ``UnavailableError``, saying every few seconds what it waits for."""
     tries = 0
     while True:
         try:
@@ -211,6 +213,10 @@ async def _until_available(attempt: Callable[[], Awaitable[None]], what: str) ->
                 _log.warning(f"waiting for {what}", error=str(error))
             tries += 1
             await asyncio.sleep(_RETRY_S)
+
+
+async def _topology(nats: NatsConnection, config: ServiceConfig) -> None:
+    await ensure_topology(nats.js, ack_wait_s=config.ack_wait_seconds, replicas=config.nats_replicas)
 
 
 async def _as_unavailable(work: Awaitable[None]) -> None:

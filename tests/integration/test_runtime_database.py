@@ -103,6 +103,20 @@ async def test_replicas_may_migrate_at_once(database: Database, replica: Databas
     assert await count(replica) == 0
 
 
+@pytest.mark.parametrize("state", ["57P03", "57P01", "53300", "08006"])
+async def test_a_postgresql_that_starts_stops_or_is_full_is_waited_for(
+    postgres: PostgresServer, state: str
+) -> None:
+    database = Database(postgres.new_database(), "testing")
+    raised = (
+        f"DO $$ BEGIN RAISE EXCEPTION 'the database system is starting up' USING ERRCODE = '{state}'; END $$"
+    )
+    with pytest.raises(UnavailableError, match="starting up"):
+        async with database.transaction() as session:
+            await session.execute(text(raised))
+    await database.close()
+
+
 async def test_a_database_of_a_newer_program_is_refused(database: Database, package: str) -> None:
     await migrate(database, package)
     async with database.transaction() as session:
