@@ -36,6 +36,7 @@ from autoisp_evaluation.store import SqlStore
 from autoisp_runtime.database import Database
 from autoisp_runtime.migrations import differences, migrate
 from autoisp_runtime.outbox import Outbox, OutgoingMessage
+from sqlalchemy import text
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 ALL = PageRequest(1000, None)
@@ -89,6 +90,28 @@ async def add(store: SqlStore[str], *evaluations: Evaluation) -> None:
 
 async def test_migrations_make_the_tables(store: SqlStore[str], database: Database) -> None:
     assert await differences(database, tables.metadata) == []
+
+
+async def test_evaluations_of_the_first_schema_stay(database: Database, outbox: Outbox) -> None:
+    await migrate(database, "autoisp_evaluation.migrations", "0001")
+    old = evaluation(clips=())
+    row = {
+        "id": 7,
+        "name": old.name,
+        "idempotency_key": "k",
+        "search": old.search,
+        "revision": old.revision,
+        "body": wire.evaluation_to(old).SerializeToString(),
+        "model": "models/m",
+        "spec": '{"a": 1}',
+        "macs_per_pixel_limit": 300.5,
+    }
+    async with database.transaction() as session:
+        columns = ", ".join(row)
+        values = ", ".join(f":{column}" for column in row)
+        await session.execute(text(f"INSERT INTO evaluations ({columns}) VALUES ({values})"), row)
+    await migrate(database, "autoisp_evaluation.migrations")
+    assert await SqlStore(database, outbox, encode).get(old.name) == old
 
 
 async def test_what_is_added_can_be_read(store: SqlStore[str]) -> None:
