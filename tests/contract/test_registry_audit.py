@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from datetime import UTC, datetime
 
 import pytest
@@ -108,6 +109,7 @@ async def test_rows_can_t_be_changed(migrated: Database, statement: str) -> None
         ("DELETE FROM audit WHERE sequence = 2", 2),
         ("DELETE FROM audit WHERE sequence = 3", 3),
         ("UPDATE audit_head SET sha256 = '{x}'", 3),
+        ("UPDATE audit SET body = {junk}, sha256 = '{junk_sha256}' WHERE sequence = 3", 3),
     ],
 )
 async def test_who_gets_around_the_triggers_is_found_out(
@@ -119,8 +121,10 @@ async def test_who_gets_around_the_triggers_is_found_out(
         if migrated.dialect == "postgresql"
         else ["DROP TRIGGER audit_no_update", "DROP TRIGGER audit_no_delete"]
     )
+    junk = "CAST('\\x07' AS bytea)" if migrated.dialect == "postgresql" else "X'07'"
+    filled = statement.format(x="f" * 64, junk=junk, junk_sha256=hashlib.sha256(b"\x07").hexdigest())
     async with migrated.engine.begin() as connection:
-        for one in (*off, statement.format(x="f" * 64)):
+        for one in (*off, filled):
             await connection.execute(text(one))
     async with migrated.read() as session:
         sequence, problem = await audit.verify(session)

@@ -11,6 +11,7 @@ from autoisp.registry.v1 import registry_pb2
 from autoisp_core import names
 from autoisp_core.errors import AlreadyExistsError
 from autoisp_core.pagination import Page, PageRequest
+from google.protobuf.message import DecodeError
 from sqlalchemy import Row, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -117,7 +118,10 @@ def _problem(row: Row[Any], wanted: int, previous: str) -> str:
         return f"entry {wanted} is missing"
     if hashlib.sha256(row.body).hexdigest() != row.sha256:
         return f"entry {wanted} was altered: its digest is another"
-    message = registry_pb2.AuditEntry.FromString(row.body)
+    try:
+        message = registry_pb2.AuditEntry.FromString(row.body)
+    except DecodeError:
+        return f"entry {wanted} was altered: it is no entry"
     if message.sequence != wanted or message.previous_sha256 != previous:
         return f"entry {wanted} does not follow the one before"
     return ""
