@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from autoisp.registry.v1 import registry_pb2
 from autoisp_core.artifact import Artifact
-from autoisp_core.errors import AlreadyExistsError, InvalidArgumentError
+from autoisp_core.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
 from autoisp_core.pagination import PageRequest, encode_page_token
 from autoisp_core.release.ed25519 import PrivateKey
 from autoisp_registry import tables, wire
@@ -29,9 +29,10 @@ from autoisp_registry.domain import (
     as_registered,
 )
 from autoisp_registry.ports import Message, VersionRegistered
+from autoisp_registry.records import StoredRecords
 from autoisp_registry.signing import ManifestSigner
 from autoisp_registry.store import SqlStore
-from autoisp_registry.usecases import NewVersion, Registering
+from autoisp_registry.usecases import Adding, Aliases, Judging, NewVersion, Registering
 from autoisp_runtime.artifacts import ArtifactStore
 from autoisp_runtime.async_artifacts import AsyncArtifactStore
 from autoisp_runtime.database import Database
@@ -131,7 +132,8 @@ async def test_the_same_request_at_once_registers_once(store: Store, tmp_path: o
     onnx = await artifacts.put_bytes(b"onnx", "application/onnx")
     publisher, datasets = StoredVersions(artifacts), StoredDatasets(artifacts)
     signer = ManifestSigner(PrivateKey.generate(), artifacts)
-    registering = Registering(store, artifacts, publisher, datasets, Trusting(), signer)
+    adding, judging = Adding(store, publisher, signer), Judging(StoredRecords(artifacts))
+    registering = Registering(store, adding, artifacts, datasets, Trusting(), judging)
     new = NewVersion(Content(onnx))
     found = await asyncio.gather(*(registering.register("models/m", new, "same", "ann") for _ in range(6)))
     assert {version.number for version in found} == {1}
@@ -157,6 +159,14 @@ async def test_aliases_are_kept(store: Store) -> None:
     assert saved.etag != model.etag
     async with store.transaction() as transaction:
         assert await transaction.lock_existing("models/n") is None
+
+
+@pytest.mark.parametrize("number", [-1, 1 << 31, (1 << 63) - 1])
+async def test_an_alias_of_a_number_that_no_column_holds_is_refused(store: Store, number: int) -> None:
+    await add(store)
+    with pytest.raises(NotFoundError) as caught:
+        await Aliases(store).set_alias("models/m", "night", number, "", "ann")
+    assert caught.value.metadata["field"] == "version"
 
 
 async def test_changes_and_messages_go_together(store: Store, outbox: Outbox) -> None:

@@ -14,12 +14,14 @@ from typing import Any
 from autoisp_core.artifact import Artifact
 from autoisp_core.errors import AlreadyExistsError, AutoISPError, NotFoundError
 from autoisp_core.pagination import Page, PageRequest
+from autoisp_core.quality import Figures, GateReport, SubjectFigures
 from autoisp_registry.audit import FIRST_SHA256, AuditDraft, AuditEntry
 from autoisp_registry.bus import RegistryBus
 from autoisp_registry.domain import Content, Lineage, Model, ModelVersion, Prototype
 from autoisp_registry.gate import Clips, Limits, Measured
 from autoisp_registry.ports import JudgedEvaluation, Message
 from autoisp_registry.usecases import (
+    Adding,
     Aliases,
     Conversions,
     Deleting,
@@ -69,6 +71,15 @@ def network(**changes: Any) -> EvaluatedNetwork:
 def content(**changes: Any) -> Content:
     """What a person registers."""
     return Content(**{"onnx": artifact(1), "metrics": {"psnr_model": 31.5}, **changes})
+
+
+def judged(psnr: float, label: str = "mine", report: GateReport | None = None) -> JudgedEvaluation:
+    """An evaluation of two frames."""
+    subjects = {
+        name: SubjectFigures({"psnr": {"clips/a": {0: value, 1: value}}}, {})
+        for name, value in ((label, psnr), ("prototype", 25.0))
+    }
+    return JudgedEvaluation(Figures(subjects, {"clips/a": "a"}, 1), label if report else "", report)
 
 
 @dataclass
@@ -307,21 +318,16 @@ class World:
             return self.now
 
         self.models = Models(self.store)
+        adding = Adding(self.store, self.publisher, self.signer, convert=self.convert, now=now)
+        judging = Judging(self.records)
         self.registering = Registering(
-            self.store,
-            self.artifacts,
-            self.publisher,
-            self.datasets,
-            self.checker,
-            self.signer,
-            convert=self.convert,
-            now=now,
+            self.store, adding, self.artifacts, self.datasets, self.checker, judging, now
         )
         self.editing = Editing(self.store, now)
         self.deleting = Deleting(self.store, timedelta(days=30), now)
         self.retention = Retention(self.store, self.publisher, now)
         self.aliases = Aliases(self.store, now)
-        self.promotion = Promotion(self.store, self.models, Judging(self.records), now)
+        self.promotion = Promotion(self.store, self.models, judging, now)
         self.rolling_back = RollingBack(self.store, self.models, now)
         self.judgements = Judgements(self.store, now)
         self.conversions = Conversions(self.store, self.datasets, self.signer, enabled=self.convert, now=now)

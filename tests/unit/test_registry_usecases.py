@@ -17,8 +17,8 @@ from autoisp_core.errors import (
 from autoisp_registry.domain import GateResult, Lineage, Model, ModelVersion
 from autoisp_registry.gate import Limits
 from autoisp_registry.ports import ConvertVersion, ModelChanged, VersionPromoted, VersionRegistered
-from autoisp_registry.usecases import NewVersion, publish_earlier
-from registry_fakes import NOW, World, artifact, content, measured, network
+from autoisp_registry.usecases import NewVersion, Wanted, publish_earlier
+from registry_fakes import NOW, World, artifact, content, judged, measured, network
 
 
 @pytest.fixture
@@ -114,6 +114,44 @@ async def test_versions_of_an_earlier_release_are_left_for_others(
     await publish_earlier(world.store, world.publisher)
 
 
+STRICT = '[[check]]\nmetric = "psnr"\nat_least = 40.0\n'
+
+
+@pytest.mark.parametrize(
+    ("psnr", "champion"),
+    [(41.0, {"champion": 2}), (39.0, {}), (None, {})],
+    ids=["passes", "fails", "without a record that can be read"],
+)
+async def test_the_models_gate_guards_champion_from_searches_too(
+    world: World, psnr: float | None, champion: dict[str, int]
+) -> None:
+    await world.filled(1)
+    await world.editing.update_model(Wanted("models/m", promotion_gate=STRICT), [], "ann")
+    if psnr is not None:
+        world.records.judged[artifact(50).sha256] = judged(psnr, "model")
+    version = await world.registering.register_evaluated(network(record=artifact(50)))
+    assert version.content.gate is not None
+    assert version.content.gate.passed
+    assert (await world.models.get_model("models/m")).aliases == {"candidate": 2, **champion}
+
+
+async def test_a_gate_that_is_set_meanwhile_is_not_passed_by(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.filled(1)
+    look = world.store.model
+
+    async def look_then_set(name: str) -> Model | None:
+        monkeypatch.setattr(world.store, "model", look)
+        seen = await look(name)
+        await world.editing.update_model(Wanted("models/m", promotion_gate=STRICT), [], "ann")
+        return seen
+
+    monkeypatch.setattr(world.store, "model", look_then_set)
+    await world.registering.register_evaluated(network(record=artifact(50)))
+    assert (await world.models.get_model("models/m")).aliases == {"candidate": 2}
+
+
 async def test_an_evaluation_registers_once(world: World) -> None:
     first = await world.registering.register_evaluated(network())
     assert await world.registering.register_evaluated(network()) == first
@@ -149,6 +187,15 @@ async def test_the_same_request_registers_once(world: World) -> None:
     assert world.actions() == ["version.register"]
 
 
+async def test_a_request_id_of_another_registration_is_refused(world: World) -> None:
+    await world.register(seed=5, request_id="r")
+    for model, seed in (("models/n", 5), ("models/m", 6)):
+        with pytest.raises(InvalidArgumentError) as caught:
+            await world.register(model, seed=seed, request_id="r")
+        assert caught.value.field == "request_id"
+    assert world.actions() == ["version.register"]
+
+
 async def test_the_same_file_is_no_second_version(world: World) -> None:
     await world.register(seed=5)
     for request_id in ("", "other"):
@@ -159,6 +206,18 @@ async def test_the_same_file_is_no_second_version(world: World) -> None:
     assert (await world.register("models/n", seed=5)).number == 1
     await world.deleting.delete_version("models/m/versions/1", "", "ann")
     assert (await world.register(seed=5)).number == 2
+    with pytest.raises(AlreadyExistsError) as twice:
+        await world.deleting.undelete_version("models/m/versions/1", "ann")
+    assert (twice.value.resource, twice.value.reason) == ("models/m/versions/2", "SAME_FILE")
+    await world.deleting.delete_version("models/m/versions/2", "", "ann")
+    assert not (await world.deleting.undelete_version("models/m/versions/1", "ann")).deleted
+
+
+async def test_what_two_searches_found_may_be_the_same_file(world: World) -> None:
+    await world.registering.register_evaluated(network())
+    await world.registering.register_evaluated(network(lineage=Lineage(evaluation="evaluations/f")))
+    await world.deleting.delete_version("models/m/versions/1", "", "ann")
+    assert not (await world.deleting.undelete_version("models/m/versions/1", "ann")).deleted
 
 
 @pytest.mark.parametrize(

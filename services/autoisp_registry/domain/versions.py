@@ -81,6 +81,11 @@ class ModelVersion:
         """Whether it waits to be purged or restored."""
         return self.delete_time is not None
 
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person registered it: what a search found has what its gate said."""
+        return self.content.gate is None
+
     def require_etag(self, etag: str) -> None:
         """Check that the caller saw the version as it is; an empty etag is not checked.
 

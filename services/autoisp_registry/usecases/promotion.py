@@ -128,7 +128,8 @@ class Promotion:
 
     async def _repeated(self, wanted: Promote, model_name: str) -> Promoted | None:
         """What the first request of this id did; None if there was none."""
-        entry = await earlier(self._store, PROMOTE, wanted.request_id, model_name, wanted.alias)
+        version = names.id_of(wanted.name)
+        entry = await earlier(self._store, PROMOTE, wanted.request_id, model_name, wanted.alias, version)
         if entry is None:
             return None
         gate = GateResult(entry.draft.details.get("gate") == "passed", entry.draft.checks)
