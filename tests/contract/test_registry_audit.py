@@ -54,6 +54,22 @@ async def test_what_was_added_is_read_in_order_and_as_it_was(migrated: Database)
     assert added[1].previous_sha256 == added[0].sha256
 
 
+async def test_pages_end_before_a_message_is_full(migrated: Database) -> None:
+    """A promotion has up to 100 lines of its gate: a thousand are more than gRPC takes at a time."""
+    checks = tuple(f"metric_{number}: passed, {'9' * 500}" for number in range(100))
+    added = await add(migrated, *(draft(checks=checks) for _ in range(100)))
+    for descending in (False, True):
+        found, token, pages = [], "", 0
+        while not pages or token:
+            async with migrated.read() as session:
+                request = PageRequest.parse(1000, token)
+                page = await list_entries(session, request, descending=descending)
+            assert sum(len("".join(entry.draft.checks)) for entry in page.items) < 4 << 20
+            found, token, pages = [*found, *page.items], page.next_page_token, pages + 1
+        assert found == (added[::-1] if descending else added)
+        assert pages == 2
+
+
 async def test_many_writers_leave_no_gap_and_an_intact_chain(migrated: Database) -> None:
     await asyncio.gather(*(add(migrated, draft(f"models/m{i}"), draft("models/m")) for i in range(20)))
     async with migrated.read() as session:

@@ -10,7 +10,7 @@ from typing import Any
 from autoisp.registry.v1 import registry_pb2
 from autoisp_core import names
 from autoisp_core.errors import AlreadyExistsError
-from autoisp_core.pagination import Page, PageRequest
+from autoisp_core.pagination import Page, PageRequest, how_many_fit
 from google.protobuf.message import DecodeError
 from sqlalchemy import Row, select
 from sqlalchemy.exc import IntegrityError
@@ -75,7 +75,9 @@ async def list_entries(
         after = int(page.after)
         statement = statement.where(audit.c.sequence < after if descending else audit.c.sequence > after)
     rows = (await session.execute(statement)).all()
-    return page.page([_entry(row) for row in rows], lambda entry: str(entry.sequence))
+    size = min(page.size, how_many_fit(len(row.body) for row in rows))
+    entries = [_entry(row) for row in rows[: size + 1]]
+    return replace(page, size=size).page(entries, lambda entry: str(entry.sequence))
 
 
 async def read_after(session: AsyncSession, sequence: int, limit: int) -> list[AuditEntry]:
