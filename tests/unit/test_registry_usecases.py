@@ -10,14 +10,17 @@ import pytest
 from autoisp_core.errors import (
     AbortedError,
     AlreadyExistsError,
+    FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
     UnavailableError,
 )
-from autoisp_registry.domain import GateResult, Lineage, Model, ModelVersion
+from autoisp_registry.domain import Cost, GateResult, Lineage, Model, ModelVersion, Prototype, Sensor
+from autoisp_registry.domain.models import MAX_ALIASES
+from autoisp_registry.domain.versions import MAX_EVIDENCE
 from autoisp_registry.gate import Limits
 from autoisp_registry.ports import ConvertVersion, ModelChanged, VersionPromoted, VersionRegistered
-from autoisp_registry.usecases import NewVersion, Wanted, publish_earlier
+from autoisp_registry.usecases import JudgedVersion, NewVersion, Promote, Wanted, publish_earlier
 from registry_fakes import NOW, World, artifact, content, judged, measured, network
 
 
@@ -179,6 +182,14 @@ async def test_a_person_registers_without_gate_or_alias(world: World) -> None:
     assert await world.models.get_version("models/m/versions/1") == version
 
 
+async def test_of_a_manifest_only_the_digest_is_believed(world: World) -> None:
+    stored = artifact(70)
+    world.artifacts.stored[stored.sha256] = stored
+    lineage = Lineage("datasets/elsewhere", manifest=replace(stored, size_bytes=1))
+    version = await world.register(lineage=lineage)
+    assert version.content.lineage.manifest == stored
+
+
 async def test_the_same_request_registers_once(world: World) -> None:
     first = await world.register(seed=5, request_id="r")
     assert await world.register(seed=5, request_id="r") == first
@@ -230,6 +241,17 @@ async def test_what_two_searches_found_may_be_the_same_file(world: World) -> Non
         ({"lineage": Lineage(search="s")}, "model_version.lineage.search"),
         ({"lineage": Lineage(trial="t")}, "model_version.lineage.trial"),
         ({"lineage": Lineage(evaluation="e")}, "model_version.lineage.evaluation"),
+        ({"cost": Cost(macs_per_pixel=math.nan)}, "model_version.cost.macs_per_pixel"),
+        ({"cost": Cost(parameters=-1)}, "model_version.cost.parameters"),
+        ({"cost": Cost(seconds_per_megapixel=math.inf)}, "model_version.cost.seconds_per_megapixel"),
+        ({"sensor": Sensor(builtin="x" * 129)}, "model_version.sensor.builtin"),
+        ({"sensor": Sensor(builtin="a\0b")}, "model_version.sensor.builtin"),
+        ({"sensor": Sensor(toml="x" * 70_000)}, "model_version.sensor.toml"),
+        (
+            {"lineage": Lineage(prototype=Prototype(builtin="a\nb"))},
+            "model_version.lineage.prototype.builtin",
+        ),
+        ({"onnx": replace(artifact(1), media_type="a\nb")}, "model_version.onnx.media_type"),
         ({"spec": "{"}, "model_version.spec"),
         ({"spec": "x" * 70_000}, "model_version.spec"),
         ({"onnx": replace(artifact(1), size_bytes=5)}, "model_version.onnx.size_bytes"),
@@ -266,6 +288,30 @@ async def test_aliases_move(world: World) -> None:
         await world.aliases.set_alias("models/m", "phone", 2, first.etag, "ann")
     assert await world.aliases.set_alias("models/m", "phone", 1, second.etag, "ann") == second
     assert [m.number for m in world.store.sent if isinstance(m, VersionPromoted)] == [2, 1]
+
+
+async def test_aliases_are_so_many(world: World) -> None:
+    await world.filled(1)
+    for number in range(MAX_ALIASES):
+        await world.aliases.set_alias("models/m", f"a{number}", 1, "", "ann")
+    with pytest.raises(FailedPreconditionError) as caught:
+        await world.aliases.set_alias("models/m", "one-more", 1, "", "ann")
+    assert (caught.value.reason, caught.value.metadata["field"]) == ("TOO_MANY_ALIASES", "alias")
+    with pytest.raises(FailedPreconditionError, match="aliases"):
+        await world.promotion.promote(Promote("models/m/versions/1"), "ann")
+    # What the registry does by itself goes on.
+    await world.registering.register_evaluated(network())
+    assert (await world.models.get_model("models/m")).aliases["champion"] == 2
+    await world.aliases.set_alias("models/m", "a0", 2, "", "ann")
+
+
+async def test_the_newest_evidence_is_kept(world: World) -> None:
+    await world.filled(1)
+    for number in range(MAX_EVIDENCE + 2):
+        judged_version = JudgedVersion("models/m/versions/1", "mine")
+        await world.judgements.add(judged_version, f"evaluations/e{number}", artifact(1))
+    kept = (await world.models.get_version("models/m/versions/1")).evidence
+    assert (len(kept), kept[0].evaluation) == (MAX_EVIDENCE, "evaluations/e2")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,9 @@ from autoisp_registry.domain.content import Content
 from autoisp_registry.domain.etags import etag_of, require_etag
 from autoisp_registry.domain.formats import ONNX_FP32, Conversion, ConversionState, EdgeFormat
 
+MAX_EVIDENCE = 100
+"""Evaluations that are remembered of a version; the audit log tells of all."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -110,6 +113,6 @@ class ModelVersion:
         return self.changed(formats=(plain, *formats.values()), conversion=conversion)
 
     def with_evidence(self, evidence: Evidence) -> ModelVersion:
-        """The version with one more evaluation; itself if it is there already."""
+        """The version with one more evaluation, without the oldest of too many; itself if it is there."""
         known = any((e.evaluation, e.label) == (evidence.evaluation, evidence.label) for e in self.evidence)
-        return self if known else self.changed(evidence=(*self.evidence, evidence))
+        return self if known else self.changed(evidence=(*self.evidence, evidence)[-MAX_EVIDENCE:])

@@ -76,7 +76,7 @@ class Promotion:
         Raises:
             InvalidArgumentError: a field is wrong.
             NotFoundError: there is no such version or evidence.
-            FailedPreconditionError: NO_EVIDENCE, NO_GATE or GATE_FAILED.
+            FailedPreconditionError: NO_EVIDENCE, NO_GATE, GATE_FAILED or TOO_MANY_ALIASES.
             AbortedError: the model changed since the caller saw ``etag``, or while the gate was checked.
         """
         validate_move(wanted.alias, wanted.comment, wanted.request_id)
@@ -89,6 +89,7 @@ class Promotion:
             return repeated
         model, version = await self._models.get_both(wanted.name)
         model.require_etag(wanted.etag)
+        model.require_room(wanted.alias)
         verdict = await self._judging.judge(model, version, wanted.gate, wanted.evaluation)
         if wanted.validate_only:
             return Promoted(model, verdict.gate, None)
