@@ -96,7 +96,7 @@ def wired(runtime: Runtime[RegistryConfig]) -> Parts:
         use_cases,
         RegistryBus(registering, Judgements(store), conversions, artifacts),
         [
-            ("leaving earlier versions for others", publish_earlier(store, versions)),
+            ("leaving earlier versions for others", publish_earlier(store, finder, versions)),
             ("purging what was deleted", Retention(store, versions).run()),
         ],
     )

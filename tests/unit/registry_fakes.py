@@ -13,11 +13,12 @@ from typing import Any
 
 from autoisp_core.artifact import Artifact
 from autoisp_core.errors import AlreadyExistsError, AutoISPError, NotFoundError
-from autoisp_core.pagination import Page, PageRequest
+from autoisp_core.pagination import Page
 from autoisp_core.quality import Figures, GateReport, SubjectFigures
 from autoisp_registry.audit import FIRST_SHA256, AuditDraft, AuditEntry
 from autoisp_registry.bus import RegistryBus
 from autoisp_registry.domain import Content, Lineage, Model, ModelVersion, Prototype
+from autoisp_registry.filters import Listing
 from autoisp_registry.gate import Clips, Limits, Measured
 from autoisp_registry.ports import JudgedEvaluation, Message
 from autoisp_registry.usecases import (
@@ -192,14 +193,12 @@ class FakeStore:
         found = self.versions.get((model, number))
         return replace(found, aliases=self.models[model].aliases_of(number)) if found else None
 
-    async def list_models(self, page: PageRequest, *, show_deleted: bool = False) -> Page[Model]:
-        return Page(tuple(model for model in self.models.values() if show_deleted or not model.deleted))
+    async def find_models(self, listing: Listing) -> Page[Model]:
+        return Page(tuple(one for one in self.models.values() if listing.show_deleted or not one.deleted))
 
-    async def list_versions(
-        self, model: str, page: PageRequest, *, show_deleted: bool = False
-    ) -> Page[ModelVersion]:
-        found = (v for (name, _), v in self.versions.items() if name == model)
-        return Page(tuple(version for version in found if show_deleted or not version.deleted))
+    async def find_versions(self, listing: Listing) -> Page[ModelVersion]:
+        found = (v for (name, _), v in self.versions.items() if name == listing.model)
+        return Page(tuple(version for version in found if listing.show_deleted or not version.deleted))
 
 
 @dataclass

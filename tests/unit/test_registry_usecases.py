@@ -107,14 +107,14 @@ async def test_versions_of_an_earlier_release_are_left_for_others(
         await publish(version)
 
     monkeypatch.setattr(world.publisher, "publish", at_the_second_try)
-    await publish_earlier(world.store, world.publisher, retry_s=0.0)
+    await publish_earlier(world.store, world.store, world.publisher, retry_s=0.0)
     assert world.publisher.versions == everything
 
     async def never(version: ModelVersion) -> None:
         raise AssertionError(f"{version.name} is there")
 
     monkeypatch.setattr(world.publisher, "publish", never)
-    await publish_earlier(world.store, world.publisher)
+    await publish_earlier(world.store, world.store, world.publisher)
 
 
 STRICT = '[[check]]\nmetric = "psnr"\nat_least = 40.0\n'

@@ -101,16 +101,6 @@ class Store(Protocol):
         """One version, also if it is deleted; None if there is none."""
         ...
 
-    async def list_models(self, page: PageRequest, *, show_deleted: bool = False) -> Page[Model]:
-        """Models, oldest first."""
-        ...
-
-    async def list_versions(
-        self, model: str, page: PageRequest, *, show_deleted: bool = False
-    ) -> Page[ModelVersion]:
-        """A model's versions, by number."""
-        ...
-
     async def purgeable_models(self, now: datetime, limit: int) -> list[str]:
         """Names of deleted models whose retention is over."""
         ...
