@@ -9,12 +9,15 @@ from collections.abc import Mapping, Sequence
 from autoisp_core import names
 from autoisp_core.artifact import Artifact
 from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.quality.results import Cost
 from autoisp_core.spec import Spec
 
-from autoisp_registry.domain import LATEST, Content, Lineage
+from autoisp_registry.domain import LATEST, Content, Lineage, Sensor
 
 MAX_METRICS = 200
 MAX_SPEC_CHARS = 65_536
+MAX_PROFILE_CHARS = 65_536
+MAX_NAME_CHARS = 128
 
 MAX_TAGS = 64
 MAX_TAG_CHARS = 256
@@ -155,6 +158,12 @@ def validate_content(content: Content) -> None:
             raise InvalidArgumentError(
                 f"model_version.metrics.{name}", f"{name} is {value}; leave out what is not a number"
             )
+    if content.cost is not None:
+        _validate_cost(content.cost)
+    if content.onnx.media_type:
+        validate_media_type(content.onnx.media_type, "model_version.onnx.media_type")
+    if content.sensor is not None:
+        _validate_sensor(content.sensor)
     _validate_lineage(content.lineage)
     _validate_spec(content.spec)
 
@@ -187,15 +196,35 @@ def validate_alias(alias: str) -> None:
         )
 
 
-def validate_media_type(media_type: str) -> None:
-    """Check the media type of an upload.
+def validate_media_type(media_type: str, field: str = "header.media_type") -> None:
+    """Check the media type of a file.
 
     Raises:
         InvalidArgumentError: it is none.
     """
     if not _MEDIA_TYPE.fullmatch(media_type):
         raise InvalidArgumentError(
-            "header.media_type", f"{media_type!r} is no media type; give one such as 'application/onnx'"
+            field, f"{media_type[:200]!r} is no media type; give one such as 'application/onnx'"
+        )
+
+
+def _validate_cost(cost: Cost) -> None:
+    for name, value in vars(cost).items():
+        if value is not None and not 0 <= value < math.inf:
+            raise InvalidArgumentError(
+                f"model_version.cost.{name}", f"{name} is {value}; give 0 or more, or leave it out"
+            )
+
+
+def _validate_sensor(sensor: Sensor) -> None:
+    if len(sensor.builtin) > MAX_NAME_CHARS or not sensor.builtin.isprintable():
+        raise InvalidArgumentError(
+            "model_version.sensor.builtin",
+            f"a name has at most {MAX_NAME_CHARS} printable characters",
+        )
+    if len(sensor.toml) > MAX_PROFILE_CHARS:
+        raise InvalidArgumentError(
+            "model_version.sensor.toml", f"a sensor profile has at most {MAX_PROFILE_CHARS} characters"
         )
 
 
@@ -209,6 +238,12 @@ def _validate_lineage(lineage: Lineage) -> None:
         name = getattr(lineage, field)
         if name:
             pattern.parse(name, f"model_version.lineage.{field}")
+    builtin = lineage.prototype.builtin if lineage.prototype else ""
+    if len(builtin) > MAX_NAME_CHARS or not builtin.isprintable():
+        raise InvalidArgumentError(
+            "model_version.lineage.prototype.builtin",
+            f"a prototype's name has at most {MAX_NAME_CHARS} printable characters",
+        )
 
 
 def _validate_spec(spec: str) -> None:

@@ -23,6 +23,7 @@ from autoisp_registry.rollouts.versions import channels_serving
 from autoisp_registry.signing import ManifestSigner, open_keyring
 from autoisp_registry.store import SqlFinder, SqlStore
 from autoisp_registry.usecases import (
+    Adding,
     Aliases,
     Auditing,
     Conversions,
@@ -71,7 +72,9 @@ def wired(runtime: Runtime[RegistryConfig]) -> Parts:
     versions, datasets = StoredVersions(artifacts), StoredDatasets(artifacts)
     models = Models(store)
     checker = IsolatedChecker(artifacts, config.max_graph_bytes)
-    registering = Registering(store, artifacts, versions, datasets, checker, signer, convert=config.convert)
+    adding = Adding(store, versions, signer, convert=config.convert)
+    judging = Judging(StoredRecords(artifacts))
+    registering = Registering(store, adding, artifacts, datasets, checker, judging)
     conversions = Conversions(store, datasets, signer, enabled=config.convert)
     use_cases = UseCases(
         models=models,
@@ -79,7 +82,7 @@ def wired(runtime: Runtime[RegistryConfig]) -> Parts:
         editing=Editing(store),
         deleting=Deleting(store, timedelta(days=config.retention_days)),
         aliases=Aliases(store),
-        promotion=Promotion(store, models, Judging(StoredRecords(artifacts))),
+        promotion=Promotion(store, models, judging),
         rolling_back=RollingBack(store, models),
         conversions=conversions,
         auditing=Auditing(store),
@@ -93,7 +96,7 @@ def wired(runtime: Runtime[RegistryConfig]) -> Parts:
         use_cases,
         RegistryBus(registering, Judgements(store), conversions, artifacts),
         [
-            ("leaving earlier versions for others", publish_earlier(store, versions)),
+            ("leaving earlier versions for others", publish_earlier(store, finder, versions)),
             ("purging what was deleted", Retention(store, versions).run()),
         ],
     )

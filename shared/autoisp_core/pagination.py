@@ -9,14 +9,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, takewhile
 from typing import Generic, TypeVar
 
 from autoisp_core.errors import InvalidArgumentError
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000
+
+MAX_PAGE_BYTES = 3 << 20
+"""Of a page's items, about: gRPC takes messages of 4 MiB, and what stays out comes with the next page."""
 
 T = TypeVar("T")
 
@@ -56,6 +60,19 @@ class PageRequest:
         items = tuple(rows[: self.size])
         more = len(rows) > self.size
         return Page(items, encode_page_token(key(items[-1]), self.query) if more else "")
+
+
+def how_many_fit(sizes: Iterable[int]) -> int:
+    """How many items, from the first on, make a page of at most :data:`MAX_PAGE_BYTES`; 1 always fits.
+
+    Args:
+        sizes: of the items, in bytes.
+
+    >>> how_many_fit([10, 20, 30]), how_many_fit([10, MAX_PAGE_BYTES, 30]), how_many_fit([2 * MAX_PAGE_BYTES])
+    (3, 1, 1)
+    """
+    ends = accumulate(sizes)
+    return max(1, sum(1 for _ in takewhile(lambda end: end <= MAX_PAGE_BYTES, ends)))
 
 
 def encode_page_token(key: str, query: str = "") -> str:

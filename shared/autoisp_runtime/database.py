@@ -10,13 +10,15 @@ from autoisp_core.errors import InvalidArgumentError, ResourceExhaustedError, Un
 from sqlalchemy import event, text
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 _BUSY_TIMEOUT_MS = 15_000
 _READ_ONLY = "autoisp_read_only"
 _FULL = ("database or disk is full", "No space left on device")
-# PostgreSQL's SQLSTATE: the connection failed, it is starting or stopping, all its connections are taken.
-_AWAY = ("08", "57P0", "53300")
+# PostgreSQL's SQLSTATE: the connection failed, it is starting or stopping, all its connections are taken, it
+# ended the transaction for others' sake (a deadlock).
+_AWAY = ("08", "57P0", "53300", "40001", "40P01")
 
 
 class Database:
@@ -118,6 +120,11 @@ def _begin_sqlite(connection: Connection) -> None:
 async def _typed_errors(url: str) -> AsyncIterator[None]:
     try:
         yield
+    except PoolTimeoutError as error:
+        raise UnavailableError(
+            f"the database at {_shown(url)} can't be used now: all connections to it are taken",
+            reason="DATABASE_UNAVAILABLE",
+        ) from error
     except (DBAPIError, OSError) as error:
         if any(sign in str(error) for sign in _FULL):
             raise ResourceExhaustedError(

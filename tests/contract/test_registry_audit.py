@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from datetime import UTC, datetime
 
 import pytest
@@ -51,6 +52,22 @@ async def test_what_was_added_is_read_in_order_and_as_it_was(migrated: Database)
     assert added[0].draft == full
     assert added[0].previous_sha256 == audit.FIRST_SHA256
     assert added[1].previous_sha256 == added[0].sha256
+
+
+async def test_pages_end_before_a_message_is_full(migrated: Database) -> None:
+    """A promotion has up to 100 lines of its gate: a thousand are more than gRPC takes at a time."""
+    checks = tuple(f"metric_{number}: passed, {'9' * 500}" for number in range(100))
+    added = await add(migrated, *(draft(checks=checks) for _ in range(100)))
+    for descending in (False, True):
+        found, token, pages = [], "", 0
+        while not pages or token:
+            async with migrated.read() as session:
+                request = PageRequest.parse(1000, token)
+                page = await list_entries(session, request, descending=descending)
+            assert sum(len("".join(entry.draft.checks)) for entry in page.items) < 4 << 20
+            found, token, pages = [*found, *page.items], page.next_page_token, pages + 1
+        assert found == (added[::-1] if descending else added)
+        assert pages == 2
 
 
 async def test_many_writers_leave_no_gap_and_an_intact_chain(migrated: Database) -> None:
@@ -108,6 +125,7 @@ async def test_rows_can_t_be_changed(migrated: Database, statement: str) -> None
         ("DELETE FROM audit WHERE sequence = 2", 2),
         ("DELETE FROM audit WHERE sequence = 3", 3),
         ("UPDATE audit_head SET sha256 = '{x}'", 3),
+        ("UPDATE audit SET body = {junk}, sha256 = '{junk_sha256}' WHERE sequence = 3", 3),
     ],
 )
 async def test_who_gets_around_the_triggers_is_found_out(
@@ -119,8 +137,10 @@ async def test_who_gets_around_the_triggers_is_found_out(
         if migrated.dialect == "postgresql"
         else ["DROP TRIGGER audit_no_update", "DROP TRIGGER audit_no_delete"]
     )
+    junk = "CAST('\\x07' AS bytea)" if migrated.dialect == "postgresql" else "X'07'"
+    filled = statement.format(x="f" * 64, junk=junk, junk_sha256=hashlib.sha256(b"\x07").hexdigest())
     async with migrated.engine.begin() as connection:
-        for one in (*off, statement.format(x="f" * 64)):
+        for one in (*off, filled):
             await connection.execute(text(one))
     async with migrated.read() as session:
         sequence, problem = await audit.verify(session)

@@ -174,6 +174,27 @@ async def test_pages_give_everything_once_and_in_order(
     assert [version.name for version in found] == [version.name for version in wanted]
 
 
+async def test_pages_end_before_a_message_is_full(
+    store: SqlStore[Message], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With formats, lints and evidence, a thousand versions are more than gRPC takes at a time."""
+    models, versions = await fill(store, random.Random(7))
+    finder = SqlFinder(database)
+    for most in (1, 2000):
+        monkeypatch.setattr("autoisp_core.pagination.MAX_PAGE_BYTES", most)
+        found, token, pages = [], "", 0
+        while not pages or token:
+            listing = Listing.of_versions(page_size=1000, page_token=token, show_deleted=True)
+            page = await finder.find_versions(listing)
+            found, token, pages = [*found, *page.items], page.next_page_token, pages + 1
+        assert found == versions
+        assert pages == len(versions) if most == 1 else 2 < pages < len(versions)
+    monkeypatch.setattr("autoisp_core.pagination.MAX_PAGE_BYTES", 1)
+    first = await finder.find_models(Listing.of_models(1000))
+    assert first.items == (models[0],)
+    assert (await finder.find_models(Listing.of_models(1000, first.next_page_token))).items == (models[1],)
+
+
 async def test_models_are_ordered_too(store: SqlStore[Message], database: Database) -> None:
     await fill(store, random.Random(1))
     finder = SqlFinder(database)

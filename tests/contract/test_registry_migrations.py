@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import pytest
 from autoisp.registry.v1 import registry_pb2
 from autoisp_core.artifact import Artifact
-from autoisp_core.pagination import PageRequest
 from autoisp_registry import tables, wire
 from autoisp_registry.bus import encode
 from autoisp_registry.domain import Content, Conversion, Lineage, ModelVersion, as_registered
@@ -77,8 +76,9 @@ async def test_rows_of_a_released_schema_come_up(database: Database, released: s
     )
     assert (version.revision, version.conversion, version.evidence) == (1, Conversion(), ())
     assert await store.find("evaluation/models/n-2") == await store.version("models/n", 2)
-    assert len((await store.list_versions("models/m", PageRequest(10, None))).items) == 10
     finder = SqlFinder(database)
+    oldest = (await finder.find_versions(Listing.of_versions("models/m", 10))).items
+    assert [version.number for version in oldest] == list(range(1, 11))
     found = await finder.find_versions(Listing.of_versions(filter_text="alias:champion evaluations"))
     assert [version.name for version in found.items] == ["models/m/versions/1", "models/n/versions/1"]
     assert len((await finder.find_models(Listing.of_models(filter_text="name:models"))).items) == 2

@@ -13,13 +13,16 @@ from typing import Any
 
 from autoisp_core.artifact import Artifact
 from autoisp_core.errors import AlreadyExistsError, AutoISPError, NotFoundError
-from autoisp_core.pagination import Page, PageRequest
+from autoisp_core.pagination import Page
+from autoisp_core.quality import Figures, GateReport, SubjectFigures
 from autoisp_registry.audit import FIRST_SHA256, AuditDraft, AuditEntry
 from autoisp_registry.bus import RegistryBus
 from autoisp_registry.domain import Content, Lineage, Model, ModelVersion, Prototype
+from autoisp_registry.filters import Listing
 from autoisp_registry.gate import Clips, Limits, Measured
 from autoisp_registry.ports import JudgedEvaluation, Message
 from autoisp_registry.usecases import (
+    Adding,
     Aliases,
     Conversions,
     Deleting,
@@ -69,6 +72,15 @@ def network(**changes: Any) -> EvaluatedNetwork:
 def content(**changes: Any) -> Content:
     """What a person registers."""
     return Content(**{"onnx": artifact(1), "metrics": {"psnr_model": 31.5}, **changes})
+
+
+def judged(psnr: float, label: str = "mine", report: GateReport | None = None) -> JudgedEvaluation:
+    """An evaluation of two frames."""
+    subjects = {
+        name: SubjectFigures({"psnr": {"clips/a": {0: value, 1: value}}}, {})
+        for name, value in ((label, psnr), ("prototype", 25.0))
+    }
+    return JudgedEvaluation(Figures(subjects, {"clips/a": "a"}, 1), label if report else "", report)
 
 
 @dataclass
@@ -181,14 +193,12 @@ class FakeStore:
         found = self.versions.get((model, number))
         return replace(found, aliases=self.models[model].aliases_of(number)) if found else None
 
-    async def list_models(self, page: PageRequest, *, show_deleted: bool = False) -> Page[Model]:
-        return Page(tuple(model for model in self.models.values() if show_deleted or not model.deleted))
+    async def find_models(self, listing: Listing) -> Page[Model]:
+        return Page(tuple(one for one in self.models.values() if listing.show_deleted or not one.deleted))
 
-    async def list_versions(
-        self, model: str, page: PageRequest, *, show_deleted: bool = False
-    ) -> Page[ModelVersion]:
-        found = (v for (name, _), v in self.versions.items() if name == model)
-        return Page(tuple(version for version in found if show_deleted or not version.deleted))
+    async def find_versions(self, listing: Listing) -> Page[ModelVersion]:
+        found = (v for (name, _), v in self.versions.items() if name == listing.model)
+        return Page(tuple(version for version in found if listing.show_deleted or not version.deleted))
 
 
 @dataclass
@@ -307,21 +317,16 @@ class World:
             return self.now
 
         self.models = Models(self.store)
+        adding = Adding(self.store, self.publisher, self.signer, convert=self.convert, now=now)
+        judging = Judging(self.records)
         self.registering = Registering(
-            self.store,
-            self.artifacts,
-            self.publisher,
-            self.datasets,
-            self.checker,
-            self.signer,
-            convert=self.convert,
-            now=now,
+            self.store, adding, self.artifacts, self.datasets, self.checker, judging, now
         )
         self.editing = Editing(self.store, now)
         self.deleting = Deleting(self.store, timedelta(days=30), now)
         self.retention = Retention(self.store, self.publisher, now)
         self.aliases = Aliases(self.store, now)
-        self.promotion = Promotion(self.store, self.models, Judging(self.records), now)
+        self.promotion = Promotion(self.store, self.models, judging, now)
         self.rolling_back = RollingBack(self.store, self.models, now)
         self.judgements = Judgements(self.store, now)
         self.conversions = Conversions(self.store, self.datasets, self.signer, enabled=self.convert, now=now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from autoisp.registry.v1 import registry_pb2
 from autoisp_core.artifact import Artifact
 from autoisp_core.errors import DataLossError, NotFoundError, UnavailableError
 from autoisp_core.noise import Noise
+from autoisp_registry.card.markdown import escaped, number
 from autoisp_registry.domain import (
     Content,
     DeviceLint,
@@ -279,12 +281,22 @@ async def test_what_people_wrote_is_text(origins: FakeOrigins) -> None:
     assert "<script>alert(1)</script> | `x` **bold** [link](http://x)" in text
 
 
+def test_figures_without_bounds_are_shown() -> None:
+    assert [number(value) for value in (math.inf, -math.inf, math.nan, None)] == ["∞", "-∞", "–", "–"]
+
+
+@pytest.mark.parametrize("text", ["1. one", "100) hundred", "123456789. many", "- x", "+ x", "# x", "=== x"])
+def test_nothing_begins_with_what_people_wrote(text: str) -> None:
+    tokens = MarkdownIt("commonmark").parse(escaped(text))
+    assert [token.type for token in tokens] == ["paragraph_open", "inline", "paragraph_close"]
+
+
 async def test_manifests_are_read_from_the_store(tmp_path_factory: pytest.TempPathFactory) -> None:
     store = AsyncArtifactStore(ArtifactStore(tmp_path_factory.mktemp("store").as_uri()))
     message = ingest_pb2.DatasetManifest(dataset="datasets/d")
-    for number in range(300):
-        entry = message.entries.add(split=ingest_pb2.SPLIT_TEST, first_frame=0, end_frame=number + 1)
-        entry.clip.name, entry.clip.source_sha256 = f"clips/c{number}", f"{number:064x}"
+    for place in range(300):
+        entry = message.entries.add(split=ingest_pb2.SPLIT_TEST, first_frame=0, end_frame=place + 1)
+        entry.clip.name, entry.clip.source_sha256 = f"clips/c{place}", f"{place:064x}"
     manifest = await store.put_bytes(message.SerializeToString())
     origins = StoredOrigins(store)
     footage = await origins.footage(manifest)

@@ -67,6 +67,10 @@ def _huge(graph: onnx.GraphProto) -> None:
     weight.dims.extend([2**40, 2**40])
 
 
+def _deep(graph: onnx.GraphProto) -> None:
+    graph.initializer[0].dims.extend([1] * 100)
+
+
 def _negative(graph: onnx.GraphProto) -> None:
     del graph.initializer[0].dims[:]
     graph.initializer[0].dims.append(-1)
@@ -89,6 +93,7 @@ def _unsorted(graph: onnx.GraphProto) -> None:
         (_integer, "'raw' is not float32"),
         (_flat, "'raw' has 1 dimensions, not 4 or 5"),
         (_huge, "claims to be"),
+        (_deep, "dimensions, more than 16"),
         (_negative, "negative size"),
         (_operator, "the ONNX checker says"),
         (_unsorted, "the ONNX checker says"),

@@ -12,23 +12,14 @@ from autoisp_core.errors import (
     InvalidArgumentError,
     NotFoundError,
 )
-from autoisp_core.quality import Figures, GateCheck, GateReport, SubjectFigures
+from autoisp_core.quality import GateCheck, GateReport
 from autoisp_registry.domain import Model
 from autoisp_registry.ports import JudgedEvaluation
 from autoisp_registry.usecases import JudgedVersion, Promote, Rollback, Wanted
-from registry_fakes import World, artifact, measured, network
+from registry_fakes import World, artifact, judged, measured, network
 
 GATE = '[[check]]\nmetric = "psnr"\nat_least = 30.0\n'
 AGAINST = '[[check]]\nmetric = "psnr"\nbetter_than_baseline_by = 1.0\n'
-
-
-def judged(psnr: float, label: str = "mine", report: GateReport | None = None) -> JudgedEvaluation:
-    """An evaluation of two frames."""
-    subjects = {
-        name: SubjectFigures({"psnr": {"clips/a": {0: value, 1: value}}}, {})
-        for name, value in ((label, psnr), ("prototype", 25.0))
-    }
-    return JudgedEvaluation(Figures(subjects, {"clips/a": "a"}, 1), label if report else "", report)
 
 
 @pytest.fixture
@@ -149,6 +140,33 @@ async def test_what_a_search_found_is_promoted_by_its_own_gate() -> None:
     assert (await promote(world, 1, gate="", alias="night")).aliases["night"] == 1
 
 
+async def test_a_later_evaluation_without_a_gate_does_not_stand_in_for_the_first() -> None:
+    world = World()
+    await world.registering.register_evaluated(network(record=artifact(50)))
+    record = artifact(51)
+    world.records.judged[record.sha256] = judged(31.0)
+    await world.judgements.add(JudgedVersion("models/m/versions/1", "mine"), "evaluations/later", record)
+    wanted = Promote("models/m/versions/1", alias="night")
+    promoted = await world.promotion.promote(wanted, "ann")
+    assert promoted.entry is not None
+    draft = promoted.entry.draft
+    assert (draft.evaluation, draft.evidence_sha256) == ("evaluations/e", artifact(50).sha256)
+    with pytest.raises(FailedPreconditionError) as caught:
+        await world.promotion.promote(replace(wanted, evaluation="evaluations/later"), "ann")
+    assert caught.value.reason == "NO_GATE"
+
+
+async def test_what_a_search_found_before_evidence_was_kept_goes_by_what_its_gate_said() -> None:
+    world = World()
+    await world.registering.register_evaluated(network())
+    assert (await promote(world, 1, gate="", alias="night")).aliases["night"] == 1
+    draft = world.store.entries[-1].draft
+    assert (draft.evaluation, draft.evidence_sha256) == ("evaluations/e", "")
+    with pytest.raises(FailedPreconditionError) as caught:
+        await promote(world, 1, alias="day")
+    assert caught.value.reason == "NO_EVIDENCE"
+
+
 async def test_of_two_at_once_one_is_aborted(world: World) -> None:
     class Slow(type(world.records)):  # type: ignore[misc]
         async def read(self, record: Any) -> JudgedEvaluation:
@@ -179,6 +197,12 @@ async def test_the_same_request_promotes_once(world: World) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         await world.promotion.promote(replace(wanted, alias="night"), "ann")
     assert caught.value.field == "request_id"
+    with pytest.raises(InvalidArgumentError) as caught:
+        await world.promotion.promote(replace(wanted, name="models/m/versions/2"), "ann")
+    assert caught.value.field == "request_id"
+    # What an alias means now, it need not have meant then.
+    again = await world.promotion.promote(replace(wanted, name="models/m/versions/latest"), "ann")
+    assert again.entry == first.entry
 
 
 async def test_a_refused_request_may_be_made_again(world: World) -> None:

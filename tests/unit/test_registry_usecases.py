@@ -10,15 +10,18 @@ import pytest
 from autoisp_core.errors import (
     AbortedError,
     AlreadyExistsError,
+    FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
     UnavailableError,
 )
-from autoisp_registry.domain import GateResult, Lineage, Model, ModelVersion
+from autoisp_registry.domain import Cost, GateResult, Lineage, Model, ModelVersion, Prototype, Sensor
+from autoisp_registry.domain.models import MAX_ALIASES
+from autoisp_registry.domain.versions import MAX_EVIDENCE
 from autoisp_registry.gate import Limits
 from autoisp_registry.ports import ConvertVersion, ModelChanged, VersionPromoted, VersionRegistered
-from autoisp_registry.usecases import NewVersion, publish_earlier
-from registry_fakes import NOW, World, artifact, content, measured, network
+from autoisp_registry.usecases import JudgedVersion, NewVersion, Promote, Wanted, publish_earlier
+from registry_fakes import NOW, World, artifact, content, judged, measured, network
 
 
 @pytest.fixture
@@ -104,14 +107,52 @@ async def test_versions_of_an_earlier_release_are_left_for_others(
         await publish(version)
 
     monkeypatch.setattr(world.publisher, "publish", at_the_second_try)
-    await publish_earlier(world.store, world.publisher, retry_s=0.0)
+    await publish_earlier(world.store, world.store, world.publisher, retry_s=0.0)
     assert world.publisher.versions == everything
 
     async def never(version: ModelVersion) -> None:
         raise AssertionError(f"{version.name} is there")
 
     monkeypatch.setattr(world.publisher, "publish", never)
-    await publish_earlier(world.store, world.publisher)
+    await publish_earlier(world.store, world.store, world.publisher)
+
+
+STRICT = '[[check]]\nmetric = "psnr"\nat_least = 40.0\n'
+
+
+@pytest.mark.parametrize(
+    ("psnr", "champion"),
+    [(41.0, {"champion": 2}), (39.0, {}), (None, {})],
+    ids=["passes", "fails", "without a record that can be read"],
+)
+async def test_the_models_gate_guards_champion_from_searches_too(
+    world: World, psnr: float | None, champion: dict[str, int]
+) -> None:
+    await world.filled(1)
+    await world.editing.update_model(Wanted("models/m", promotion_gate=STRICT), [], "ann")
+    if psnr is not None:
+        world.records.judged[artifact(50).sha256] = judged(psnr, "model")
+    version = await world.registering.register_evaluated(network(record=artifact(50)))
+    assert version.content.gate is not None
+    assert version.content.gate.passed
+    assert (await world.models.get_model("models/m")).aliases == {"candidate": 2, **champion}
+
+
+async def test_a_gate_that_is_set_meanwhile_is_not_passed_by(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.filled(1)
+    look = world.store.model
+
+    async def look_then_set(name: str) -> Model | None:
+        monkeypatch.setattr(world.store, "model", look)
+        seen = await look(name)
+        await world.editing.update_model(Wanted("models/m", promotion_gate=STRICT), [], "ann")
+        return seen
+
+    monkeypatch.setattr(world.store, "model", look_then_set)
+    await world.registering.register_evaluated(network(record=artifact(50)))
+    assert (await world.models.get_model("models/m")).aliases == {"candidate": 2}
 
 
 async def test_an_evaluation_registers_once(world: World) -> None:
@@ -141,11 +182,28 @@ async def test_a_person_registers_without_gate_or_alias(world: World) -> None:
     assert await world.models.get_version("models/m/versions/1") == version
 
 
+async def test_of_a_manifest_only_the_digest_is_believed(world: World) -> None:
+    stored = artifact(70)
+    world.artifacts.stored[stored.sha256] = stored
+    lineage = Lineage("datasets/elsewhere", manifest=replace(stored, size_bytes=1))
+    version = await world.register(lineage=lineage)
+    assert version.content.lineage.manifest == stored
+
+
 async def test_the_same_request_registers_once(world: World) -> None:
     first = await world.register(seed=5, request_id="r")
     assert await world.register(seed=5, request_id="r") == first
     world.store.taken_once = "request/r"  # it comes twice at once
     assert await world.register(seed=5, request_id="r") == first
+    assert world.actions() == ["version.register"]
+
+
+async def test_a_request_id_of_another_registration_is_refused(world: World) -> None:
+    await world.register(seed=5, request_id="r")
+    for model, seed in (("models/n", 5), ("models/m", 6)):
+        with pytest.raises(InvalidArgumentError) as caught:
+            await world.register(model, seed=seed, request_id="r")
+        assert caught.value.field == "request_id"
     assert world.actions() == ["version.register"]
 
 
@@ -159,6 +217,18 @@ async def test_the_same_file_is_no_second_version(world: World) -> None:
     assert (await world.register("models/n", seed=5)).number == 1
     await world.deleting.delete_version("models/m/versions/1", "", "ann")
     assert (await world.register(seed=5)).number == 2
+    with pytest.raises(AlreadyExistsError) as twice:
+        await world.deleting.undelete_version("models/m/versions/1", "ann")
+    assert (twice.value.resource, twice.value.reason) == ("models/m/versions/2", "SAME_FILE")
+    await world.deleting.delete_version("models/m/versions/2", "", "ann")
+    assert not (await world.deleting.undelete_version("models/m/versions/1", "ann")).deleted
+
+
+async def test_what_two_searches_found_may_be_the_same_file(world: World) -> None:
+    await world.registering.register_evaluated(network())
+    await world.registering.register_evaluated(network(lineage=Lineage(evaluation="evaluations/f")))
+    await world.deleting.delete_version("models/m/versions/1", "", "ann")
+    assert not (await world.deleting.undelete_version("models/m/versions/1", "ann")).deleted
 
 
 @pytest.mark.parametrize(
@@ -171,6 +241,17 @@ async def test_the_same_file_is_no_second_version(world: World) -> None:
         ({"lineage": Lineage(search="s")}, "model_version.lineage.search"),
         ({"lineage": Lineage(trial="t")}, "model_version.lineage.trial"),
         ({"lineage": Lineage(evaluation="e")}, "model_version.lineage.evaluation"),
+        ({"cost": Cost(macs_per_pixel=math.nan)}, "model_version.cost.macs_per_pixel"),
+        ({"cost": Cost(parameters=-1)}, "model_version.cost.parameters"),
+        ({"cost": Cost(seconds_per_megapixel=math.inf)}, "model_version.cost.seconds_per_megapixel"),
+        ({"sensor": Sensor(builtin="x" * 129)}, "model_version.sensor.builtin"),
+        ({"sensor": Sensor(builtin="a\0b")}, "model_version.sensor.builtin"),
+        ({"sensor": Sensor(toml="x" * 70_000)}, "model_version.sensor.toml"),
+        (
+            {"lineage": Lineage(prototype=Prototype(builtin="a\nb"))},
+            "model_version.lineage.prototype.builtin",
+        ),
+        ({"onnx": replace(artifact(1), media_type="a\nb")}, "model_version.onnx.media_type"),
         ({"spec": "{"}, "model_version.spec"),
         ({"spec": "x" * 70_000}, "model_version.spec"),
         ({"onnx": replace(artifact(1), size_bytes=5)}, "model_version.onnx.size_bytes"),
@@ -207,6 +288,30 @@ async def test_aliases_move(world: World) -> None:
         await world.aliases.set_alias("models/m", "phone", 2, first.etag, "ann")
     assert await world.aliases.set_alias("models/m", "phone", 1, second.etag, "ann") == second
     assert [m.number for m in world.store.sent if isinstance(m, VersionPromoted)] == [2, 1]
+
+
+async def test_aliases_are_so_many(world: World) -> None:
+    await world.filled(1)
+    for number in range(MAX_ALIASES):
+        await world.aliases.set_alias("models/m", f"a{number}", 1, "", "ann")
+    with pytest.raises(FailedPreconditionError) as caught:
+        await world.aliases.set_alias("models/m", "one-more", 1, "", "ann")
+    assert (caught.value.reason, caught.value.metadata["field"]) == ("TOO_MANY_ALIASES", "alias")
+    with pytest.raises(FailedPreconditionError, match="aliases"):
+        await world.promotion.promote(Promote("models/m/versions/1"), "ann")
+    # What the registry does by itself goes on.
+    await world.registering.register_evaluated(network())
+    assert (await world.models.get_model("models/m")).aliases["champion"] == 2
+    await world.aliases.set_alias("models/m", "a0", 2, "", "ann")
+
+
+async def test_the_newest_evidence_is_kept(world: World) -> None:
+    await world.filled(1)
+    for number in range(MAX_EVIDENCE + 2):
+        judged_version = JudgedVersion("models/m/versions/1", "mine")
+        await world.judgements.add(judged_version, f"evaluations/e{number}", artifact(1))
+    kept = (await world.models.get_version("models/m/versions/1")).evidence
+    assert (len(kept), kept[0].evaluation) == (MAX_EVIDENCE, "evaluations/e2")
 
 
 @pytest.mark.parametrize(

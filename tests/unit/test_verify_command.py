@@ -229,6 +229,7 @@ def test_another_version_or_format_than_expected(
         [],
         ["FOLDER"],
         ["nowhere", "--key", "KEY"],
+        ["x" * 300, "--key", "KEY"],
         ["FOLDER", "--key", "nowhere.pem"],
         ["FOLDER", "--key", "FOLDER"],
         ["FOLDER", "--key", "PRIVATE"],

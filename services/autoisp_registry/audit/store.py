@@ -10,7 +10,8 @@ from typing import Any
 from autoisp.registry.v1 import registry_pb2
 from autoisp_core import names
 from autoisp_core.errors import AlreadyExistsError
-from autoisp_core.pagination import Page, PageRequest
+from autoisp_core.pagination import Page, PageRequest, how_many_fit
+from google.protobuf.message import DecodeError
 from sqlalchemy import Row, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -74,7 +75,9 @@ async def list_entries(
         after = int(page.after)
         statement = statement.where(audit.c.sequence < after if descending else audit.c.sequence > after)
     rows = (await session.execute(statement)).all()
-    return page.page([_entry(row) for row in rows], lambda entry: str(entry.sequence))
+    size = min(page.size, how_many_fit(len(row.body) for row in rows))
+    entries = [_entry(row) for row in rows[: size + 1]]
+    return replace(page, size=size).page(entries, lambda entry: str(entry.sequence))
 
 
 async def read_after(session: AsyncSession, sequence: int, limit: int) -> list[AuditEntry]:
@@ -117,7 +120,10 @@ def _problem(row: Row[Any], wanted: int, previous: str) -> str:
         return f"entry {wanted} is missing"
     if hashlib.sha256(row.body).hexdigest() != row.sha256:
         return f"entry {wanted} was altered: its digest is another"
-    message = registry_pb2.AuditEntry.FromString(row.body)
+    try:
+        message = registry_pb2.AuditEntry.FromString(row.body)
+    except DecodeError:
+        return f"entry {wanted} was altered: it is no entry"
     if message.sequence != wanted or message.previous_sha256 != previous:
         return f"entry {wanted} does not follow the one before"
     return ""

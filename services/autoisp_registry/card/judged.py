@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from autoisp_core.quality.figures import COSTS
 from autoisp_core.quality.metric import METRICS
 from autoisp_core.quality.results import QUALITY_OF, ClipResult, Cost, Estimate, State, SubjectResult
@@ -155,7 +157,7 @@ def _interval(result: SubjectResult, name: str) -> str:
 
 
 def _difference(name: str, value: float | None, reference: float | None) -> str:
-    if value is None or reference is None:
+    if value is None or reference is None or not math.isfinite(value - reference):
         return "–"
     metric = METRICS.get(name)
     if metric is None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterable, Sequence
 
 # What begins something anywhere, what does at a line's start, and what becomes a link by itself.
-_MARKUP = re.compile(
-    r"[\\`*_\[\]!|~$]|^[-+=#]|(?<=^\d)[.)]|(?<=^\d\d)[.)]|#|:(?=//)|@|(?<=www)\.", re.IGNORECASE
-)
+_MARKUP = re.compile(r"[\\`*_\[\]!|~$]|^[-+=]|#|:(?=//)|@|(?<=www)\.", re.IGNORECASE)
+_NUMBERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")  # begins a list
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -16,7 +16,8 @@ def escaped(text: str) -> str:
     """Text that shows as it is, on one line, also in a cell of a table."""
     line = " ".join(text.split())
     line = "".join(character for character in line if character.isprintable())
-    return re.sub("[&<>]", lambda found: _ENTITIES[found[0]], _MARKUP.sub(r"\\\g<0>", line))
+    line = _NUMBERED.sub(r"\1\\\2", _MARKUP.sub(r"\\\g<0>", line))
+    return re.sub("[&<>]", lambda found: _ENTITIES[found[0]], line)
 
 
 def paragraphs(text: str) -> str:
@@ -41,8 +42,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], text: Collection[i
 
 def number(value: float | None, digits: int = 4) -> str:
     """A figure for people: so many significant digits, thousands apart."""
-    if value is None:
+    if value is None or math.isnan(value):
         return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"  # such as the PSNR of what is the same
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
     shown = f"{value:,.{digits}g}" if abs(value) < 10**digits else f"{value:,.0f}"

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from autoisp_core.errors import FailedPreconditionError
+
 from autoisp_registry.domain.etags import etag_of, require_etag
 
 CANDIDATE = "candidate"
@@ -18,6 +20,10 @@ LATEST = "latest"
 
 MAX_HISTORY = 100
 """Earlier versions that are remembered of an alias."""
+
+
+MAX_ALIASES = 100
+"""That people may give: the model travels whole in every event and with every version."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,19 @@ class Model:
             AbortedError: it changed since.
         """
         require_etag(self.name, self.etag, etag)
+
+    def require_room(self, alias: str) -> None:
+        """Check that the model may have ``alias``.
+
+        Raises:
+            FailedPreconditionError: it is new, and there are :data:`MAX_ALIASES` already.
+        """
+        if alias not in self.aliases and len(self.aliases) >= MAX_ALIASES:
+            raise FailedPreconditionError(
+                f"{self.name} has {len(self.aliases)} aliases; take one away (DeleteAlias) first",
+                reason="TOO_MANY_ALIASES",
+                metadata={"resource": self.name, "field": "alias"},
+            )
 
     def changed(self, now: datetime, **changes: Any) -> Model:
         """The model after a change."""

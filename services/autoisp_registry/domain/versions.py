@@ -14,6 +14,9 @@ from autoisp_registry.domain.content import Content
 from autoisp_registry.domain.etags import etag_of, require_etag
 from autoisp_registry.domain.formats import ONNX_FP32, Conversion, ConversionState, EdgeFormat
 
+MAX_EVIDENCE = 100
+"""Evaluations that are remembered of a version; the audit log tells of all."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -81,6 +84,11 @@ class ModelVersion:
         """Whether it waits to be purged or restored."""
         return self.delete_time is not None
 
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person registered it: what a search found has what its gate said."""
+        return self.content.gate is None
+
     def require_etag(self, etag: str) -> None:
         """Check that the caller saw the version as it is; an empty etag is not checked.
 
@@ -105,6 +113,6 @@ class ModelVersion:
         return self.changed(formats=(plain, *formats.values()), conversion=conversion)
 
     def with_evidence(self, evidence: Evidence) -> ModelVersion:
-        """The version with one more evaluation; itself if it is there already."""
+        """The version with one more evaluation, without the oldest of too many; itself if it is there."""
         known = any((e.evaluation, e.label) == (evidence.evaluation, evidence.label) for e in self.evidence)
-        return self if known else self.changed(evidence=(*self.evidence, evidence))
+        return self if known else self.changed(evidence=(*self.evidence, evidence)[-MAX_EVIDENCE:])

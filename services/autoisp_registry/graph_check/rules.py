@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto
 
 MAX_NODES = 100_000
+MAX_DIMS = 16
 
 _INPUTS = ("raw", "gains", "ccm", "noise")
 _WIDTHS: dict[int, int] = {
@@ -55,6 +56,8 @@ def _tensors(model: onnx.ModelProto) -> str:
                 f"the weights of {name!r} lie outside of it, at {path!r}; save the model with all its "
                 "weights inside"
             )
+        if len(tensor.dims) > MAX_DIMS:  # the product of millions of sizes takes minutes
+            return f"the tensor {name!r} has {len(tensor.dims):,} dimensions, more than {MAX_DIMS}"
         width = _WIDTHS.get(int(tensor.data_type))
         if any(dim < 0 for dim in tensor.dims):
             return f"the tensor {name!r} has a negative size"

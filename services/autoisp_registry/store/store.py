@@ -80,31 +80,6 @@ class SqlStore(Generic[M_contra]):
         async with self._database.read() as session:
             return await load_version(session, model, number)
 
-    async def list_models(self, page: PageRequest, *, show_deleted: bool = False) -> Page[Model]:
-        """Models, oldest first."""
-        statement = select(models).order_by(models.c.id).limit(page.size + 1)
-        if not show_deleted:
-            statement = statement.where(models.c.purge_time.is_(None))
-        if page.after is not None:
-            statement = statement.where(models.c.id > number_in(page.after))
-        async with self._database.read() as session:
-            rows = (await session.execute(statement)).all()
-        keys = page.page(rows, lambda row: str(row.id))
-        return Page(tuple(model_of(row) for row in keys.items), keys.next_page_token)
-
-    async def list_versions(
-        self, model: str, page: PageRequest, *, show_deleted: bool = False
-    ) -> Page[ModelVersion]:
-        """A model's versions, by number."""
-        statement = ALL_VERSIONS.where(models.c.name == model)
-        if not show_deleted:
-            statement = statement.where(versions.c.purge_time.is_(None))
-        if page.after is not None:
-            statement = statement.where(versions.c.number > number_in(page.after))
-        async with self._database.read() as session:
-            rows = (await session.execute(statement.order_by(versions.c.number).limit(page.size + 1))).all()
-        return page.page([version_of(row) for row in rows], lambda version: str(version.number))
-
     async def purgeable_models(self, now: datetime, limit: int) -> list[str]:
         """Names of deleted models whose retention is over."""
         statement = select(models.c.name).where(models.c.purge_time <= now).limit(limit)

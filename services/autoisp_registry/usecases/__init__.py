@@ -1,5 +1,6 @@
 """What the registry does."""
 
+from autoisp_registry.usecases.adding import Adding
 from autoisp_registry.usecases.aliases import Aliases
 from autoisp_registry.usecases.auditing import Auditing
 from autoisp_registry.usecases.conversions import Conversions
@@ -17,6 +18,7 @@ from autoisp_registry.usecases.rollback import Rollback, RollingBack
 from autoisp_registry.usecases.transfers import Transfers
 
 __all__ = [
+    "Adding",
     "Aliases",
     "Auditing",
     "Conversions",

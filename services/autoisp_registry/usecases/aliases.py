@@ -38,7 +38,7 @@ class Aliases:
             InvalidArgumentError: the model's name or the alias has a wrong form.
             NotFoundError: there is no such model or version.
             AbortedError: the model changed since the caller saw ``etag``.
-            FailedPreconditionError: the alias is ``champion``.
+            FailedPreconditionError: the alias is ``champion``, or the model has too many.
         """
         names.MODEL.parse(model, "model")
         validation.validate_alias(alias)
@@ -46,6 +46,7 @@ class Aliases:
         async with self._store.transaction() as transaction:
             before = await lock_live(transaction, model, "model")
             before.require_etag(etag)
+            before.require_room(alias)
             version = await locked_version(transaction, before, number, "version")
             now = self._now()
             after = before.with_alias(alias, number, now)

@@ -12,7 +12,7 @@ from autoisp_registry import validation
 from autoisp_registry.audit import AuditDraft
 from autoisp_registry.domain import Model, ModelVersion
 from autoisp_registry.ports import Store
-from autoisp_registry.usecases.locking import live_version, lock_live, locked_version
+from autoisp_registry.usecases.locking import live_version, lock_live, locked_version, require_new_file
 from autoisp_registry.usecases.telling import tell
 
 
@@ -103,7 +103,7 @@ class Deleting:
         Raises:
             InvalidArgumentError: the name has another form.
             NotFoundError: there is none, or its model is deleted.
-            FailedPreconditionError: another version has the same file since.
+            AlreadyExistsError: it was registered by hand, and another version has the same file since.
         """
         model_name, number = validation.version_number(name)
         async with self._store.transaction() as transaction:
@@ -111,6 +111,8 @@ class Deleting:
             before = await transaction.version(model_name, number)
             if before is None or not before.deleted:
                 return live_version(before, model, name)
+            if before.by_hand:
+                await require_new_file(transaction, before)
             now = self._now()
             after = before.changed(delete_time=None, purge_time=None)
             await transaction.save_version(after)

@@ -54,7 +54,7 @@ class Judging:
         asked = Gate.parse(gate, "gate") if gate else None
         evidence = _chosen(version, evaluation)
         if asked is None and not model.promotion_gate:
-            return await self._recorded(version, evidence)
+            return await self._recorded(version, evidence, asked=bool(evaluation))
         if evidence is None:
             return _without_evidence(version)
         judged = await self._records.read(evidence.record)
@@ -67,32 +67,24 @@ class Judging:
                 return _verdict(version, evidence, False, (f"gate: failed, {error.message}",))
         else:
             report = await _checked(asked, judged, evidence, "gate")
-        return _verdict(version, evidence, report.passed, tuple(check.text for check in report.checks))
+        return _of_report(version, evidence, report)
 
-    async def _recorded(self, version: ModelVersion, evidence: Evidence | None) -> Verdict:
-        """What was said of the version when it was evaluated."""
-        own = version.content.gate
-        if own is not None and (
-            evidence is None or evidence.evaluation == version.content.lineage.evaluation
-        ):
-            rests_on = evidence.evaluation if evidence else version.content.lineage.evaluation
-            return _verdict(version, evidence, own.passed, own.checks, rests_on)
-        if evidence is None:
+    async def _recorded(self, version: ModelVersion, evidence: Evidence | None, *, asked: bool) -> Verdict:
+        """What was said of the version when it was evaluated, last or, if that said nothing, at first."""
+        own, first = version.content.gate, version.content.lineage.evaluation
+        if evidence is not None and (own is None or evidence.evaluation != first):
+            judged = await self._records.read(evidence.record)
+            report = judged.report if judged.gate_subject == evidence.label else None
+            if report is not None:
+                return _verdict(
+                    version, evidence, report.passed, tuple(check.text for check in report.checks)
+                )
+            if own is None or asked:
+                return _without_gate(version, evidence)
+        if own is None:
             return _without_evidence(version)
-        judged = await self._records.read(evidence.record)
-        report = judged.report if judged.gate_subject == evidence.label else None
-        if report is not None:
-            return _verdict(version, evidence, report.passed, tuple(check.text for check in report.checks))
-        if own is not None:
-            return _verdict(version, evidence, own.passed, own.checks, version.content.lineage.evaluation)
-        refusal = FailedPreconditionError(
-            f"there is no gate that {version.name} could pass: give one, or set promotion_gate of "
-            f"{version.model}",
-            reason="NO_GATE",
-            metadata={"resource": version.name},
-        )
-        checks = ("gate: failed, there is none",)
-        return Verdict(GateResult(False, checks), refusal, evidence.evaluation, evidence.record.sha256)
+        rests_on = next((e for e in version.evidence if e.evaluation == first), None)
+        return _verdict(version, rests_on, own.passed, own.checks, first)
 
 
 def _chosen(version: ModelVersion, evaluation: str) -> Evidence | None:
@@ -121,6 +113,10 @@ async def _checked(gate: Gate, judged: JudgedEvaluation, evidence: Evidence, fie
     gate.require(list(judged.figures.subjects), field)
     # Intervals of many frames take seconds.
     return await asyncio.to_thread(gate.check, judged.figures)
+
+
+def _of_report(version: ModelVersion, evidence: Evidence, report: GateReport) -> Verdict:
+    return _verdict(version, evidence, report.passed, tuple(check.text for check in report.checks))
 
 
 def _verdict(
@@ -153,3 +149,14 @@ def _without_evidence(version: ModelVersion) -> Verdict:
         metadata={"resource": version.name},
     )
     return Verdict(GateResult(False, ("evidence: failed, there is none",)), refusal)
+
+
+def _without_gate(version: ModelVersion, evidence: Evidence) -> Verdict:
+    refusal = FailedPreconditionError(
+        f"{evidence.evaluation} had no gate that {version.name} could pass: give one, or set promotion_gate "
+        f"of {version.model}",
+        reason="NO_GATE",
+        metadata={"resource": version.name},
+    )
+    checks = ("gate: failed, there is none",)
+    return Verdict(GateResult(False, checks), refusal, evidence.evaluation, evidence.record.sha256)

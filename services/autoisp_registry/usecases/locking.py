@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autoisp_core.errors import NotFoundError
+from autoisp_core.errors import AlreadyExistsError, NotFoundError
 
 from autoisp_registry.domain import Model, ModelVersion
 from autoisp_registry.ports import Transaction
@@ -18,13 +18,33 @@ async def lock_live(transaction: Transaction, name: str, field: str = "name") ->
 
 
 async def locked_version(transaction: Transaction, model: Model, number: int, field: str) -> ModelVersion:
-    """A version of a locked model.
+    """A version of a locked model; ``number`` may be any.
 
     Raises:
         NotFoundError: there is none, or it is deleted.
     """
     name = f"{model.name}/versions/{number}"
-    return live_version(await transaction.version(model.name, number), model, name, field)
+    # A database knows no numbers of more bits than its column has.
+    given = 1 <= number <= model.last_number
+    version = await transaction.version(model.name, number) if given else None
+    return live_version(version, model, name, field)
+
+
+async def require_new_file(transaction: Transaction, version: ModelVersion) -> None:
+    """Check that no other version of a locked model, not deleted, has the same ONNX file.
+
+    Raises:
+        AlreadyExistsError: one has.
+    """
+    sha256 = version.content.onnx.sha256
+    number = await transaction.find_onnx(version.model, sha256)
+    if number is not None:
+        name = f"{version.model}/versions/{number}"
+        raise AlreadyExistsError(
+            name,
+            f"{name} has the file {sha256[:12]}… already; use that version, or delete it first",
+            reason="SAME_FILE",
+        )
 
 
 def live_model(model: Model | None, name: str, field: str = "name") -> Model:

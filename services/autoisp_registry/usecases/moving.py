@@ -28,17 +28,22 @@ def validate_move(alias: str, comment: str, request_id: str) -> None:
 
 
 async def earlier(
-    store: Store, action: str, request_id: str, model_name: str, alias: str
+    store: Store, action: str, request_id: str, model_name: str, alias: str, version: str = ""
 ) -> AuditEntry | None:
     """The entry of an earlier request with this id; None if there was none.
 
+    Args:
+        version: what was asked for; an alias may have meant another number then.
+
     Raises:
-        InvalidArgumentError: that one was of another model or alias.
+        InvalidArgumentError: that one was of another model, alias or version.
     """
     entry = await store.find_entry(f"{action}/{request_id}") if request_id else None
     if entry is None:
         return None
-    if not entry.draft.resource.startswith(f"{model_name}/") or entry.draft.details.get("alias") != alias:
+    done = entry.draft
+    other = not done.resource.startswith(f"{model_name}/") or done.details.get("alias") != alias
+    if other or (version.isdigit() and done.details.get("to") != version):
         raise InvalidArgumentError(
             "request_id", f"request_id {request_id!r} was used for another request; make up a new one"
         )

@@ -76,7 +76,7 @@ class Promotion:
         Raises:
             InvalidArgumentError: a field is wrong.
             NotFoundError: there is no such version or evidence.
-            FailedPreconditionError: NO_EVIDENCE, NO_GATE or GATE_FAILED.
+            FailedPreconditionError: NO_EVIDENCE, NO_GATE, GATE_FAILED or TOO_MANY_ALIASES.
             AbortedError: the model changed since the caller saw ``etag``, or while the gate was checked.
         """
         validate_move(wanted.alias, wanted.comment, wanted.request_id)
@@ -89,6 +89,7 @@ class Promotion:
             return repeated
         model, version = await self._models.get_both(wanted.name)
         model.require_etag(wanted.etag)
+        model.require_room(wanted.alias)
         verdict = await self._judging.judge(model, version, wanted.gate, wanted.evaluation)
         if wanted.validate_only:
             return Promoted(model, verdict.gate, None)
@@ -128,7 +129,8 @@ class Promotion:
 
     async def _repeated(self, wanted: Promote, model_name: str) -> Promoted | None:
         """What the first request of this id did; None if there was none."""
-        entry = await earlier(self._store, PROMOTE, wanted.request_id, model_name, wanted.alias)
+        version = names.id_of(wanted.name)
+        entry = await earlier(self._store, PROMOTE, wanted.request_id, model_name, wanted.alias, version)
         if entry is None:
             return None
         gate = GateResult(entry.draft.details.get("gate") == "passed", entry.draft.checks)

@@ -6,17 +6,21 @@ import asyncio
 
 import structlog
 from autoisp_core.errors import AutoISPError
-from autoisp_core.pagination import MAX_PAGE_SIZE, PageRequest
+from autoisp_core.pagination import MAX_PAGE_SIZE
 
 from autoisp_registry.domain import Model
+from autoisp_registry.filters import Listing
 from autoisp_registry.ports import Publisher, Store
+from autoisp_registry.usecases.finding import Finder
 
 _log = structlog.get_logger(__name__)
 
 _RETRY_S = 5.0
 
 
-async def publish_earlier(store: Store, publisher: Publisher, retry_s: float = _RETRY_S) -> None:
+async def publish_earlier(
+    store: Store, finder: Finder, publisher: Publisher, retry_s: float = _RETRY_S
+) -> None:
     """Leave the versions that were registered before the registry left any; waits out what is away.
 
     A model's first version goes last, so its presence says that all are there: a start costs one look per
@@ -26,9 +30,9 @@ async def publish_earlier(store: Store, publisher: Publisher, retry_s: float = _
         try:
             token = ""
             while True:
-                page = await store.list_models(PageRequest.parse(MAX_PAGE_SIZE, token), show_deleted=True)
+                page = await finder.find_models(Listing.of_models(MAX_PAGE_SIZE, token, show_deleted=True))
                 for model in page.items:
-                    await _publish_versions(model, store, publisher)
+                    await _publish_versions(model, store, finder, publisher)
                 if not (token := page.next_page_token):
                     return
         except AutoISPError as error:
@@ -39,8 +43,9 @@ async def publish_earlier(store: Store, publisher: Publisher, retry_s: float = _
         await asyncio.sleep(retry_s)
 
 
-async def _publish_versions(model: Model, store: Store, publisher: Publisher) -> None:
-    first = (await store.list_versions(model.name, PageRequest(1, None), show_deleted=True)).items
+async def _publish_versions(model: Model, store: Store, finder: Finder, publisher: Publisher) -> None:
+    oldest = Listing.of_versions(model.name, page_size=1, show_deleted=True)
+    first = (await finder.find_versions(oldest)).items
     if not first or await publisher.published(first[0].name):
         return
     for number in range(model.last_number, 0, -1):

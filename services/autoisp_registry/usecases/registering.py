@@ -6,43 +6,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import structlog
 from autoisp_core import names
 from autoisp_core.artifact import Artifact
-from autoisp_core.errors import AlreadyExistsError, NotFoundError
+from autoisp_core.errors import DataLossError, NotFoundError
 
 from autoisp_registry import gate, validation
 from autoisp_registry.audit import REGISTRY, AuditDraft
-from autoisp_registry.domain import (
-    CANDIDATE,
-    CHAMPION,
-    Content,
-    Conversion,
-    Evidence,
-    Lineage,
-    Model,
-    ModelVersion,
-    as_registered,
-)
-from autoisp_registry.ports import (
-    Artifacts,
-    ConvertVersion,
-    Datasets,
-    GraphChecker,
-    Publisher,
-    Signer,
-    Store,
-    Transaction,
-    VersionRegistered,
-)
-from autoisp_registry.usecases.locking import live_model
+from autoisp_registry.domain import Content, Conversion, Evidence, Lineage, ModelVersion, as_registered
+from autoisp_registry.ports import Artifacts, Datasets, GraphChecker, Store
+from autoisp_registry.usecases.adding import Adding, NewNumber
+from autoisp_registry.usecases.judging import Judging
 from autoisp_registry.usecases.networks import EvaluatedNetwork, NewVersion
-from autoisp_registry.usecases.telling import announce_alias, tell
-
-_log = structlog.get_logger(__name__)
 
 ONNX_MEDIA_TYPE = "application/onnx"
-_FRAMES_PER_CLIP = 24
 _MODEL_LABEL = "model"
 _FRAMES_PER_CLIP = 24  # that formats are judged on where no evaluation says how many
 
@@ -52,34 +28,30 @@ class Registering:
 
     Args:
         store: keeps models.
+        adding: adds versions to them.
         artifacts: knows which bytes exist.
-        publisher: tells other services of versions.
         datasets: knows the manifests of datasets.
         checker: looks into graphs.
-        signer: signs versions.
-        convert: whether workers are to make edge formats.
+        judging: runs the gates of models.
         now: the clock, in UTC.
     """
 
     def __init__(
         self,
         store: Store,
+        adding: Adding,
         artifacts: Artifacts,
-        publisher: Publisher,
         datasets: Datasets,
         checker: GraphChecker,
-        signer: Signer,
-        *,
-        convert: bool = True,
+        judging: Judging,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
+        self._adding = adding
         self._artifacts = artifacts
-        self._publisher = publisher
         self._datasets = datasets
         self._checker = checker
-        self._signer = signer
-        self._convert = convert
+        self._judging = judging
         self._now = now
 
     async def register(self, parent: str, new: NewVersion, request_id: str, actor: str) -> ModelVersion:
@@ -90,7 +62,8 @@ class Registering:
             request_id: the same one again returns the version that it registered.
 
         Raises:
-            InvalidArgumentError: a field is wrong, or the file is no network.
+            InvalidArgumentError: a field is wrong, the file is no network, or the request_id registered
+                another one.
             NotFoundError: a file is not in the store, or the model is deleted.
             AlreadyExistsError: a version of the model has the same file.
             ResourceExhaustedError: the file is too large.
@@ -98,7 +71,7 @@ class Registering:
         names.MODEL.parse(parent, "parent")
         validation.validate_request_id(request_id)
         key = f"request/{request_id}" if request_id else None
-        if key and (existing := await self._store.find(key)):
+        if existing := await self._adding.find(key, parent, new.content.onnx.sha256):
             return existing
         validation.validate_content(new.content)
         validation.validate_description(new.description, "model_version.description")
@@ -124,17 +97,19 @@ class Registering:
             formats=(as_registered(content),),
             conversion=Conversion(frames_per_clip=_FRAMES_PER_CLIP),
         )
-        return await self._add(version, key, draft, unique=True)
+        return await self._adding.add(NewNumber(version, key, draft))
 
     async def register_evaluated(self, network: EvaluatedNetwork) -> ModelVersion:
-        """Register what a search found: always ``candidate``, ``champion`` too if it passed. Idempotent.
+        """Register what a search found: ``candidate``, and ``champion`` too if it passed. Idempotent.
+
+        What it has to pass is the gate of its search and evaluation, and the model's ``promotion_gate``.
 
         Raises:
             NotFoundError: its ONNX file is gone, or the model is deleted.
         """
         lineage = network.lineage
         key = f"evaluation/{lineage.evaluation}"
-        if existing := await self._store.find(key):
+        if existing := await self._adding.find(key, network.model, network.onnx.sha256):
             return existing
         await self._stored(network.onnx, "evaluation.subjects.onnx")
         metrics = gate.metrics_of(network.measured, network.prototype)
@@ -164,70 +139,26 @@ class Registering:
             evidence_sha256=network.record.sha256 if network.record else "",
             checks=result.checks,
         )
-        aliases = (CANDIDATE, CHAMPION) if result.passed else (CANDIDATE,)
-        return await self._add(version, key, draft, aliases=aliases)
+        passed = await self._passed(version) if result.passed else None
+        return await self._adding.add(NewNumber(version, key, draft, passed))
 
-    async def _add(
-        self,
-        version: ModelVersion,
-        key: str | None,
-        draft: AuditDraft,
-        *,
-        aliases: tuple[str, ...] = (),
-        unique: bool = False,
-    ) -> ModelVersion:
+    async def _passed(self, version: ModelVersion) -> str | None:
+        """The model's gate, if it lets the version through; empty if it has none."""
+        model = await self._store.model(version.model)
+        if model is None or not model.promotion_gate:
+            return ""
         try:
-            async with self._store.transaction() as transaction:
-                version = await self._added(transaction, version, key, draft, aliases, unique)
-        except AlreadyExistsError:
-            # Perhaps the same request or event, a moment earlier: nothing of this transaction was written.
-            existing = await self._store.find(key) if key else None
-            if existing is None:
-                raise
-            return existing
-        _log.info("version registered", version=version.name, aliases=aliases)
-        return version
-
-    async def _added(
-        self,
-        transaction: Transaction,
-        version: ModelVersion,
-        key: str | None,
-        draft: AuditDraft,
-        aliases: tuple[str, ...],
-        unique: bool,
-    ) -> ModelVersion:
-        now = self._now()
-        before = live_model(await transaction.lock(version.model, now), version.model, "parent")
-        model = before.with_version(now)
-        version = replace(version, number=model.latest_version, create_time=now)
-        if unique:
-            await _require_new(transaction, version)
-        conversion = version.conversion
-        if self._convert:
-            version = replace(version, conversion=conversion.again(version.name, now))
-        version = replace(version, signed_manifest=await self._signer.sign(version))
-        await transaction.add_version(version, key)
-        await transaction.send(VersionRegistered(version))
-        if self._convert:
-            await transaction.send(ConvertVersion(version, version.content.lineage.manifest))
-        for alias in aliases:
-            model = model.with_alias(alias, version.number, now)
-            await announce_alias(transaction, model, alias)
-        await transaction.save(model)
-        # Before anybody can know of it, while the number is nobody else's. If nothing comes of the
-        # transaction, the next version of this number takes its place.
-        await self._publisher.publish(version)
-        await tell(transaction, replace(draft, resource=version.name), model, now)
-        for alias in aliases:
-            await tell(transaction, _alias_draft(draft, before, version, alias), model, now)
-        return replace(version, aliases=model.aliases_of(version.number))
+            verdict = await self._judging.judge(model, version, "", "")
+        except (NotFoundError, DataLossError):
+            return None  # without evidence that can be read, somebody has to look
+        return model.promotion_gate if verdict.gate.passed else None
 
     async def _with_manifest(self, lineage: Lineage) -> Lineage:
         """With the manifest of its dataset, if there is one: of datasets elsewhere nothing is known here."""
         if lineage.manifest is not None:
-            await self._stored(lineage.manifest, "model_version.lineage.manifest")
-            return lineage
+            stored = await self._stored(lineage.manifest, "model_version.lineage.manifest")
+            # Whoever registers may be wrong about all but the digest.
+            return replace(lineage, manifest=replace(stored, media_type=lineage.manifest.media_type))
         if not lineage.dataset:
             return lineage
         try:
@@ -246,25 +177,3 @@ class Registering:
                 metadata={"field": field},
             )
         return stored
-
-
-async def _require_new(transaction: Transaction, version: ModelVersion) -> None:
-    sha256 = version.content.onnx.sha256
-    number = await transaction.find_onnx(version.model, sha256)
-    if number is not None:
-        name = f"{version.model}/versions/{number}"
-        raise AlreadyExistsError(
-            name,
-            f"{name} has the file {sha256[:12]}… already; use that version, or delete it first",
-            reason="SAME_FILE",
-        )
-
-
-def _alias_draft(draft: AuditDraft, before: Model, version: ModelVersion, alias: str) -> AuditDraft:
-    details = {"alias": alias, "from": str(before.aliases.get(alias, "")), "to": str(version.number)}
-    if alias == CHAMPION:
-        summary = f"{alias} is {version.number}: it passed its gate"
-        return replace(
-            draft, action="version.promote", resource=version.name, summary=summary, details=details
-        )
-    return AuditDraft(draft.actor, "alias.set", version.name, f"{alias} is {version.number}", details)

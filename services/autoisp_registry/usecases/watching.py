@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from autoisp_core import names
-from autoisp_core.errors import InvalidArgumentError, NotFoundError, UnavailableError
+from autoisp_core.errors import InvalidArgumentError, UnavailableError
 from autoisp_core.pagination import MAX_PAGE_SIZE
 
 from autoisp_registry.audit import AuditEntry
@@ -18,6 +18,7 @@ from autoisp_registry.filters import Listing
 from autoisp_registry.ports import Store
 from autoisp_registry.usecases.changes import Changes
 from autoisp_registry.usecases.finding import Finder
+from autoisp_registry.usecases.locking import live_model
 
 POLL_S = 2.0
 """How soon a watcher sees what nobody told of: an event of another replica can be lost."""
@@ -115,10 +116,7 @@ class Watching:
 
     async def _snapshot(self, model: str) -> AsyncIterator[Model]:
         if model:
-            found = await self._store.model(model)
-            if found is None or found.deleted:
-                raise NotFoundError(model, metadata={"field": "model"})
-            yield found
+            yield live_model(await self._store.model(model), model, "model")
             return
         token = ""
         while True:

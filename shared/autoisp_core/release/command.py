@@ -22,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         keys = [_key(path) for path in options.key]
         if not options.path.exists():
             raise InvalidArgumentError("path", f"{options.path}: there is no such file or folder")
+    except OSError as error:  # of the path: those of keys are told by _key
+        return _failed(f"{options.path}: {error.strerror}", USAGE, as_json=options.json)
     except InvalidArgumentError as error:
         return _failed(error.message, USAGE, as_json=options.json)
     try:
