@@ -81,6 +81,16 @@ LISTS: dict[str, dict[str, Any]] = {
         "filter_text": "cost.macs_per_pixel < 3600",
         "order_by": "metrics.psnr desc",
     },
+    "small model, best first": {"model": "models/m-7", "order_by": "metrics.psnr desc"},
+    "small model, cheap, best first": {
+        "model": "models/m-7",
+        "filter_text": "cost.macs_per_pixel < 3600",
+        "order_by": "metrics.psnr desc",
+    },
+    "nothing, best first": {
+        "filter_text": "metrics.psnr > 34 AND cost.macs_per_pixel < 350",
+        "order_by": "metrics.psnr desc",
+    },
 }
 
 

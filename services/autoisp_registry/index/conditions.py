@@ -154,8 +154,7 @@ class Conditions:
     def _any(self, probe: Select[Any]) -> ColumnElement[bool]:
         if self._dialect == "sqlite":
             return exists(probe)
-        # PostgreSQL would make a join of EXISTS, or a hash table of all hits, for a page of 50. A value has to
-        # be looked up.
+        # Of EXISTS PostgreSQL makes a join, or a hash table of all hits, for a page of 50. Not so of a value.
         return func.coalesce(probe.with_only_columns(true()).limit(1).scalar_subquery(), false())
 
     def _compare(self, leaf: Comparison, column: Any) -> ColumnElement[bool]:

@@ -20,7 +20,7 @@ from autoisp_registry.index.tables import MODEL, VERSION, entries, numbers
 _KEY = (entries.c.model_id, entries.c.number, entries.c.id)
 _SORTED = {"name": "name", "create_time": "created", "update_time": "updated"}
 _MOST = 10_000
-"""More than what is few, as some may come after they were counted."""
+"""More than what is fetched, as some may come after they were counted."""
 
 
 class Statements:
@@ -33,7 +33,7 @@ class Statements:
     """
 
     def __init__(self, dialect: str, listing: Listing, place: Place | None, model_id: int | None) -> None:
-        self._dialect = dialect
+        self.dialect = dialect
         self._expression = listing.expression
         self._place = place
         self._kind = VERSION if listing.versions else MODEL
@@ -43,7 +43,11 @@ class Statements:
         self._figure = order.field.name if order and order.field.kind is Kind.NUMBER else None
         self._column = _SORTED[order.field.name] if order and self._figure is None else ""
         self._value = (entries.c[self._column] if self._column else null()).label("value")
-        self._own: list[ColumnElement[bool]] = [entries.c.kind == self._kind]
+        # Nearly all entries are versions: SQLite, without statistics, would take the index on the kind, and
+        # look each up in the table that it could read in the order of ids. None is on a sum.
+        whole = dialect == "sqlite" and listing.versions and model_id is None and order is None
+        kind = entries.c.kind + 0 if whole else entries.c.kind
+        self._own: list[ColumnElement[bool]] = [kind == self._kind]
         if model_id is not None:
             self._own.append(entries.c.model_id == model_id)
         self._fixed = self._own if listing.show_deleted else [*self._own, not_(entries.c.hidden)]
@@ -55,14 +59,17 @@ class Statements:
 
     def conditions(self, listed: Collection[Leaf] = (), entry_id: Any = entries.c.id) -> Conditions:
         """Of entries of the list's kind."""
-        return Conditions(self._dialect, self._kind, entry_id, listed)
+        return Conditions(self.dialect, self._kind, entry_id, listed)
 
     def of_model(self) -> Select[Any]:
         """The ids of all entries of the list's model."""
         return select(entries.c.id).where(*self._own)
 
     def look(self, looked_at: int) -> Select[Any] | None:
-        """Those that fit of the first entries in the list's order; None where entries without the figure come."""
+        """Of the first entries in the list's order those that fit.
+
+        None where the place is among those that lack the figure which sorts the list.
+        """
         if self._figure is None:
             cheap = [part for part in parts_of(self._expression) if in_entry(part)]
             first = select(self._value, entries.c.id)
@@ -78,19 +85,25 @@ class Statements:
         statement = select(looked.c.value, *_KEY).join_from(looked, entries, entries.c.id == looked.c.id)
         return self._in_order(statement.where(*self._fits()), self._keys(looked))
 
-    def fetch(self, hits: Sequence[Select[Any]]) -> Select[Any]:
-        """All of the hits that fit, then sorted: no database is asked which way it would like to go."""
+    def fetch(self, narrow: Sequence[Leaf]) -> Select[Any]:
+        """All hits of these leaves that fit, then sorted, whatever the planner thinks of it.
+
+        Args:
+            narrow: none: all entries of the model.
+        """
+        hits = [self.conditions().hits(leaf) for leaf in narrow] or [self.of_model()]
         ids = [one.with_only_columns(next(iter(one.selected_columns)).label("id")) for one in hits]
         every = union(*ids) if len(ids) > 1 else ids[0].distinct()
         # The limit tells PostgreSQL that they are few.
         few = every.limit(_MOST).cte("few").prefix_with("MATERIALIZED")
+        fits = [self.conditions().of(part) for part in parts_of(self._expression) if (part,) != tuple(narrow)]
         source = few.join(entries, entries.c.id == few.c.id)
         if self._figure is None:
             statement = select(self._value, *_KEY).select_from(source)
         else:
             own = (numbers.c.entry_id == entries.c.id) & (numbers.c.key == self._figure)
             statement = select(numbers.c.value, *_KEY).select_from(source.outerjoin(numbers, own))
-        found = statement.where(*self._fits()).cte("found").prefix_with("MATERIALIZED")
+        found = statement.where(*self._fixed, *fits).cte("found").prefix_with("MATERIALIZED")
         if self._figure is None:
             return self._sorted(select(found), self._keys(found))
         every_one = select(found)
