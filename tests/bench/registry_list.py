@@ -1,6 +1,8 @@
 """Lists of the registry by filter and order, with 100,000 versions in SQLite and in PostgreSQL.
 
-    python tests/bench/registry_list.py [--versions 100000] [--repeats 40]
+    python tests/bench/registry_list.py [--versions 100000] [--repeats 40] [--keep FOLDER]
+
+Filling takes minutes: ``--keep`` leaves the databases in a folder, and takes those that are there.
 
 Goal: 95 of 100 lists of 50 versions answer within 50 ms, whatever the list.
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import math
 import os
@@ -33,7 +36,7 @@ from autoisp_runtime.database import Database
 from autoisp_runtime.migrations import migrate
 from autoisp_testing.postgres import postgres_server
 from record import record
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, func, insert, select, text
 
 GOAL_MS = 50.0
 MODELS = 200
@@ -76,6 +79,16 @@ LISTS: dict[str, dict[str, Any]] = {
     "large model, best first": {
         "model": "models/m-0",
         "filter_text": "cost.macs_per_pixel < 3600",
+        "order_by": "metrics.psnr desc",
+    },
+    "small model, best first": {"model": "models/m-7", "order_by": "metrics.psnr desc"},
+    "small model, cheap, best first": {
+        "model": "models/m-7",
+        "filter_text": "cost.macs_per_pixel < 3600",
+        "order_by": "metrics.psnr desc",
+    },
+    "nothing, best first": {
+        "filter_text": "metrics.psnr > 34 AND cost.macs_per_pixel < 350",
         "order_by": "metrics.psnr desc",
     },
 }
@@ -143,9 +156,12 @@ def fill(connection: Connection, versions: int) -> None:
         place += count
 
 
-async def measure(database: Database, versions: int, repeats: int) -> dict[str, Any]:
-    """Fill the database, then ask for every list many times, in turns; milliseconds."""
+async def fill_once(database: Database, versions: int) -> float:
+    """Fill the database if it is empty; the seconds that it took."""
     await migrate(database, "autoisp_registry.migrations")
+    async with database.read() as session:
+        if await session.scalar(select(func.count()).select_from(tables.models)):
+            return 0.0
     started = time.perf_counter()
     async with database.transaction() as session:
         await (await session.connection()).run_sync(fill, versions)
@@ -156,6 +172,13 @@ async def measure(database: Database, versions: int, repeats: int) -> dict[str, 
             await (await connection.execution_options(isolation_level="AUTOCOMMIT")).execute(
                 text("VACUUM ANALYZE")
             )
+    return filled_s
+
+
+async def measure(database: Database, versions: int, repeats: int) -> dict[str, Any]:
+    """Ask a filled database for every list many times, in turns; milliseconds."""
+    filled_s = await fill_once(database, versions)
+    load = os.getloadavg()[0]
     finder = SqlFinder(database)
     times: dict[str, list[float]] = {name: [] for name in LISTS}
     found: dict[str, int] = {}
@@ -173,7 +196,7 @@ async def measure(database: Database, versions: int, repeats: int) -> dict[str, 
     everything = [took for one in times.values() for took in one]
     return {
         "fill_seconds": round(filled_s, 1),
-        "load_average": round(os.getloadavg()[0], 1),
+        "load_average": {"before": round(load, 1), "after": round(os.getloadavg()[0], 1)},
         "all": percentiles(everything),
         "goal_met": percentiles(everything)["p95"] <= GOAL_MS,
         "lists": {name: {**LISTS[name], "found": found[name], **percentiles(times[name])} for name in LISTS},
@@ -192,19 +215,24 @@ async def main() -> None:
     parser.add_argument("--versions", type=int, default=100_000)
     parser.add_argument("--repeats", type=int, default=40)
     parser.add_argument("--only", choices=("sqlite", "postgresql"))
+    parser.add_argument("--keep", type=Path)
     asked = parser.parse_args()
     about = {"versions": asked.versions, "models": MODELS, "page": 50, "goal_p95_ms": GOAL_MS}
-    with tempfile.TemporaryDirectory() as folder:
+    with contextlib.ExitStack() as stack:
+        folder = asked.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.mkdir(parents=True, exist_ok=True)
         if asked.only != "postgresql":
             sqlite = Database(f"sqlite+aiosqlite:///{folder}/registry.db", "registry")
             record("registry_list_sqlite", about | await measure(sqlite, asked.versions, asked.repeats))
             await sqlite.close()
         if asked.only != "sqlite":
-            with postgres_server(Path(folder) / "postgres") as server:
-                postgres = Database(server.new_database(), "registry")
-                figures = await measure(postgres, asked.versions, asked.repeats)
-                record("registry_list_postgresql", about | figures)
-                await postgres.close()
+            server = stack.enter_context(postgres_server(folder / "postgres"))
+            url = folder / "postgres.url"
+            if not url.exists():
+                url.write_text(server.new_database())
+            postgres = Database(url.read_text(), "registry")
+            record("registry_list_postgresql", about | await measure(postgres, asked.versions, asked.repeats))
+            await postgres.close()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from autoisp_runtime.database import Database
 from autoisp_runtime.migrations import migrate
 from autoisp_runtime.outbox import Outbox
 from registry_filled import NOW, WORDS, fill, fulfils, make_version
+from sqlalchemy import text as sql
 
 LEAVES = [
     *(
@@ -70,6 +71,16 @@ LEAVES = [
     '"low light"',
     "nothing",
     '"width 16"',
+    'tags.sensor:""',
+    "NOT (metrics.psnr > 29.9 OR metrics.psnr <= 29.9)",
+    "NOT passed:*",
+    'metrics.psnr > "30"',
+    "number = 2.0000000001",
+    "'IT''S'",
+    f'"{"night " * 30}"',
+    '"NIGHT low"',
+    '"ŞİŞ STRASSE"',
+    "'\\' OR 1=1 --x'",
 ]
 MODEL_LEAVES = [
     "name = models/a",
@@ -98,12 +109,13 @@ def random_filter(leaves: list[str], dice: random.Random, depth: int = 0) -> str
     return f"NOT ({joined})" if dice.random() < 0.3 else joined
 
 
-@pytest.mark.parametrize("narrow", [-1, 5, 5_000])
+@pytest.mark.parametrize(("narrow", "rare"), [(-1, 200), (-1, 0), (5, 200), (5_000, 200)])
 async def test_random_filters_give_what_they_mean(
-    store: SqlStore[Message], database: Database, narrow: int, monkeypatch: pytest.MonkeyPatch
+    store: SqlStore[Message], database: Database, narrow: int, rare: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Whichever way the database is asked, the answer is the same.
     monkeypatch.setattr(searching, "NARROW", narrow)
+    monkeypatch.setattr(searching, "RARE", rare)
     dice = random.Random(narrow)
     models, versions = await fill(store, dice)
     finder = SqlFinder(database)
@@ -139,17 +151,23 @@ ORDERS: list[tuple[str, Callable[[ModelVersion], Any]]] = [
 
 @pytest.mark.parametrize(("order", "key"), ORDERS)
 @pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize(("looked_at", "narrow"), [(10, 5_000), (0, 5_000), (0, -1)])
 async def test_pages_give_everything_once_and_in_order(
     store: SqlStore[Message],
     database: Database,
     order: str,
     key: Callable[[ModelVersion], Any],
     descending: bool,
+    looked_at: int,
+    narrow: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(searching, "LOOKED_AT", looked_at)
+    monkeypatch.setattr(searching, "NARROW", narrow)
     _, versions = await fill(store, random.Random(7))
     if descending and not order:
         return
-    wanted = [v for v in versions if v.number > 2]
+    wanted = [v for v in versions if v.number > 2 and "sensor" in v.tags]
     if descending:
         wanted.reverse()
         missing = [v for v in wanted if key(v) == (True, 0.0)]
@@ -162,7 +180,7 @@ async def test_pages_give_everything_once_and_in_order(
             Listing.of_versions(
                 page_size=4,
                 page_token=token,
-                filter_text="number > 2",
+                filter_text="number > 2 AND tags:sensor",
                 order_by=f"{order} desc" if descending else order,
                 show_deleted=True,
             )
@@ -233,8 +251,12 @@ async def test_what_changes_is_found_as_it_is_now(store: SqlStore[Message], data
     assert await names_of(finder, "", "models/m") == []
     assert len(await names_of(finder, "", "models/m", show_deleted=True)) == 2
     async with store.transaction() as transaction:
+        # Such as formats that were being made when the model was deleted.
+        await transaction.save_version(first.changed(description="late"))
+    assert await names_of(finder, "") == []
+    async with store.transaction() as transaction:
         await transaction.save(model)
-    assert await names_of(finder, "") == ["models/m/versions/1"]
+    assert await names_of(finder, "late") == ["models/m/versions/1"]
     async with store.transaction() as transaction:
         await transaction.purge_version(second)
     assert await names_of(finder, "", show_deleted=True) == ["models/m/versions/1"]
@@ -242,6 +264,33 @@ async def test_what_changes_is_found_as_it_is_now(store: SqlStore[Message], data
         await transaction.purge_model(model)
     assert await names_of(finder, "", show_deleted=True) == []
     assert (await finder.find_models(Listing.of_models(show_deleted=True))).items == ()
+    async with database.read() as session:
+        for table in ("entries", "texts", "numbers", "aliases", "words"):
+            left = await session.scalar(sql(f"SELECT count(*) FROM search_{table}"))
+            assert left == 0, table
+
+
+async def test_pages_hold_while_others_write(store: SqlStore[Message], database: Database) -> None:
+    _, versions = await fill(store, random.Random(2))
+    finder, dice = SqlFinder(database), random.Random(5)
+    found, token = [], ""
+    for number in range(9, 100):
+        listing = Listing.of_versions("", 3, token, "tags:sensor", "metrics.psnr desc", show_deleted=True)
+        page = await finder.find_versions(listing)
+        found += [version.name for version in page.items]
+        if not (token := page.next_page_token):
+            break
+        async with store.transaction() as transaction:
+            model = await transaction.lock("models/a", NOW)
+            await transaction.add_version(make_version("models/a", number, dice), None)
+            await transaction.save(model.with_version(NOW))
+            # What was given out goes, so that the place of the token is one that is not there any more.
+            gone = next(v for v in versions if v.name == page.items[-1].name) if number == 9 else None
+            if gone is not None:
+                await transaction.purge_version(gone)
+    before = [version.name for version in versions if "sensor" in version.tags]
+    assert len(found) == len(set(found))
+    assert set(before) <= set(found)
 
 
 async def test_a_transaction_that_fails_leaves_nothing_to_find(
@@ -293,6 +342,20 @@ async def test_a_forged_token_is_refused(
     with pytest.raises(InvalidArgumentError) as raised:
         await SqlFinder(database).find_versions(replace(listing, page=page))
     assert raised.value.field == "page_token"
+
+
+async def test_a_word_that_comes_often_is_found_alike(store: SqlStore[Message], database: Database) -> None:
+    often = replace(
+        make_version("models/m", 1, random.Random(1)), delete_time=None, description="a " * 400 + "end z"
+    )
+    async with store.transaction() as transaction:
+        model = (await transaction.lock("models/m", NOW)).with_version(NOW)
+        await transaction.add_version(often, None)
+        await transaction.save(model)
+    finder = SqlFinder(database)
+    for asked in ('"end z"', '"a end"', f'"{"a " * 255}"', f'"{"a " * 255} end z"'):
+        assert await names_of(finder, asked) == ["models/m/versions/1"], asked
+    assert await names_of(finder, '"z end"') == []
 
 
 def test_what_cannot_be_measured_is_no_number() -> None:

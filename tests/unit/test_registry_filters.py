@@ -106,6 +106,7 @@ def test_conversion_is_one_of_its_states() -> None:
         ("cost.beauty > 3", 1, "macs_per_pixel"),
         ("cost:beauty", 6, "macs_per_pixel"),
         ("tags. = 3", 1, "no field"),
+        ("tags:*", 6, "tags:stage"),
         ("***", 1, "no letter and no digit"),
         ("NOT NOT a", 5, "a word"),
     ],

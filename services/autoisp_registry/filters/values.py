@@ -14,6 +14,7 @@ from autoisp_registry.filters.fields import Field, Fields, Kind
 
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _FLAGS = {"true": True, "false": False}
+_EXAMPLES = {"metrics": "psnr", "cost": "macs_per_pixel", "tags": "stage"}
 ANYTHING = "*"
 """The value that asks whether a field is set."""
 
@@ -33,6 +34,8 @@ def comparison(name: Token, operator: Token, value: Token, fields: Fields) -> Co
     """
     operation = Operator(operator)
     if operation is Operator.HAS and name in fields.maps:
+        if value == ANYTHING:
+            raise _wrong(value, f"name what is to be there, such as {name}:{_EXAMPLES[name]}")
         key = unquoted(value)
         field = fields.find(f"{name}.{key}")
         if field is None:

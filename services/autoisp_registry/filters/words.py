@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 _WORD = re.compile(r"[^\W_]+")
 _MAX_WORD = 64
 MAX_WORDS = 5_000
-"""Of one text; what comes after them is not found."""
+"""Of one text; what comes after them is not found. PostgreSQL knows places up to 16,383."""
+MAX_SAME = 255
+"""Of one word: PostgreSQL keeps no more places. Those that come after them are left out on any database."""
 
 
 def words_of(text: str) -> tuple[str, ...]:
@@ -22,5 +25,13 @@ def words_of(text: str) -> tuple[str, ...]:
 
 
 def words_of_all(texts: Iterable[str]) -> tuple[str, ...]:
-    """The words of several texts, one after the other, at most :data:`MAX_WORDS`."""
-    return tuple(word for text in texts for word in words_of(text))[:MAX_WORDS]
+    """The words of several texts, one after the other: :data:`MAX_WORDS`, each :data:`MAX_SAME` times."""
+    words: list[str] = []
+    seen: Counter[str] = Counter()
+    for word in (word for text in texts for word in words_of(text)):
+        seen[word] += 1
+        if seen[word] <= MAX_SAME:
+            words.append(word)
+        if len(words) == MAX_WORDS:
+            break
+    return tuple(words)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from datetime import datetime
-from enum import Enum
-from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import (
@@ -24,6 +22,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
 )
 from sqlalchemy.dialects.postgresql import TSQUERY
 
@@ -50,7 +49,7 @@ _COMPARE: dict[Operator, Callable[[Any, Any], ColumnElement[bool]]] = {
     Operator.GT: operator.gt,
     Operator.GE: operator.ge,
 }
-_COLUMNS: dict[str, Callable[[Any], Any]] = {
+COLUMNS: dict[str, Callable[[Any], Any]] = {
     "name": lambda table: table.c.name,
     "number": lambda table: table.c.number,
     "latest_version": lambda table: table.c.latest,
@@ -58,17 +57,10 @@ _COLUMNS: dict[str, Callable[[Any], Any]] = {
     "update_time": lambda table: table.c.updated,
     "passed": lambda table: table.c.passed,
 }
+"""Fields that are in the entry itself."""
 _OTHER = entries.alias("other")
 
 Leaf = Comparison | Text
-
-
-class Way(Enum):
-    """How a leaf is checked."""
-
-    DRIVING = "its hits are looked up first, if the database likes"
-    LISTED = "its hits are listed once, and the order is followed"
-    PROBED = "each entry is looked at"
 
 
 class Conditions:
@@ -77,8 +69,9 @@ class Conditions:
     Args:
         dialect: ``sqlite`` or ``postgresql``.
         kind: of the entries.
-        entry_id: the column with the row's id: of the table that gives the list its order.
-        ways: how leaves are checked; those that are not in it are probed.
+        entry_id: the column with the row's id: of the table that gives the list its order, if it is another.
+        listed: leaves whose hits are listed once, through their index. The others are probed: each entry is
+            looked at.
     """
 
     def __init__(
@@ -86,12 +79,12 @@ class Conditions:
         dialect: str,
         kind: int,
         entry_id: Any = entries.c.id,
-        ways: Mapping[Leaf, Way] = MappingProxyType({}),
+        listed: Collection[Leaf] = (),
     ) -> None:
         self._dialect = dialect
         self._kind = kind
         self._entry_id = entry_id
-        self._ways = ways
+        self._listed = listed
 
     def of(self, expression: Expression) -> ColumnElement[bool]:
         """The condition of an expression; never NULL."""
@@ -102,25 +95,22 @@ class Conditions:
                 return or_(*(self.of(operand) for operand in operands))
             case Not(operand=operand):
                 return not_(self.of(operand))
-        match self._ways.get(expression, Way.PROBED):
-            case Way.DRIVING:
-                return self._entry_id.in_(self.hits(expression))  # type: ignore[no-any-return]
-            case Way.LISTED:
-                # Of a sum SQLite has no index to drive with; inside a function PostgreSQL makes no join of it
-                # but asks a hash table row by row, in the order's index.
-                if self._dialect == "sqlite":
-                    return (self._entry_id + 0).in_(self.hits(expression))  # type: ignore[no-any-return]
-                return func.coalesce(self._entry_id.in_(self.hits(expression)), false())
+        if expression in self._listed:
+            # Of a sum SQLite has no index to drive with; inside a function PostgreSQL makes no join of it
+            # but asks a hash table row by row, in the order's index.
+            if self._dialect == "sqlite":
+                return (self._entry_id + 0).in_(self.hits(expression))  # type: ignore[no-any-return]
+            return func.coalesce(self._entry_id.in_(self.hits(expression)), false())
         return self._probe(expression)
 
     def hits(self, leaf: Leaf) -> Select[Any]:
-        """The ids of all entries that fulfil a leaf, through the leaf's own index."""
+        """The ids of all entries that fulfil a leaf, through the leaf's own index; one can come twice."""
         if isinstance(leaf, Text):
             return self._word_hits(leaf)
         name = leaf.field.name
-        if name in _COLUMNS:
+        if name in COLUMNS:
             return select(_OTHER.c.id).where(
-                _OTHER.c.kind == self._kind, self._compare(leaf, _COLUMNS[name](_OTHER))
+                _OTHER.c.kind == self._kind, self._compare(leaf, COLUMNS[name](_OTHER))
             )
         if name == "model":
             joined = select(_OTHER.c.id).join(models, models.c.id == _OTHER.c.model_id)
@@ -134,13 +124,16 @@ class Conditions:
     def _probe(self, leaf: Leaf) -> ColumnElement[bool]:
         """Whether one entry fulfils a leaf; through no index of the leaf's values."""
         if isinstance(leaf, Text):
-            return exists(self._word_hits(leaf, of_entry=True))
+            return self._any(self._word_hits(leaf, of_entry=True))
         name = leaf.field.name
-        if name in _COLUMNS:
-            column = _COLUMNS[name](entries)
-            # The index on the column alone would lead away from the list's order; none is on a sum.
-            column = column + 0 if isinstance(column.type, Integer) else column
-            return func.coalesce(self._compare(leaf, column), false())
+        if name in COLUMNS:
+            column = COLUMNS[name](entries)
+            nullable = column.nullable
+            if self._dialect == "sqlite" and isinstance(column.type, Integer):
+                # Without statistics it takes the column's index away from the list's order; none is on a sum.
+                column = column + 0
+            compared = self._compare(leaf, column)
+            return func.coalesce(compared, false()) if nullable else compared
         if name == "model":
             probe = select(models.c.id).where(
                 models.c.id == entries.c.model_id, self._compare(leaf, models.c.name)
@@ -156,7 +149,13 @@ class Conditions:
             probe = select(table.c.entry_id).where(
                 table.c.entry_id == self._entry_id, table.c.key == name, self._compare(leaf, table.c.value)
             )
-        return exists(probe.correlate(entries, numbers))
+        return self._any(probe.correlate(entries, self._entry_id.table))
+
+    def _any(self, probe: Select[Any]) -> ColumnElement[bool]:
+        if self._dialect == "sqlite":
+            return exists(probe)
+        # Of EXISTS PostgreSQL makes a join, or a hash table of all hits, for a page of 50. Not so of a value.
+        return func.coalesce(probe.with_only_columns(true()).limit(1).scalar_subquery(), false())
 
     def _compare(self, leaf: Comparison, column: Any) -> ColumnElement[bool]:
         value: Any = leaf.value
@@ -185,7 +184,9 @@ class Conditions:
             rowid = words_postgresql.c.entry_id
             query = cast(tsquery(leaf.words), TSQUERY)
             hits = select(rowid).where(words_postgresql.c.words.op("@@")(query))
-        return hits.where(rowid == self._entry_id).correlate(entries, numbers) if of_entry else hits
+        return (
+            hits.where(rowid == self._entry_id).correlate(entries, self._entry_id.table) if of_entry else hits
+        )
 
     def _at_alias(self, table: Any) -> ColumnElement[bool]:
         """An entry of a version is where the alias is; one of a model has all of its model's."""

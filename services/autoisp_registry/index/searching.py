@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autoisp_core.errors import InvalidArgumentError
 from autoisp_core.pagination import Page
-from sqlalchemy import ColumnElement, Select, func, literal, not_, select, tuple_
+from sqlalchemy import Select, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from autoisp_registry.filters import And, Comparison, Expression, Kind, Or, Order, Text
+from autoisp_registry.filters import Expression, Text
 from autoisp_registry.filters.listing import Listing
-from autoisp_registry.index.conditions import Conditions, Leaf, Way
-from autoisp_registry.index.tables import MODEL, VERSION, entries, numbers
+from autoisp_registry.index.conditions import Leaf
+from autoisp_registry.index.narrowing import in_entry, leaves_of, narrowest, parts_of
+from autoisp_registry.index.places import place_of
+from autoisp_registry.index.statements import Statements
 from autoisp_registry.tables import models
 
 NARROW = 5_000
-"""A leaf with at most so many hits may drive the search."""
-LISTED = 65_000
-"""A leaf with at most so many hits is listed, where the order is by a figure: an entry's other figures lie
-elsewhere then, and looking at each costs more."""
+"""Part of a filter with at most so many hits drives the search: all of them are fetched, then sorted."""
+LOOKED_AT = 10
+"""So many entries are looked at first for each that the page takes; most lists are done then."""
+RARE = 200
+"""Where fewer than one of so many fits, hits are listed: the walk is long, and looking at each costs more."""
 _COUNTED = 8
-"""Leaves whose hits are counted before; the others are taken for wide."""
-_SORTED = {"name": entries.c.name, "create_time": entries.c.created, "update_time": entries.c.updated}
+"""Leaves whose hits are counted; the others are taken for wide."""
+_LISTED = 3
+"""Leaves whose hits are listed at most."""
+
+# After a statement's fifth time PostgreSQL plans for any values; how many hits a list has depends on them. To
+# compile or to start processes takes longer than the whole list.
+_SETTINGS = select(
+    func.set_config("plan_cache_mode", "force_custom_plan", true()),
+    func.set_config("jit", "off", true()),
+    func.set_config("max_parallel_workers_per_gather", "0", true()),
+)
 
 
 @dataclass(frozen=True)
@@ -38,143 +48,81 @@ class Hit:
     entry_id: int
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where a page ended: the value that it was sorted by, None where it has none, and the entry."""
-
-    value: float | int | str | None
-    entry_id: int
-
-
 async def search(session: AsyncSession, listing: Listing) -> Page[Hit]:
     """The page that the listing asks for.
 
     Raises:
         InvalidArgumentError: ``page_token`` was forged.
     """
-    place = _place(listing)
-    kind = VERSION if listing.versions else MODEL
-    fixed = await _fixed(session, listing, kind)
-    ways = await _ways(session, listing, kind)
-    rows: list[Any] = []
-    for statement, entry_id in _statements(listing, place):
-        wanted = listing.page.size + 1 - len(rows)
-        if wanted > 0:
-            statement = statement.where(*fixed)
-            if listing.expression is not None:
-                conditions = Conditions(_dialect(session), kind, entry_id, ways)
-                statement = statement.where(conditions.of(listing.expression))
-            rows.extend((await session.execute(statement.limit(wanted))).all())
+    place = place_of(listing)
+    dialect = session.get_bind().dialect.name
+    if dialect == "postgresql":
+        await session.execute(_SETTINGS)
+    model_id = None
+    if listing.model:
+        # No model has the id 0.
+        model_id = await session.scalar(select(models.c.id).where(models.c.name == listing.model)) or 0
+    statements = Statements(dialect, listing, place, model_id)
+    rows = await _rows(session, listing, statements)
     found = listing.page.page(rows, lambda row: json.dumps([row.value, row.id]))
     return Page(tuple(Hit(row.model_id, row.number, row.id) for row in found.items), found.next_page_token)
 
 
-async def _fixed(session: AsyncSession, listing: Listing, kind: int) -> list[ColumnElement[bool]]:
-    conditions = [entries.c.kind == kind]
-    if listing.model:
-        model_id = await session.scalar(select(models.c.id).where(models.c.name == listing.model))
-        conditions.append(entries.c.model_id == (model_id or 0))
-    if not listing.show_deleted:
-        conditions.append(not_(entries.c.hidden))
-    return conditions
+async def _rows(session: AsyncSession, listing: Listing, statements: Statements) -> list[Any]:
+    """Up to one more than the page takes; what is cheap is tried first."""
+    wanted, expression = listing.page.size + 1, listing.expression
+    if expression is None and not listing.model:
+        return await _walk(session, statements, wanted)
+    if statements.by_entry and (expression is None or in_entry(expression)):
+        return await _walk(session, statements, wanted)
+    looked_at = wanted * LOOKED_AT
+    look = None if _dear(expression, statements) else statements.look(looked_at)
+    rows = await _all(session, look.limit(wanted)) if look is not None else []
+    if len(rows) == wanted:
+        return rows
+    narrow = await _narrow(session, listing, statements)
+    if narrow is not None:
+        return await _all(session, statements.fetch(narrow).limit(wanted))
+    listed: list[Leaf] = []
+    if expression is not None and len(rows) * RARE < looked_at:
+        listed = [leaf for leaf in dict.fromkeys(leaves_of(expression)) if not in_entry(leaf)]
+    return await _walk(session, statements, wanted, listed[:_LISTED])
 
 
-async def _ways(session: AsyncSession, listing: Listing, kind: int) -> dict[Leaf, Way]:
-    """How the filter's leaves are checked, by how many entries fulfil each; the others are probed."""
-    leaves = list(dict.fromkeys(_leaves(listing.expression)))[:_COUNTED] if listing.expression else []
-    if not leaves:
-        return {}
-    by_figure = listing.order is not None and listing.order.field.kind is Kind.NUMBER
-    most = LISTED if by_figure else NARROW
-    conditions = Conditions(_dialect(session), kind)
-    counts = (
-        select(func.count()).select_from(conditions.hits(leaf).limit(most + 1).subquery()).scalar_subquery()
-        for leaf in leaves
-    )
-    found = zip(leaves, (await session.execute(select(*counts))).one(), strict=True)
-    return {leaf: Way.DRIVING if n <= NARROW else Way.LISTED for leaf, n in found if n <= most}
+def _dear(expression: Expression | None, statements: Statements) -> bool:
+    """Whether to look at one entry is dear: at its words for a phrase, and on SQLite out of their order."""
+    out_of_order = statements.dialect == "sqlite" and not statements.by_entry
+    texts = (part for part in parts_of(expression) if isinstance(part, Text))
+    return any(out_of_order or len(part.words) > 1 for part in texts)
 
 
-def _dialect(session: AsyncSession) -> str:
-    return session.get_bind().dialect.name
+async def _walk(
+    session: AsyncSession, statements: Statements, wanted: int, listed: Collection[Leaf] = ()
+) -> list[Any]:
+    rows: list[Any] = []
+    for statement in statements.walk(listed):
+        if len(rows) < wanted:
+            rows += await _all(session, statement.limit(wanted - len(rows)))
+    return rows
 
 
-def _leaves(expression: Expression) -> Iterator[Leaf]:
-    match expression:
-        case And(operands=operands) | Or(operands=operands):
-            for operand in operands:
-                yield from _leaves(operand)
-        case Comparison() | Text():
-            yield expression
+async def _narrow(session: AsyncSession, listing: Listing, statements: Statements) -> Sequence[Leaf] | None:
+    """Leaves whose hits have the whole list and little else; none of them if the model has.
 
-
-def _statements(listing: Listing, place: _Place | None) -> Iterator[tuple[Select[Any], Any]]:
-    """One after the other they give the whole list: what has the value that sorts it, then the rest.
-
-    With each comes the column of the entry's id, in the table that gives the order.
+    None if there are no such.
     """
-    order, own = listing.order, entries.c.id
-    columns = (entries.c.model_id, entries.c.number, own)
-    valueless = select(literal(None).label("value"), *columns)
-    if order is None:
-        yield _sorted(valueless, [own], place, descending=False), own
-    elif order.field.kind is not Kind.NUMBER:
-        value = _SORTED[order.field.name]
-        statement = select(value.label("value"), *columns)
-        yield _sorted(statement, [value, own], place, descending=order.descending), own
-    else:
-        if place is None or place.value is not None:
-            statement = select(numbers.c.value.label("value"), *columns)
-            statement = statement.join_from(numbers, entries, numbers.c.entry_id == own)
-            statement = statement.where(numbers.c.key == order.field.name)
-            keys = [numbers.c.value, numbers.c.entry_id]
-            yield _sorted(statement, keys, place, descending=order.descending), numbers.c.entry_id
-        rest = place if place is not None and place.value is None else None
-        yield _sorted(valueless.where(_lacks(order)), [own], rest, descending=order.descending), own
+    expression, conditions = listing.expression, statements.conditions()
+    leaves = list(dict.fromkeys(leaves_of(expression)))[:_COUNTED] if expression else []
+    hits = [conditions.hits(leaf) for leaf in leaves] + ([statements.of_model()] if listing.model else [])
+    few = (one.limit(NARROW + 1).subquery() for one in hits)
+    counts = (select(func.count()).select_from(one).scalar_subquery() for one in few)
+    counted = (await session.execute(select(*counts))).one()
+    sizes = {leaf: n for leaf, n in zip(leaves, counted, strict=False) if n <= NARROW}
+    size, best = (narrowest(expression, sizes) if expression else None) or (NARROW + 1, ())
+    if listing.model and counted[-1] <= min(size, NARROW):
+        return ()
+    return best if size <= NARROW else None
 
 
-def _lacks(order: Order) -> ColumnElement[bool]:
-    own = (numbers.c.entry_id == entries.c.id) & (numbers.c.key == order.field.name)
-    return not_(select(numbers.c.entry_id).where(own).correlate(entries).exists())
-
-
-def _sorted(
-    statement: Select[Any], keys: list[Any], place: _Place | None, *, descending: bool
-) -> Select[Any]:
-    """By the keys, of which the last one is the entry's id, after the place."""
-    if place is not None:
-        at = [literal(place.entry_id, keys[-1].type)]
-        if len(keys) == 2:
-            at.insert(0, literal(place.value, keys[0].type))
-        left, right = (tuple_(*keys), tuple_(*at)) if len(keys) == 2 else (keys[0], at[0])
-        statement = statement.where(left < right if descending else left > right)
-    return statement.order_by(*(key.desc() if descending else key for key in keys))
-
-
-def _place(listing: Listing) -> _Place | None:
-    if listing.page.after is None:
-        return None
-    order = listing.order
-    kinds: tuple[type, ...] = (type(None),)
-    if order is not None:
-        numeric = order.field.kind is Kind.NUMBER
-        kinds = (float, int, type(None)) if numeric else (str,) if order.field.name == "name" else (int,)
-    try:
-        value, entry_id = json.loads(listing.page.after)
-    except (ValueError, TypeError, RecursionError):
-        value, entry_id = object(), 0
-    # Whoever forges a token can put anything into it.
-    good = type(value) in kinds and type(entry_id) is int and 0 < entry_id < 1 << 63
-    if good and type(value) is int:
-        good = abs(value) < 1 << 63
-    if good and type(value) is float:
-        good = math.isfinite(value)
-    if good and type(value) is str:
-        good = "\0" not in value and value.isprintable()
-    if not good:
-        raise InvalidArgumentError(
-            "page_token",
-            "page_token is not one this list gave out; leave it empty",
-            reason="INVALID_PAGE_TOKEN",
-        )
-    return _Place(value, entry_id)
+async def _all(session: AsyncSession, statement: Select[Any]) -> list[Any]:
+    return list((await session.execute(statement)).all())

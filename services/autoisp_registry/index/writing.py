@@ -25,7 +25,9 @@ _DROP_WORDS = {
 
 async def index_version(session: AsyncSession, version: ModelVersion) -> None:
     """Write a version's entry, new or over the one that is there; its aliases are its model's."""
-    await _write(session, entry_of_version(version), version.model, VERSION)
+    # Formats and evidence come in while a model is deleted, too.
+    hidden = await session.scalar(select(entries.c.hidden).where(entries.c.name == version.model))
+    await _write(session, entry_of_version(version), version.model, VERSION, hidden=bool(hidden))
 
 
 async def index_model(session: AsyncSession, model: Model) -> None:
@@ -60,9 +62,10 @@ async def forget_model(session: AsyncSession, model: str) -> None:
     await session.execute(delete(entries).where(own))
 
 
-async def _write(session: AsyncSession, entry: Entry, model: str, kind: int) -> int:
+async def _write(session: AsyncSession, entry: Entry, model: str, kind: int, *, hidden: bool = False) -> int:
     model_id = (await session.execute(select(models.c.id).where(models.c.name == model))).scalar_one()
     values = entry_row(entry, model_id, kind)
+    values["hidden"] = hidden or entry.deleted
     entry_id = await session.scalar(select(entries.c.id).where(entries.c.name == entry.name))
     if entry_id is None:
         entry_id = await session.scalar(insert(entries).values(values).returning(entries.c.id))
