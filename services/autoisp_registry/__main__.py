@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autoisp.registry.v1 import registry_pb2_grpc
+from autoisp_runtime.freed_memory import keep_freed_memory
 from autoisp_runtime.jetstream.topology import REGISTRY_CONVERSIONS, REGISTRY_EVALUATIONS
 from autoisp_runtime.lifecycle import run_service
 from autoisp_runtime.runtime import Runtime, Tables
@@ -33,6 +34,7 @@ async def build(runtime: Runtime[RegistryConfig]) -> None:
 
 def main() -> None:
     """Run until told to stop."""
+    keep_freed_memory()  # downloads
     run_service(RegistryConfig, build, tables=Tables("autoisp_registry.migrations", tables.outbox))
 
 

@@ -42,9 +42,12 @@ class AsyncArtifactStore:
         *,
         offset: int = 0,
         length: int | None = None,
+        recheck: bool = True,
     ) -> AsyncIterator[bytes]:
         """See :meth:`ArtifactStore.iter_bytes`; pieces are read and checked while those before are used."""
-        chunks = self.blocking.iter_bytes(artifact, chunk_bytes, offset=offset, length=length)
+        chunks = self.blocking.iter_bytes(
+            artifact, chunk_bytes, offset=offset, length=length, recheck=recheck
+        )
 
         def read() -> asyncio.Task[list[bytes]]:
             return asyncio.create_task(asyncio.to_thread(lambda: list(islice(chunks, _AT_ONCE))))

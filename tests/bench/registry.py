@@ -7,6 +7,10 @@ The registry runs as it does for users: a process of its own with a real broker 
 the client. Channels, with rollouts from 0.1 to 100 %, are asked for device ids that are drawn from all the
 devices. Where every device goes is computed with the registry's own function, of which a sample is compared
 with what the service answers. 0 leaves a part out.
+
+Unary calls are made by grpc.aio, which takes nearly as much of the processors as the server does, and, where
+h2load (Debian's nghttp2-client) is installed, by that too: it sends one request again and again and costs
+next to nothing, so its figures are the server's. Processor time stands beside wall time.
 """
 
 import argparse
@@ -14,11 +18,14 @@ import asyncio
 import hashlib
 import os
 import random
+import shutil
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -32,8 +39,10 @@ from autoisp_testing.processes import ServiceProcess
 from record import record, spread
 
 BATCH = 1000
+DEVICES = 10_000_000
 Request, Batch = rollouts_pb2.ResolveModelRequest, rollouts_pb2.BatchResolveModelsRequest
 Stub = rollouts_pb2_grpc.RolloutServiceStub
+Runs = list[tuple[float, list[float]]]
 
 
 def device_id(number: int) -> str:
@@ -90,7 +99,7 @@ async def load(
     return len(took) / (time.perf_counter() - begun), took
 
 
-def figures_of(runs: list[tuple[float, list[float]]], per_call: int = 1) -> dict[str, object]:
+def figures_of(runs: Runs, per_call: int = 1) -> dict[str, object]:
     cuts = [statistics.quantiles(took, n=100) for _, took in runs]
     return {
         "per_s": spread([per_call * rate for rate, _ in runs]),
@@ -99,25 +108,31 @@ def figures_of(runs: list[tuple[float, list[float]]], per_call: int = 1) -> dict
     }
 
 
+def processor_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 async def asking(
-    address: str, channels: list[rollouts_pb2.Channel], options: argparse.Namespace
+    address: str, pid: int, channels: list[rollouts_pb2.Channel], options: argparse.Namespace
 ) -> dict[str, object]:
     """Unary calls, batches, and reports."""
     draw = random.Random(0)
+    devices = options.devices or DEVICES
+
+    def device() -> str:
+        return device_id(draw.randrange(devices))
 
     def request() -> Request:
-        return Request(
-            channel=channels[draw.randrange(len(channels))].name,
-            device_id=device_id(draw.randrange(options.devices)),
-        )
+        return Request(channel=draw.choice(channels).name, device_id=device())
 
     def report() -> rollouts_pb2.ReportOutcomeRequest:
-        channel = channels[draw.randrange(len(channels))]
-        return rollouts_pb2.ReportOutcomeRequest(
-            channel=channel.name,
-            rollout_id=channel.rollout.rollout_id,
-            device_id=device_id(draw.randrange(options.devices)),
-        )
+        channel = draw.choice(channels[len(channels) // 2 :])
+        one, end = channel.rollout.rollout_id, end_of(share_from(channel.rollout.percent, "percent"))
+        reporting = device()
+        while place(one, reporting) >= end:  # others are not counted
+            reporting = device()
+        return rollouts_pb2.ReportOutcomeRequest(channel=channel.name, rollout_id=one, device_id=reporting)
 
     batches = [Batch(requests=[request() for _ in range(BATCH)]) for _ in range(20)]
     async with grpc.aio.insecure_channel(address) as connection:
@@ -127,16 +142,54 @@ async def asking(
             "batch_resolve": (lambda: stub.BatchResolveModels(draw.choice(batches)), 2, BATCH),
             "report_outcome": (lambda: stub.ReportOutcome(report()), options.in_flight, 1),
         }
-        runs: dict[str, list[tuple[float, list[float]]]] = {kind: [] for kind in kinds}
+        runs: dict[str, Runs] = {kind: [] for kind in kinds}
+        costs: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
         for call, in_flight, _ in kinds.values():
             await load(call, in_flight, 1.0)  # warm
         for _ in range(options.repeats):
             for kind, (call, in_flight, _) in kinds.items():
-                seconds = options.seconds if kind == "resolve" else min(options.seconds, 5.0)
+                seconds = options.seconds if kind == "resolve" else min(options.seconds, 3.0)
+                before = processor_seconds(pid), time.process_time()
                 runs[kind].append(await load(call, in_flight, seconds))
+                calls = len(runs[kind][-1][1])
+                server, client = processor_seconds(pid) - before[0], time.process_time() - before[1]
+                costs[kind].append((1e6 * server / calls, 1e6 * client / calls))
     return {
-        kind: {"in_flight": in_flight, **figures_of(runs[kind], per_call)}
+        kind: {
+            "in_flight": in_flight,
+            **figures_of(runs[kind], per_call),
+            "server_processor_us_per_call": spread([server for server, _ in costs[kind]]),
+            "client_processor_us_per_call": spread([client for _, client in costs[kind]]),
+        }
         for kind, (_, in_flight, per_call) in kinds.items()
+    }
+
+
+def asking_with_h2load(
+    address: str, pid: int, channel: rollouts_pb2.Channel, folder: Path, options: argparse.Namespace
+) -> dict[str, object]:
+    """The unary call from a client in C."""
+    message = Request(channel=channel.name, device_id=device_id(1)).SerializeToString()
+    body, log = folder / "body", folder / "h2load.log"
+    body.write_bytes(b"\0" + len(message).to_bytes(4, "big") + message)
+    command = ["h2load", "-D", str(max(1, round(options.seconds))), "-c", "1", "-t", "1"]
+    command += ["-m", str(options.in_flight), "-d", str(body), "--log-file", str(log)]
+    command += ["-H", "content-type: application/grpc", "-H", "te: trailers"]
+    command.append(f"http://{address}/autoisp.registry.v1.RolloutService/ResolveModel")
+    runs, costs = [], []
+    for _ in range(options.repeats):
+        log.unlink(missing_ok=True)
+        before = processor_seconds(pid)
+        subprocess.run(command, check=True, capture_output=True)
+        cost = processor_seconds(pid) - before
+        calls = [line.split() for line in log.read_text().splitlines()]
+        assert {status for _, status, _ in calls} == {"200"}, "calls failed"
+        runs.append((len(calls) / float(command[2]), [int(took) / 1e6 for _, _, took in calls]))
+        costs.append(1e6 * cost / len(calls))
+    return {
+        "in_flight": options.in_flight,
+        **figures_of(runs),
+        "server_processor_us_per_call": spread(costs),
     }
 
 
@@ -223,15 +276,15 @@ def seconds(action: Callable[[], object]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=30.0, help="of each run of unary calls")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each run of unary calls")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--in-flight", type=int, default=32, help="calls on their way at any time")
     parser.add_argument("--channels", type=int, default=1000)
-    parser.add_argument("--devices", type=int, default=10_000_000)
-    parser.add_argument("--sample", type=int, default=1_000_000, help="devices that are asked for by batches")
+    parser.add_argument("--devices", type=int, default=DEVICES)
+    parser.add_argument("--sample", type=int, default=200_000, help="devices that are asked for by batches")
     parser.add_argument("--megabytes", type=int, default=256)
     options = parser.parse_args()
-    figures: dict[str, object] = {}
+    figures: dict[str, Any] = {"load_before": os.getloadavg()}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "registry").mkdir()
@@ -249,7 +302,11 @@ def main() -> None:
             channels = set_up(registry.address, store, options.channels)
             figures["channels"] = options.channels
             if options.repeats and options.seconds:
-                figures["devices"] = asyncio.run(asking(registry.address, channels, options))
+                figures["devices"] = asyncio.run(asking(registry.address, registry.pid, channels, options))
+                if shutil.which("h2load"):
+                    figures["devices"]["resolve_from_h2load"] = asking_with_h2load(
+                        registry.address, registry.pid, channels[-1], folder, options
+                    )
             if options.devices:
                 figures["distribution"] = distribution(
                     registry.address, channels, options.devices, options.sample
@@ -258,7 +315,36 @@ def main() -> None:
                 # Nobody else is asked here.
                 with Client(Endpoints(*[registry.address] * 4)) as client:
                     figures["download"] = downloads(client, store, folder, options.megabytes, options.repeats)
+    figures["load_after"] = os.getloadavg()
     record("registry", figures)
+    print(summary(figures))
+
+
+def summary(figures: dict[str, Any]) -> str:
+    """What the goals ask for, in words."""
+    lines = [f"load average {figures['load_before'][0]:.1f} before, {figures['load_after'][0]:.1f} after"]
+    for kind, one in figures.get("devices", {}).items():
+        client = one.get("client_processor_us_per_call", {}).get("min")
+        lines.append(
+            f"{kind}: best {one['per_s']['max']:,.0f}/s (median {one['per_s']['median']:,.0f}), "
+            f"p99 {one['p99_ms']['min']:.1f} ms at best; processor time per call: "
+            f"server {one['server_processor_us_per_call']['min']:.0f} us"
+            + (f", client {client:.0f} us" if client else "")
+        )
+    if there := figures.get("distribution"):
+        lines.append(
+            f"{there['devices']:,} devices, {there['shares']} shares: at most "
+            f"{there['largest_difference_percent']:.3f} % from what was asked; "
+            f"{there['answered']['other_than_the_function']} of {there['answered']['devices']:,} "
+            "answers differ"
+        )
+    if there := figures.get("download"):
+        lines.append(
+            f"download: best {there['download_mb_per_s']['max']:.0f} MB/s, read and SHA-256 "
+            f"{there['read_and_sha256_mb_per_s']['max']:.0f}: "
+            f"{100 * there['download_ratio']['max']:.0f} % at best, {100 * there['download_ratio']['median']:.0f} % median"
+        )
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,9 @@ from autoisp_core.pagination import PageRequest
 from autoisp_registry import audit, tables
 from autoisp_registry.audit import AuditEntry
 from autoisp_registry.audit.store import read_after
+from autoisp_registry.rollouts import store as rollout_store
+from autoisp_registry.rollouts import wire as rollouts_wire
+from autoisp_registry.rollouts.domain.buckets import WHOLE
 from autoisp_registry.rollouts.domain.channel import Channel, RolloutState
 from autoisp_registry.rollouts.domain.constraints import Constraints, Device
 from autoisp_registry.rollouts.domain.outcomes import HaltRule, Outcomes
@@ -53,7 +56,8 @@ NAME = "products/p/channels/c"
 CALL = Call(NAME, "ann")
 NEW = NewChannel("models/m", 1, Constraints(("npu-10",), "1.2", ""), "for phones")
 ROLLOUT = NewRollout(2, 10_000, "", ("tester",), Constraints(), HaltRule(0.1, 10))
-RULELESS = replace(ROLLOUT, halt_rule=HaltRule(disabled=True))
+EVERYBODY = replace(ROLLOUT, share=WHOLE)
+RULELESS = replace(EVERYBODY, halt_rule=HaltRule(disabled=True))
 
 
 class Registry:
@@ -104,7 +108,7 @@ class Registry:
         finally:
             task.cancel()
 
-    async def started(self, new: NewRollout = ROLLOUT) -> Channel:
+    async def started(self, new: NewRollout = EVERYBODY) -> Channel:
         await self.channels.create(CALL, NEW)
         return await self.rollouts.start(CALL, new)
 
@@ -146,7 +150,7 @@ async def test_a_channel_is_kept_as_it_was_created(registry: Registry) -> None:
 
 
 async def test_a_whole_rollout_and_what_is_told_of_it(registry: Registry) -> None:
-    before = await registry.started()
+    before = await registry.started(ROLLOUT)
     assert before.rollout is not None
     rollouts = registry.rollouts
     await rollouts.update(replace(CALL, comment="more"), Changes(share=100_000, testers=("t", "u")))
@@ -310,6 +314,22 @@ async def test_channels_of_a_product(registry: Registry) -> None:
     assert (await registry.store.list_channels("none", PageRequest(10, None))).items == ()
 
 
+async def test_a_page_fits_into_a_message(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = [f"products/p/channels/c{number}" for number in range(5)]
+    for name in wanted:
+        await registry.channels.create(replace(CALL, channel=name), NEW)
+    size = len(rollouts_wire.channel_to(await registry.channels.get(wanted[0])).SerializeToString())
+    for fitting, expected in ((2 * size + size // 2, [2, 2, 1]), (1, [1] * 5), (10 * size, [5])):
+        monkeypatch.setattr(rollout_store, "_PAGE_BYTES", fitting)
+        page = await registry.channels.list("products/p", 0, "")
+        pages = [page.items]
+        while page.next_page_token:
+            page = await registry.channels.list("products/p", 0, page.next_page_token)
+            pages.append(page.items)
+        assert [len(items) for items in pages] == expected
+        assert [channel.name for items in pages for channel in items] == wanted
+
+
 async def test_devices_see_at_once_what_was_done(registry: Registry) -> None:
     device = Device("tester", "npu-10", (2,))
 
@@ -427,6 +447,33 @@ async def test_a_halted_rollout_goes_on_with_or_without_its_counts(registry: Reg
     found = (await registry.channels.get(NAME)).rollout
     assert found is not None
     assert found.outcomes == Outcomes(0, 1, {"A": 1})
+
+
+async def test_devices_outside_of_the_rollout_are_not_counted(registry: Registry) -> None:
+    channel = await registry.started(replace(ROLLOUT, share=500_000, halt_rule=HaltRule(0.1, 1)))
+    assert channel.rollout is not None
+    devices = [f"d{number}" for number in range(60)]
+    reached = [device for device in devices if channel.rollout.reaches(device)]
+    outside = sorted({*devices} - {*reached})
+    assert 10 < len(reached) < 50
+    for device in devices:  # as ResolveModel says
+        version = registry.board.resolve(NAME, Device(device, "npu-10", (2,)), ()).version.number
+        assert version == 1 + (device in reached)
+    async with registry.recording():
+        assert all([await registry.report(channel, device, "A") for device in outside])
+        again = await asyncio.gather(*(registry.report(channel, device) for device in (*reached, "tester")))
+        assert not any(again)
+        found = (await registry.channels.get(NAME)).rollout
+        assert found is not None
+        assert (found.state, found.outcomes) == (RolloutState.ACTIVE, Outcomes(len(reached) + 1))
+        assert await registry.kept_reports() == len(reached) + 1
+        # A share that shrinks leaves those that it reaches no more to the channel's version.
+        await registry.rollouts.update(CALL, Changes(share=0))
+        assert await registry.report(channel, reached[0], "A")
+        assert not await registry.report(channel, "tester")
+    found = (await registry.channels.get(NAME)).rollout
+    assert found is not None
+    assert found.outcomes.failed == 0
 
 
 async def test_reports_of_what_is_over_are_not_counted(registry: Registry) -> None:

@@ -20,6 +20,7 @@ from autoisp_core.errors import (
     OutOfRangeError,
     UnavailableError,
 )
+from autoisp_runtime import artifacts
 from autoisp_runtime.artifacts import ArtifactStore
 from autoisp_runtime.async_artifacts import AsyncArtifactStore
 
@@ -83,6 +84,42 @@ def test_damage_is_noticed(store: ArtifactStore, tmp_path: Path, folder: Path) -
             store.get_file(artifact, tmp_path / "target")
         assert not (tmp_path / "target").exists()
         assert not (tmp_path / "target.part").exists()
+
+
+def test_what_was_checked_is_checked_again_when_it_was_written_since(
+    store: ArtifactStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact, other = store.put_bytes(DATA), store.put_bytes(DATA + b"x")
+    path = folder / artifact.uri
+    hashed = 0
+
+    class Counting:
+        def __init__(self) -> None:
+            self._real = hashlib.new("sha256")
+
+        def update(self, data: bytes) -> None:
+            nonlocal hashed
+            hashed += len(data)
+            self._real.update(data)
+
+        def hexdigest(self) -> str:
+            return self._real.hexdigest()
+
+    monkeypatch.setattr(artifacts.hashlib, "sha256", Counting)
+    for times, recheck in ((1, False), (1, False), (2, True), (2, False)):
+        assert b"".join(store.iter_bytes(artifact, 1000, recheck=recheck)) == DATA
+        assert hashed == times * len(DATA)
+    path.write_bytes(DATA[:-1] + b"?")
+    for _ in range(2):
+        with pytest.raises(DataLossError):
+            list(store.iter_bytes(artifact, recheck=False))
+    path.write_bytes(DATA)
+    assert b"".join(store.iter_bytes(artifact, recheck=False)) == DATA
+    # Of a part nothing is learnt.
+    assert b"".join(store.iter_bytes(other, offset=1, recheck=False)) == DATA[1:] + b"x"
+    (folder / other.uri).write_bytes(DATA + b"y")
+    with pytest.raises(DataLossError):
+        list(store.iter_bytes(other, recheck=False))
 
 
 def test_a_shortened_blob_is_mended_by_putting_it_again(store: ArtifactStore, folder: Path) -> None:

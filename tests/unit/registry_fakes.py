@@ -229,7 +229,13 @@ class FakeArtifacts:
         raise NotImplementedError("uploads are tested against the real store")
 
     async def stream(
-        self, artifact: Artifact, chunk_bytes: int = 1 << 20, *, offset: int = 0, length: int | None = None
+        self,
+        artifact: Artifact,
+        chunk_bytes: int = 1 << 20,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        recheck: bool = True,
     ) -> AsyncIterator[bytes]:
         end = None if length is None else offset + length
         yield self.data[artifact.sha256][offset:end]

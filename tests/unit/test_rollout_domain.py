@@ -233,6 +233,17 @@ def test_when_a_rollout_halts(before: Outcomes, after: Outcomes, halted: bool) -
     assert not halts(RULE, after, after)
 
 
+@pytest.mark.parametrize("percent", range(1, 100))
+def test_a_rate_that_is_just_reached_is_not_passed(percent: int) -> None:
+    rule = HaltRule(percent / 100, 100)
+    before, after = counts(100 - percent, percent - 1), counts(100 - percent, percent)
+    assert not halts(rule, before, after)
+    assert halts(rule, after, counts(100 - percent - 1, percent + 1))
+    million = counts(1_000_000 - 10_000 * percent, 10_000 * percent)
+    assert not halts(rule, counts(million.succeeded + 1, million.failed - 1), million)
+    assert halts(rule, million, counts(million.succeeded - 1, million.failed + 1))
+
+
 def test_keys_of_reports_tell_nothing_of_other_tallies() -> None:
     assert report_key("t1", "d") == report_key("t1", "d")
     keys = [report_key(tally, device) for tally in ("t1", "t2") for device in ("d", "e")]

@@ -303,6 +303,21 @@ async def test_another_database_is_read_from_its_start(feed: FakeFeed, board: Bo
     assert (told(board), told(board, "products/p/channels/restored")) == ("NOT_FOUND", 2)
 
 
+async def test_a_log_with_a_gap_at_its_end_is_no_endless_loop(
+    feed: FakeFeed, board: Board[Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await board.load()
+
+    async def ahead() -> int:
+        return 7
+
+    monkeypatch.setattr(feed, "head", ahead)
+    feed.stored[NAME] = channel()
+    async with asyncio.timeout(10):
+        await board.catch_up()
+    assert told(board) == 1
+
+
 async def test_whoever_follows_is_woken(feed: FakeFeed, board: Board[Answer]) -> None:
     feed.put(channel())
     await board.load()

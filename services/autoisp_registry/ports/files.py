@@ -48,11 +48,18 @@ class Artifacts(Protocol):
         ...
 
     def stream(
-        self, artifact: Artifact, chunk_bytes: int = ..., *, offset: int = ..., length: int | None = ...
+        self,
+        artifact: Artifact,
+        chunk_bytes: int = ...,
+        *,
+        offset: int = ...,
+        length: int | None = ...,
+        recheck: bool = ...,
     ) -> AsyncIterator[bytes]:
         """``length`` bytes from ``offset`` on, by default all, in pieces.
 
-        Raises after the last piece of all of them if they are not what was stored.
+        Raises after the last piece of all of them if they are not what was stored; without ``recheck`` that
+        is looked at when they were written since the last time.
 
         Raises:
             NotFoundError: they are gone.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
+from itertools import accumulate
 from typing import Any, TypeVar
 
 from autoisp.registry.v1 import rollouts_pb2
@@ -33,6 +35,7 @@ from autoisp_registry.tables import channels, rollout_leftovers, rollout_reports
 T = TypeVar("T")
 
 _PARAMETERS = 500  # of one statement; SQLite's oldest limit is 999
+_PAGE_BYTES = 3 << 20  # testers can make a channel half a mebibyte, and gRPC takes 4 MiB a message
 _UPDATE = channels.update().where(channels.c.name == bindparam("the_name"))
 _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -70,7 +73,8 @@ class RolloutStore:
             statement = statement.where(channels.c.id > _id(page.after))
         async with self._database.read() as session:
             rows = (await session.execute(statement)).all()
-        keys = page.page(rows, lambda row: str(row.id))
+        fitting = replace(page, size=min(page.size, _fitting([len(row.body) for row in rows])))
+        keys = fitting.page(rows, lambda row: str(row.id))
         return Page(tuple(_channel(row) for row in keys.items), keys.next_page_token)
 
     async def delete_some(self, limit: int) -> bool:
@@ -210,6 +214,12 @@ class RolloutTransaction:
 def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
     for start in range(0, len(items), _PARAMETERS):
         yield items[start : start + _PARAMETERS]
+
+
+def _fitting(sizes: Sequence[int]) -> int:
+    """How many of the first go out in one message, at least one."""
+    totals = accumulate(sizes)
+    return max(1, sum(1 for total in totals if total <= _PAGE_BYTES))
 
 
 def _id(key: str) -> int:

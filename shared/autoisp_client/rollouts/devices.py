@@ -60,14 +60,14 @@ class DeviceCalls:
     def report_outcome(
         self, channel: str, rollout_id: str, device_id: str, *, failed: bool = False, reason: str = ""
     ) -> bool:
-        """Tells how a rollout's version does on a device; counted once per device.
+        """Tells how a rollout's version does on a device; counted once per device that is in the rollout.
 
         Args:
             rollout_id: as :meth:`resolve_model` answered it.
             reason: of a failure, in UPPER_SNAKE_CASE: ``LOAD_FAILED``.
 
         Returns:
-            Whether the device had better resolve again: the rollout is halted or over.
+            Whether the device had better resolve again: the rollout is halted, over, or not for it.
         """
         request = wire.ReportOutcomeRequest(
             channel=channel, rollout_id=rollout_id, device_id=device_id, failed=failed, reason=reason

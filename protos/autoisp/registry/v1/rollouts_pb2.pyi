@@ -343,7 +343,7 @@ class ListChannelsRequest(_message.Message):
     parent: _builtins.str
     """products/{p}, or products/- for all."""
     page_size: _builtins.int
-    """At most 1000; 0 means 50."""
+    """At most 1000; 0 means 50. Fewer come where channels with many testers would not fit into a message."""
     page_token: _builtins.str
     def __init__(
         self,
@@ -832,7 +832,7 @@ class ReportOutcomeResponse(_message.Message):
 
     RESOLVE_AGAIN_FIELD_NUMBER: _builtins.int
     resolve_again: _builtins.bool
-    """Whether the rollout is halted or over: the device had better resolve again."""
+    """Whether the rollout is halted or over, or not for the device: it had better resolve again."""
     def __init__(
         self,
         *,

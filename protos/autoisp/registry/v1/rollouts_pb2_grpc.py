@@ -204,7 +204,7 @@ class RolloutServiceServicer:
 
     def ReportOutcome(self, request, context):
         """How a version does on a device. Counted once per device and rollout, a failure outweighs a success; a rollout
-        whose failure rate passes its limit is halted.
+        whose failure rate passes its limit is halted. Devices that are neither in the share nor testers are not counted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -62,7 +62,7 @@ class RolloutServiceStub:
     """For gateways that ask for many devices; answers in the order of the requests, at most 1000."""
     ReportOutcome: _grpc.UnaryUnaryMultiCallable[_rollouts_pb2.ReportOutcomeRequest, _rollouts_pb2.ReportOutcomeResponse]
     """How a version does on a device. Counted once per device and rollout, a failure outweighs a success; a rollout
-    whose failure rate passes its limit is halted.
+    whose failure rate passes its limit is halted. Devices that are neither in the share nor testers are not counted.
     """
 
 @_typing.type_check_only
@@ -99,7 +99,7 @@ class RolloutServiceAsyncStub(RolloutServiceStub):
     """For gateways that ask for many devices; answers in the order of the requests, at most 1000."""
     ReportOutcome: _aio.UnaryUnaryMultiCallable[_rollouts_pb2.ReportOutcomeRequest, _rollouts_pb2.ReportOutcomeResponse]  # type: ignore[assignment]
     """How a version does on a device. Counted once per device and rollout, a failure outweighs a success; a rollout
-    whose failure rate passes its limit is halted.
+    whose failure rate passes its limit is halted. Devices that are neither in the share nor testers are not counted.
     """
 
 class RolloutServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -217,7 +217,7 @@ class RolloutServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_rollouts_pb2.ReportOutcomeResponse, _abc.Awaitable[_rollouts_pb2.ReportOutcomeResponse]]:
         """How a version does on a device. Counted once per device and rollout, a failure outweighs a success; a rollout
-        whose failure rate passes its limit is halted.
+        whose failure rate passes its limit is halted. Devices that are neither in the share nor testers are not counted.
         """
 
 def add_RolloutServiceServicer_to_server(servicer: RolloutServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -94,8 +94,8 @@ def report_command(
         again = client.report_outcome(name, rollout, device, failed=failed is not None, reason=failed or "")
         found = client.get_channel(name)
     rows = [
-        ("counted", "a failure" if failed is not None else "a success"),
+        ("reported", "a failure" if failed is not None else "a success"),
         ("rollout", rollout),
-        ("next", "the device had better ask again: the rollout is halted or over" if again else ""),
+        ("next", "the device had better ask again: this is halted, over, or not for it" if again else ""),
     ]
     show_one(found, [row for row in rows if row[1]], as_json=json)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from autoisp_core.errors import FailedPreconditionError
 
 from autoisp_registry.domain.etags import require_etag
+from autoisp_registry.rollouts.domain.buckets import end_of, place
 from autoisp_registry.rollouts.domain.constraints import Constraints
 from autoisp_registry.rollouts.domain.outcomes import HaltRule, Outcomes
 
@@ -73,6 +74,10 @@ class Rollout:
     def order(self) -> str:
         """The name of the order of devices, see :func:`buckets.place`."""
         return self.cohort or self.rollout_id
+
+    def reaches(self, device_id: str) -> bool:
+        """Whether the device is in the share or a tester; what else binds it, a report does not say."""
+        return place(self.order, device_id) < end_of(self.share) or device_id in self.testers
 
 
 @dataclass(frozen=True)

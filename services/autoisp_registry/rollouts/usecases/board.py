@@ -108,7 +108,8 @@ class Board(Generic[E]):
 
     async def _read_some(self) -> None:
         changes = await self._feed.changed_after(self._sequence, _AT_ONCE)
-        if not changes:
+        if not changes:  # its head says that there are: the log is not what was read so far
+            await self._load()
             return
         resources = {resource for _, resource in changes}
         models = {_model_of(resource) for resource in resources}

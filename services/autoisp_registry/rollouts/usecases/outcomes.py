@@ -79,6 +79,8 @@ class OutcomeRecorder:
     async def report(self, report: Report) -> bool:
         """Count a report; returns once that is durable: whether the device had better resolve again.
 
+        A device that is neither in the rollout's share nor a tester is not counted, and had better.
+
         Raises:
             InvalidArgumentError: a field is wrong.
             NotFoundError: there is no such channel.
@@ -121,7 +123,9 @@ class OutcomeRecorder:
             if report.channel not in counted:
                 written.set_exception(NotFoundError(report.channel, metadata={"field": "channel"}))
             else:
-                written.set_result(_over(counted[report.channel].channel.rollout, report.rollout_id))
+                rollout = counted[report.channel].channel.rollout
+                halted = rollout is not None and rollout.state is RolloutState.HALTED
+                written.set_result(halted or not _concerns(report, rollout))
 
     async def _count(self, reports: Sequence[Report]) -> dict[str, _Counted]:
         by_channel: dict[str, list[Report]] = defaultdict(list)
@@ -150,12 +154,10 @@ class OutcomeRecorder:
 
 
 def _keys(channel: Channel, reports: Sequence[Report]) -> list[bytes]:
-    """Of the reports that count; empty for one of a rollout that is over."""
+    """Of the reports that count; empty for the others."""
     rollout = channel.rollout
     return [
-        report_key(rollout.tally, report.device_id)
-        if rollout and report.rollout_id == rollout.rollout_id
-        else b""
+        report_key(rollout.tally, report.device_id) if rollout and _concerns(report, rollout) else b""
         for report in reports
     ]
 
@@ -188,8 +190,11 @@ def _count_channel(
     return _Counted(channel, written, halted)
 
 
-def _over(rollout: Rollout | None, rollout_id: str) -> bool:
-    return rollout is None or rollout.rollout_id != rollout_id or rollout.state is RolloutState.HALTED
+def _concerns(report: Report, rollout: Rollout | None) -> bool:
+    """Whether it is of the rollout that is on, and of a device that this reaches."""
+    return (
+        rollout is not None and report.rollout_id == rollout.rollout_id and rollout.reaches(report.device_id)
+    )
 
 
 def _halt(channel: Channel) -> AuditDraft:
