@@ -1,6 +1,6 @@
 """The worker process: pulls jobs and does them, one at a time."""
 
-from autoisp_runtime.jetstream.topology import WORKER_FIRST, WORKER_TRIALS
+from autoisp_runtime.jetstream.topology import WORKER_CONVERSIONS, WORKER_FIRST, WORKER_TRIALS
 from autoisp_runtime.lifecycle import run_service
 from autoisp_runtime.runtime import Runtime
 
@@ -25,7 +25,8 @@ async def build(runtime: Runtime[WorkerConfig]) -> None:
     settlement = Settlement(Results(runtime.store), EventBus(runtime.publisher))
     bus = CommandBus(settlement, jobs, compute, tools.checkpoints, watches, config.worker_id, attempts)
     # Patient: an outage or a full store must not turn hours of training into a failure.
-    runtime.consume((WORKER_FIRST, WORKER_TRIALS), bus.handle, patient=True, on_dead_letter=bus.bury)
+    queues = (WORKER_FIRST, WORKER_TRIALS, WORKER_CONVERSIONS)
+    runtime.consume(queues, bus.handle, patient=True, on_dead_letter=bus.bury)
     runtime.spawn("warm-up", compute.run(jobs.warm_up, StopRequest()))
 
 

@@ -10,7 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 from autoisp_runtime.grpc_server import LIVENESS
-from autoisp_runtime.jetstream.topology import WORKER_FIRST, WORKER_TRIALS
+from autoisp_runtime.jetstream.topology import WORKER_CONVERSIONS, WORKER_FIRST, WORKER_TRIALS
 from autoisp_runtime.nats_binary import find_nats_server
 from compose_engine import ROOT, pin
 from manifests import (
@@ -317,7 +317,8 @@ def test_keda_scales_on_the_consumers_of_the_worker() -> None:
         assert found["metadata"]["namespace"] == namespace
         assert found["spec"]["clusterIP"] == "None", "KEDA may ask the leader as POD.ENDPOINT"
         assert int(port) in {port["port"] for port in found["spec"]["ports"]}
-    assert consumers == {(spec.stream, spec.durable) for spec in (WORKER_FIRST, WORKER_TRIALS)}
+    queues = (WORKER_FIRST, WORKER_TRIALS, WORKER_CONVERSIONS)
+    assert consumers == {(spec.stream, spec.durable) for spec in queues}
     assert named(overlay, "Job", "topology"), "the consumers must be there first"
 
 

@@ -1,13 +1,25 @@
 """Versions registered, promoted, rolled out and verified with the command alone, against running services."""
 
+import base64
 import json
+import time
 
 import pytest
+from autoisp.ingest.v1.ingest_pb2 import SPLIT_TEST, SPLIT_TRAIN, SPLIT_VALIDATION, DatasetClip
 from autoisp_cli.__main__ import main
+from autoisp_client import Client
+from autoisp_client.endpoints import FILE_NAME, Endpoints
+from autoisp_core.spec import Spec
+from autoisp_isp.export import export_onnx
+from autoisp_isp.network import build
 from autoisp_testing import graphs
+from autoisp_testing.scenes import moving_scene, write_video
 from command import assert_nothing_left, autoisp, press_ctrl_c, start
 
 pytestmark = pytest.mark.timeout(180)
+
+FOUND = Spec(Spec.code((1, 1, 3, 0, 0), (2, 7, 0, 0, 0)), width=8, frames=1, recurrent=1)
+CLIPS = {"alley": SPLIT_TEST, "beach": SPLIT_VALIDATION, "cliff": SPLIT_TRAIN}
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +97,39 @@ def test_from_a_file_to_devices_and_back(home, run):
     run("models", "delete", "night@2")
     assert "models restore night@2" in run("models", "show", "night@2", code=2)
     run("models", "restore", "night@2")
+
+
+def test_a_network_with_footage_gets_formats_and_they_are_signed(home, run):
+    with Client(Endpoints.load(home / ".autoisp" / FILE_NAME)) as client:
+        clips = []
+        for seed, (name, use) in enumerate(CLIPS.items()):
+            video = write_video(home / f"{name}.mp4", moving_scene(6, 64, 72, seed=seed))
+            clips.append(DatasetClip(clip=client.upload_clip(video).name, split=use))
+        client.create_dataset(clips, dataset_id="tiny")
+    (home / "dawn.onnx").write_bytes(export_onnx(build(FOUND)))
+    run("models", "register", "dawn", "dawn.onnx", "--dataset", "tiny")
+
+    deadline = time.monotonic() + 120
+    while (shown := json.loads(run("models", "show", "dawn@1", "--json")))["conversion_state"].endswith(
+        "RUNNING"
+    ):
+        assert time.monotonic() < deadline, "it is not converted"
+        time.sleep(0.5)
+    assert shown["conversion_state"].endswith("SUCCEEDED")
+    formats = {form["format"]: form for form in shown["formats"]}
+    for name in ("onnx-fp32", "onnx-fp16", "onnx-int8"):
+        assert formats[name]["quality"]["psnr_db"] > 5
+        assert abs(formats[name]["shadow_loss_db"]) < 0.3
+        assert {lint["device"] for lint in formats[name]["lints"]} >= {"phone-npu-10", "xnnpack-cpu"}
+    assert formats["executorch-xnnpack"].keys() & {"artifact", "failure"}
+
+    run("models", "release", "dawn@1", "-o", "release", "--format", "onnx-int8")
+    signed = {
+        file["format"]: file["sha256"]
+        for file in json.loads(
+            base64.b64decode(json.loads((home / "release" / "manifest.json").read_text())["payload"])
+        )["files"]
+    }
+    assert signed == {
+        name: form["artifact"]["sha256"] for name, form in formats.items() if "artifact" in form
+    }

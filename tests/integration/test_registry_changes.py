@@ -14,7 +14,7 @@ from autoisp.registry.v1 import registry_pb2
 from autoisp_core.errors import AbortedError, ErrorCode
 from autoisp_core.names import id_of
 from autoisp_runtime.jetstream import Consumer, DeliveryPolicy, Envelope, Event, NatsConnection
-from autoisp_runtime.jetstream.topology import WORKER_FIRST
+from autoisp_runtime.jetstream.topology import WORKER_CONVERSIONS
 from autoisp_testing.graphs import outside
 from autoisp_testing.nats import NatsServer
 from evaluation_calls import ACK_WAIT_S, events, publish, put_bytes, put_dataset, refused, until
@@ -169,7 +169,7 @@ async def test_the_worker_is_told_to_convert_and_its_formats_are_kept(
             await publish(nats_connection, Event.MODEL_VERSION_CONVERTED, "m-1", answer)
 
     policy = DeliveryPolicy(ack_wait_s=ACK_WAIT_S, linger_s=0.2)
-    consumer = Consumer(nats_connection, WORKER_FIRST, handle, policy=policy)
+    consumer = Consumer(nats_connection, WORKER_CONVERSIONS, handle, policy=policy)
     task = asyncio.create_task(consumer.run())
 
     async def done() -> bool:

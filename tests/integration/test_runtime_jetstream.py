@@ -345,6 +345,28 @@ async def test_short_jobs_overtake_queued_trials(
     assert seen == ["t-0", "e", "t-1", "t-2", "t-3", "t-4"]
 
 
+async def test_what_nobody_waits_for_is_done_in_idle_time_only(
+    nats_connection: NatsConnection, publisher: Publisher
+) -> None:
+    seen: list[str] = []
+
+    async def handle(envelope: Envelope) -> None:
+        seen.append(envelope.resource_id)
+        if envelope.resource_id == "t-0":  # a search thinks for a moment before it gives the next trial
+            asyncio.get_running_loop().call_later(0.7, lambda: sending.append(send("t-1")))
+
+    def send(trial: str) -> asyncio.Task[None]:
+        return asyncio.create_task(send_trials(publisher, trial))
+
+    sending: list[asyncio.Task[None]] = []
+    await publisher.publish(command_subject(Command.MODEL_VERSION_CONVERT, "m-1-1"), b"", "convert")
+    await send_trials(publisher, "t-0")
+    queues = (t.WORKER_FIRST, t.WORKER_TRIALS, t.WORKER_CONVERSIONS)
+    async with running(Consumer(nats_connection, queues, handle, policy=QUICK)):
+        await until(lambda: len(seen) == 3)
+    assert seen == ["t-0", "t-1", "m-1-1"]
+
+
 async def test_a_cancelled_fetch_gives_back_what_was_on_its_way(
     nats_connection: NatsConnection, publisher: Publisher
 ) -> None:

@@ -122,7 +122,7 @@ def test_a_redelivered_job_gives_the_same_files(footage: Footage) -> None:
 
 
 def test_a_test_clip_that_cannot_be_read_is_left_out(footage: Footage) -> None:
-    footage.entries["c"].clip.frames_uri = "clips/gone/frames"
+    footage.entries["c"].clip.frames_uri = "clips/gone/frames"  # the only one
 
     formats = by_name(convert(footage, export_onnx(build(SPEC)), manifest=footage.everything()))
 
@@ -130,6 +130,7 @@ def test_a_test_clip_that_cannot_be_read_is_left_out(footage: Footage) -> None:
         assert one.failure is None
         assert one.quality is None
         assert one.artifact is not None
+        assert "judged without 1 of 1 test clips (clips/c: " in one.note
 
 
 def test_a_file_that_is_no_network_fails_as_a_whole(footage: Footage) -> None:

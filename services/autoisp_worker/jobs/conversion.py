@@ -89,6 +89,7 @@ class _Conversion:
     def __init__(self, job: ConversionJob, tools: Tools, stop: StopRequest, opened: ExitStack) -> None:
         self._job, self._tools, self._stop, self._opened = job, tools, stop, opened
         self._failures: dict[str, Failure] = {}
+        self._unread = ""
 
     def run(self) -> tuple[EdgeFormat, ...]:
         self._check()
@@ -100,7 +101,7 @@ class _Conversion:
             [name for name in made if name != FP32],
             lambda name: self._open(made[name].judged or made[name].data),
         )
-        marks = judge_formats(self._job, footage.test, judged, self._tools, self._stop)
+        marks, self._unread = judge_formats(self._job, footage.test, judged, self._tools, self._stop)
         if (why := marks[FP32].failure) is not None:
             raise FailedPreconditionError(
                 f"the registered file can't be judged: {why.message}", reason=why.reason
@@ -208,7 +209,7 @@ class _Conversion:
             psnr_loss_db=losses and losses[0],
             shadow_loss_db=losses and losses[1],
             cost=shipped.cost(seconds),
-            note=made.note,
+            note="; ".join(filter(None, (made.note, self._unread))),
             # The lint reads ONNX: of a program, what it was made of.
             lints=lint(made.judged or made.data, [_PROGRAM_DEVICE])
             if program

@@ -25,6 +25,7 @@ _log = structlog.get_logger(__name__)
 
 _METRICS = ("psnr", "ssim")
 _AHEAD = 2
+_REASON = 200
 
 
 @dataclass
@@ -53,15 +54,19 @@ def judge_formats(
     formats: Mapping[str, OpenSubject],
     tools: Tools,
     stop: StopRequest,
-) -> dict[str, Marks]:
+) -> tuple[dict[str, Marks], str]:
     """Shows every clip to every format; one that fails is out, and the others go on. A clip that can't be
     read is left out.
+
+    Returns:
+        The marks of each format, and for people which clips they are without, and why; empty: none.
 
     Raises:
         StoppedError: asked to.
         AutoISPError: transient.
     """
     marks = {name: Marks() for name in formats}
+    unread: list[str] = []
     for clip in clips:
         able = {name: one for name, one in formats.items() if marks[name].failure is None}
         try:
@@ -70,7 +75,8 @@ def judge_formats(
             if error.transient:
                 raise
             _log.warning("formats are judged without a clip", clip=clip.clip, error=str(error))
-    return marks
+            unread.append(f"{clip.clip}: {error.message[:_REASON]}")
+    return marks, f"judged without {len(unread)} of {len(clips)} test clips ({unread[0]})" if unread else ""
 
 
 def _judge_clip(

@@ -84,7 +84,8 @@ class Consumer:
 
     Args:
         connection: an open connection.
-        specs: durables in order of preference: a later one is asked only while the earlier ones are empty.
+        specs: durables in order of preference: a later one is asked only while the earlier ones are empty,
+            and with ``after_idle_s`` only once they were for so long.
         handler: does the work; must be idempotent by ``envelope.event_id`` and keep compute off the event
             loop.
         policy: how hard to try.
@@ -102,7 +103,10 @@ class Consumer:
     ) -> None:
         chosen = (specs,) if isinstance(specs, ConsumerSpec) else tuple(specs)
         self._connection = connection
-        self._sources = [PullSource(connection, spec) for spec in chosen]
+        sources = [PullSource(connection, spec) for spec in chosen]
+        self._sources = [source for source in sources if not source.spec.after_idle_s] or sources[:1]
+        self._when_idle = [source for source in sources if source not in self._sources]
+        self._idle_since = time.monotonic()
         self._handler = handler
         self._policy = policy or DeliveryPolicy()
         self._on_dead_letter = on_dead_letter
@@ -129,6 +133,8 @@ class Consumer:
                         await self._settle(msg.nak(), "nak")
                     else:
                         await self._process(source, msg)
+                if messages:
+                    self._idle_since = time.monotonic()
         finally:
             self._stopped.set()
 
@@ -146,14 +152,21 @@ class Consumer:
 
     async def _next(self) -> tuple[PullSource, list[Msg]]:
         *preferred, last = self._sources
+        idle_s = time.monotonic() - self._idle_since
         for source in preferred:
             if messages := await source.fetch(self._policy.batch):
                 return source, messages
         # While the last one lingers the preferred ones are not looked at, so it lingers less.
-        linger = self._policy.linger_s if not preferred else min(self._policy.linger_s, 0.5)
+        alone = not (preferred or self._when_idle)
+        linger = self._policy.linger_s if alone else min(self._policy.linger_s, 0.5)
         if self._policy.batch > 1 and (messages := await last.fetch(self._policy.batch)):
             return last, messages
-        return last, await last.fetch(1, linger)
+        if messages := await last.fetch(1, linger):
+            return last, messages
+        for source in self._when_idle:
+            if idle_s >= source.spec.after_idle_s and (messages := await source.fetch(1)):
+                return source, messages
+        return last, []
 
     async def _process(self, source: PullSource, msg: Msg) -> None:
         envelope = Envelope.from_msg(msg)

@@ -93,11 +93,14 @@ class ConsumerSpec:
         durable: its name; processes that share it share the work.
         kinds: what it gets; the stream follows from them.
         max_ack_pending: how many messages may be in work at once, over all processes.
+        after_idle_s: of a process that serves several durables: it asks this one only once it had nothing
+            else to do for so long.
     """
 
     durable: str
     kinds: tuple[Command, ...] | tuple[Event, ...]
     max_ack_pending: int = 1000
+    after_idle_s: float = 0.0
 
     @property
     def stream(self) -> str:
@@ -111,13 +114,13 @@ class ConsumerSpec:
         return [f"{_PREFIX}.{area}.{kind.value}.*" for kind in self.kinds]
 
 
-# Two durables for the worker, asked in this order: the few short jobs that somebody waits for go before the
-# many long ones. One durable with all three would deliver in stream order and let an evaluation wait behind
-# every queued trial.
-WORKER_FIRST = ConsumerSpec(
-    "worker-first", (Command.PROTOTYPE_PROFILE, Command.EVALUATION_RUN, Command.MODEL_VERSION_CONVERT)
-)
+# Three durables for the worker, asked in this order: the few short jobs that somebody waits for go before the
+# many long ones. One durable with all of them would deliver in stream order and let an evaluation wait behind
+# every queued trial. Conversions take minutes and nobody waits for them; a search that has just no trial to
+# give must not find its worker busy with one.
+WORKER_FIRST = ConsumerSpec("worker-first", (Command.PROTOTYPE_PROFILE, Command.EVALUATION_RUN))
 WORKER_TRIALS = ConsumerSpec("worker-trials", (Command.TRIAL_RUN,))
+WORKER_CONVERSIONS = ConsumerSpec("worker-conversions", (Command.MODEL_VERSION_CONVERT,), after_idle_s=3.0)
 SEARCH_RESULTS = ConsumerSpec(
     "search-results", (Event.PROTOTYPE_PROFILED, Event.TRIAL_REPORTED, Event.TRIAL_COMPLETED)
 )
@@ -129,6 +132,7 @@ REGISTRY_CONVERSIONS = ConsumerSpec("registry-conversions", (Event.MODEL_VERSION
 CONSUMERS = (
     WORKER_FIRST,
     WORKER_TRIALS,
+    WORKER_CONVERSIONS,
     SEARCH_RESULTS,
     EVALUATION_TRIGGERS,
     EVALUATION_RESULTS,
