@@ -1,4 +1,4 @@
-"""A real gRPC server of the registry's two services, whose answers the test gives."""
+"""A real gRPC server of the registry's two services, and of ingest, whose answers the test gives."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
+from autoisp.ingest.v1 import ingest_pb2_grpc
 from autoisp.registry.v1 import registry_pb2_grpc, rollouts_pb2_grpc
 from autoisp_core.errors import AutoISPError
 from autoisp_runtime.grpc_errors import to_status
@@ -78,6 +79,7 @@ def serving(**answers: Any) -> Iterator[RegistryServer]:
     servicer: Any = registry
     registry_pb2_grpc.add_RegistryServiceServicer_to_server(servicer, server)
     rollouts_pb2_grpc.add_RolloutServiceServicer_to_server(servicer, server)
+    ingest_pb2_grpc.add_IngestServiceServicer_to_server(servicer, server)
     registry.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     try:

@@ -7,6 +7,7 @@ import json
 
 import pytest
 from autoisp.common.v1 import common_pb2
+from autoisp.ingest.v1 import ingest_pb2
 from autoisp.registry.v1 import registry_pb2 as wire
 from autoisp_cli.__main__ import main
 from autoisp_cli.registry import card, pairs, short_names
@@ -234,11 +235,53 @@ def test_register_uploads_and_registers(run, server, tmp_path):
     server.answers["UploadArtifact"] = common_pb2.Artifact(sha256=digest, size_bytes=9)
     server.answers["RegisterModelVersion"] = lambda request: version(5, description="d")
     words = ("--metric", "psnr_model=31.5", "--tag", "a=1", "--dataset", "street", "--description", "d")
+    server.answers["GetDataset"] = ingest_pb2.Dataset(name="datasets/street")
     assert "models/night/versions/5" in run("register", "night", path, *words).out
     sent = last(server, "RegisterModelVersion")
     assert (sent.parent, sent.model_version.onnx.sha256) == ("models/night", digest)
     assert sent.model_version.metrics["psnr_model"] == 31.5
     assert (sent.model_version.lineage.dataset, sent.model_version.description) == ("datasets/street", "d")
+
+
+def test_a_misspelt_dataset_registers_nothing(run, server, tmp_path):
+    path = tmp_path / "night.onnx"
+    path.write_bytes(b"a network")
+    server.answers["GetDataset"] = NotFoundError("datasets/stret")
+    told = run("register", "night", path, "--dataset", "stret", code=2).err
+    assert "datasets/stret does not exist" in told
+    assert told.rstrip().endswith("autoisp datasets list")
+    assert not server.requests("UploadArtifact")
+
+
+def test_an_empty_list_says_how_to_begin(run, server):
+    server.answers["ListModels"] = wire.ListModelsResponse()
+    server.answers["ListModelVersions"] = wire.ListModelVersionsResponse()
+    assert "autoisp models register" in run("list").err
+    assert "no version fits" in run("versions", "night", "--filter", "x").err
+    assert json.loads(run("list", "--json").out) == []
+
+
+def test_a_model_that_does_not_exist_names_the_list(run, server):
+    server.answers["GetModelVersion"] = NotFoundError("models/nihgt")
+    assert run("show", "nihgt", code=2).err.rstrip().endswith("autoisp models list")
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        (wire.CONVERSION_STATE_RUNNING, "a worker makes the edge formats"),
+        (wire.CONVERSION_STATE_FAILED, "not made: the worker died"),
+        (wire.CONVERSION_STATE_SUCCEEDED, ""),
+    ],
+)
+def test_show_says_how_far_the_formats_are(run, server, state, text):
+    found = version(3, conversion_state=state)
+    if state == wire.CONVERSION_STATE_FAILED:
+        found.conversion_failure.message = "the worker died"
+    server.answers["GetModelVersion"] = found
+    shown = run("show", "night@3").out
+    assert text in shown
+    assert ("a worker makes" in shown or "not made:" in shown) == bool(text)
 
 
 def test_card_lineage_and_keys(run, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,9 +110,18 @@ def client_for(server: str | None, state: Path) -> Iterator[Client]:
 
 
 def show_list(
-    items: Iterable[M], columns: Mapping[str, Callable[[M], Any]], *, as_json: bool, limit: int
+    items: Iterable[M],
+    columns: Mapping[str, Callable[[M], Any]],
+    *,
+    as_json: bool,
+    limit: int,
+    if_none: str = "",
 ) -> None:
-    """Up to ``limit`` messages as a table, or as one JSON array."""
+    """Up to ``limit`` messages as a table, or as one JSON array.
+
+    Args:
+        if_none: told on the error output, instead of a table of no rows.
+    """
     shown: list[M] = []
     for item in items:
         if len(shown) == limit:
@@ -119,6 +129,9 @@ def show_list(
         shown.append(item)
     if as_json:
         print(json.dumps([message_dict(item) for item in shown], indent=2))
+        return
+    if not shown and if_none:
+        print(if_none, file=sys.stderr)
         return
     table = Table(box=None, header_style="dim", padding=(0, 2 if is_narrow() else 3, 0, 0))
     for place, name in enumerate(columns):

@@ -37,4 +37,4 @@ def entry_line(entry: wire.AuditEntry) -> Text:
         text.append("✗ refused ", style="bold red")
     text.append(entry.action, style="bold")
     text.append(f" {short_resource(entry.resource)}", style="cyan")
-    return text.append(f": {entry.summary}" if entry.summary else "")
+    return text.append(f": {entry.summary.removeprefix('refused: ')}" if entry.summary else "")

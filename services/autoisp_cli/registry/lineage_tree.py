@@ -15,7 +15,7 @@ _KINDS = {
     wire.LineageGraph.KIND_PROTOTYPE: ("prototype", "magenta"),
     wire.LineageGraph.KIND_SEARCH: ("search", "cyan"),
     wire.LineageGraph.KIND_TRIAL: ("trial", "cyan"),
-    wire.LineageGraph.KIND_EVALUATION: ("evaluation", "blue"),
+    wire.LineageGraph.KIND_EVALUATION: ("evaluation", "bright_blue"),
     wire.LineageGraph.KIND_MODEL_VERSION: ("version", "bold green"),
     wire.LineageGraph.KIND_ARTIFACT: ("file", "white"),
 }
@@ -88,4 +88,6 @@ class _Drawing:
 
 
 def _detail(key: str, value: str) -> str:
-    return f"{int(value):,} bytes" if key == "size_bytes" and value.isdigit() else f"{key} {value}"
+    if key == "size_bytes" and value.isdigit():
+        return f"{int(value):,} bytes"
+    return f"loss {value} dB" if key == "psnr_loss_db" else f"{key} {value}"

@@ -88,7 +88,7 @@ def _rows(channel: wire.Channel) -> Iterator[tuple[str, RenderableType]]:
         ended.append(f" at {percent_text(last.percent)}")
         if failures := failure_text(last):
             ended.append(f", {failures}")
-        yield "before", ended
+        yield "last rollout", ended
         if last.state_reason:
             yield "", Text(last.state_reason, style="dim")
 
@@ -98,6 +98,8 @@ def _rollout(channel: wire.Channel, rollout: wire.Rollout) -> Iterator[tuple[str
     yield "rollout", head.append_text(state_text(rollout)).append(f"  {rollout.rollout_id}", style="dim")
     if rollout.state_reason:
         yield "", Text(rollout.state_reason)
+    if rollout.state == wire.ROLLOUT_STATE_HALTED:
+        yield "", Text("next: 'autoisp channels abort', or 'resume --reset-outcomes'", style="dim")
     share = bar(rollout.percent / 100, "cyan").append(f" {percent_text(rollout.percent)} of the devices")
     if rollout.testers:
         share.append(f" and {len(rollout.testers)} tester{'s' if len(rollout.testers) != 1 else ''}")

@@ -44,6 +44,8 @@ def version_rows(version: wire.ModelVersion) -> Rows:
             yield "" if place else "checks", line
     if version.tags:
         yield "tags", ", ".join(f"{key}={value}" for key, value in sorted(version.tags.items()))
+    if text := conversion_text(version):
+        yield "formats", text
     yield "onnx", f"{version.onnx.size_bytes:,} bytes"
     yield "sha256", version.onnx.sha256
     yield "created", time_text(version, "create_time")
@@ -70,8 +72,20 @@ def _figures(version: wire.ModelVersion) -> Rows:
         more = f"{ratio:.3g}× faster than the prototype" if ratio else ""
         yield "time", _figure(f"{number(metrics['seconds_per_megapixel_model'] * 1e3)} ms/MP", more)
     for name, value in sorted(metrics.items()):
-        if name not in _NAMED:
+        if name not in _NAMED and f"{name}_model" not in metrics:
             yield name, number(value)
+
+
+def conversion_text(version: wire.ModelVersion) -> Text:
+    """Whether the edge formats are still to come, or can't be made; empty once they are there."""
+    match version.conversion_state:
+        case wire.CONVERSION_STATE_RUNNING:
+            return Text("a worker makes the edge formats; look again in a minute", style="yellow")
+        case wire.CONVERSION_STATE_FAILED:
+            failure = version.conversion_failure
+            return Text.assemble(("not made: ", "bold red"), failure.message or failure.reason or "no reason")
+        case _:
+            return Text()
 
 
 def _figure(text: str, more: str) -> Text:

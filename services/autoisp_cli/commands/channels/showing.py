@@ -62,7 +62,8 @@ def list_command(
             columns["TO"] = lambda channel: constraints_text(channel.constraints) or "every device"
         columns["UPDATED"] = lambda channel: minute_text(channel, "update_time")
         parent = product if product.startswith("products/") else f"products/{product}"
-        show_list(client.list_channels(parent), columns, as_json=json, limit=limit)
+        none = "no channels yet; 'autoisp channels create' makes one"
+        show_list(client.list_channels(parent), columns, as_json=json, limit=limit, if_none=none)
 
 
 def show_command(

@@ -64,6 +64,8 @@ def register_command(
     if dataset:
         version.lineage.dataset = full_name("datasets", dataset)
     with client_for(server, state) as client:
+        if dataset:
+            client.get_dataset(version.lineage.dataset)  # a misspelt one would stand in the lineage for ever
         version.onnx.CopyFrom(client.upload_artifact(path))
         found = client.register_model_version(model_name(model), version)
     show_one(found, _rows(found), as_json=json)
@@ -218,7 +220,7 @@ def convert_command(
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Make the edge formats once more. It goes on by itself; 'autoisp models show' tells how far it is."""
+    """Make the edge formats once more. A worker does it; 'autoisp models show' tells when they are there."""
     with client_for(server, state) as client:
         name = numbered(client, version_name(model, version))
         wanted = full_name("datasets", dataset) if dataset else ""

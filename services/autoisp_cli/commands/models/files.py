@@ -168,4 +168,5 @@ def _show_release(release: Release, folder: Path, *, json: bool) -> None:
     console.print(
         Text.assemble((release.manifest.name, "bold cyan"), f" in {folder} {words}"),
         Text(f"signed by {release.key.key_id}", style="dim"),
+        sep="\n",
     )

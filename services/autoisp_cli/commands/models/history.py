@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_text
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -84,6 +85,8 @@ def watch_command(
     name = model_name(model) if model else ""
     with services_for(server, state, patience=_PATIENCE_SECONDS) as services:
         console = output_console()
+        if console.is_terminal and not json:
+            print("watching; Ctrl-C ends it", file=sys.stderr)
         for message in services.client.watch_models(name, after_sequence=after):
             if json:
                 print(json_text.dumps(message_dict(message)), flush=True)

@@ -25,6 +25,7 @@ from autoisp_cli.registry.short_names import model_name
 from autoisp_cli.report.figures import number
 
 _EVERY_MODEL = "models/-"
+_HOW = "'autoisp tune' finds a network, 'autoisp models register' takes one"
 
 
 def list_command(
@@ -53,7 +54,8 @@ def list_command(
         if deleted:
             columns["GONE BY"] = _purged
         models = client.list_models(filter=filter, order_by=order_by, show_deleted=deleted)
-        show_list(models, columns, as_json=json, limit=limit)
+        none = "no model fits" if filter else f"no models yet; {_HOW}"
+        show_list(models, columns, as_json=json, limit=limit, if_none=none)
 
 
 def versions_command(
@@ -89,7 +91,8 @@ def versions_command(
             columns["GONE BY"] = _purged
         parent = _EVERY_MODEL if model in ("-", _EVERY_MODEL) else model_name(model)
         versions = client.list_model_versions(parent, filter=filter, order_by=order_by, show_deleted=deleted)
-        show_list(versions, columns, as_json=json, limit=limit)
+        none = "no version fits" if filter else f"no versions yet; {_HOW}"
+        show_list(versions, columns, as_json=json, limit=limit, if_none=none)
 
 
 def aliases(model: registry_pb2.Model) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from autoisp.registry.v1.registry_pb2 import CONVERSION_STATE_RUNNING
 from rich.markdown import Markdown
 from rich.rule import Rule
 from rich.text import Text
@@ -18,6 +19,7 @@ from autoisp_cli.commands.common import (
     StateOption,
     client_for,
     output_console,
+    services_for,
     show_one,
 )
 from autoisp_cli.commands.models.options import VersionArgument, VersionedArgument, VersionOption
@@ -47,7 +49,8 @@ def show_command(
     autoisp models show night
     autoisp models show night@champion
     """
-    with client_for(server, state) as client:
+    with services_for(server, state) as services:
+        client = services.client
         found = client.get_model_version(version_name(model, version or wanted))
         if json:
             show_one(found, [], as_json=True)
@@ -56,15 +59,20 @@ def show_command(
         lineage = client.get_lineage(found.name)
     show_one(found, [row for row in version_rows(found) if row[1]], as_json=False)
     console = output_console()
+    width = min(console.width, _TEXT_WIDTH)
+    if services.ours and found.conversion_state == CONVERSION_STATE_RUNNING:
+        console.print(Text("no worker runs here: 'autoisp up' starts one, which goes on", style="yellow"))
     if found.formats:
         console.print()
         console.print(formats_table(found))
     for line in unmade_formats(found):
         console.print(line)
-    console.print(Rule("card", style="dim"))
-    console.print(Markdown(abridged(card)), width=min(console.width, _TEXT_WIDTH))
+    console.print()
+    console.print(Rule("card", style="dim"), width=width)
+    console.print(Markdown(abridged(card)), width=width)
     console.print(Text(f"all of it: autoisp models card {short_version(found.name)}", style="dim"))
-    console.print(Rule("where it came from", style="dim"))
+    console.print()
+    console.print(Rule("where it came from", style="dim"), width=width)
     console.print(lineage_tree(lineage, found.name))
 
 
