@@ -4,7 +4,8 @@
 
 Filling takes minutes: ``--keep`` leaves the databases in a folder, and takes those that are there.
 
-Goal: 95 of 100 lists of 50 versions answer within 50 ms, whatever the list.
+Goal: 95 of 100 lists of 50 versions answer within 50 ms, whatever the list. ``processor_ms`` is beside it:
+what client and server worked, which a busy machine changes less.
 """
 
 from __future__ import annotations
@@ -181,26 +182,56 @@ async def measure(database: Database, versions: int, repeats: int) -> dict[str, 
     load = os.getloadavg()[0]
     finder = SqlFinder(database)
     times: dict[str, list[float]] = {name: [] for name in LISTS}
+    worked: dict[str, list[float]] = {name: [] for name in LISTS}
+    server = await server_process(database)
     found: dict[str, int] = {}
     for turn in range(repeats + 1):
         for name, asked in LISTS.items():
-            began = time.perf_counter()
+            before, began = processor_ms(server), time.perf_counter()
             page = await finder.find_versions(Listing.of_versions(**asked))
             took = (time.perf_counter() - began) * 1000
             if turn:  # the first time compiles statements and fills caches
                 times[name].append(took)
+                worked[name].append(processor_ms(server) - before)
             if page.next_page_token and turn == 0:
                 again = Listing.of_versions(**asked, page_token=page.next_page_token)
                 await finder.find_versions(again)
             found[name] = len(page.items)
     everything = [took for one in times.values() for took in one]
+    all_worked = [took for one in worked.values() for took in one]
     return {
         "fill_seconds": round(filled_s, 1),
         "load_average": {"before": round(load, 1), "after": round(os.getloadavg()[0], 1)},
         "all": percentiles(everything),
+        "processor_ms": percentiles(all_worked),
         "goal_met": percentiles(everything)["p95"] <= GOAL_MS,
-        "lists": {name: {**LISTS[name], "found": found[name], **percentiles(times[name])} for name in LISTS},
+        "lists": {
+            name: {
+                **LISTS[name],
+                "found": found[name],
+                **percentiles(times[name]),
+                "processor_ms": percentiles(worked[name])["p50"],
+            }
+            for name in LISTS
+        },
     }
+
+
+async def server_process(database: Database) -> int | None:
+    """The process that answers the one connection that is used; None: SQLite has none of its own."""
+    if database.dialect == "sqlite":
+        return None
+    async with database.read() as session:
+        pid: int = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+        return pid
+
+
+def processor_ms(server: int | None) -> float:
+    """What this process and the server's have used so far: on a busy machine it says more than the clock."""
+    own = time.process_time() * 1000
+    if server is None:
+        return own
+    return own + int(Path(f"/proc/{server}/schedstat").read_text().split()[0]) / 1e6
 
 
 def percentiles(values: list[float]) -> dict[str, float]:
