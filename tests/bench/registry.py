@@ -342,7 +342,8 @@ def summary(figures: dict[str, Any]) -> str:
         lines.append(
             f"download: best {there['download_mb_per_s']['max']:.0f} MB/s, read and SHA-256 "
             f"{there['read_and_sha256_mb_per_s']['max']:.0f}: "
-            f"{100 * there['download_ratio']['max']:.0f} % at best, {100 * there['download_ratio']['median']:.0f} % median"
+            f"{100 * there['download_ratio']['max']:.0f} % at best, "
+            f"{100 * there['download_ratio']['median']:.0f} % median"
         )
     return "\n".join(lines)
 
