@@ -246,7 +246,7 @@ async def test_a_conversion_whose_worker_is_killed_is_done_by_the_next_one(
         worker.kill()
 
     with worker_process(nats_server, tmp_path):
-        (event,) = await bus.converted()
+        (event,) = await bus.converted(timeout_s=150.0)
 
     assert (event.model_version, event.conversion_id) == (command.model_version, command.conversion_id)
     assert [one.format for one in event.formats.formats] == list(ONNX_FORMATS)
