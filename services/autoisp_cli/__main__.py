@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = typer.main.get_command(app).main(words, prog_name="autoisp", standalone_mode=False)
+        if code == EXIT_INTERRUPTED:  # newer typers end so by themselves on Ctrl-C
+            print("stopped", file=sys.stderr)
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, typer.Abort):
         print("stopped", file=sys.stderr)

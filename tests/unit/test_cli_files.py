@@ -10,6 +10,7 @@ import yaml
 from autoisp.common.v1 import common_pb2
 from autoisp.registry.v1 import registry_pb2 as wire
 from autoisp_cli.__main__ import main
+from autoisp_client import Client
 from autoisp_core.release import file_name
 from autoisp_testing import graphs
 from registry_server import serving
@@ -69,6 +70,15 @@ def test_download_writes_the_form_that_is_asked_for(run, server, tmp_path, words
     assert (tmp_path / path).read_bytes() == FILES[format]
     assert path in told.out
     assert told.err == ""  # no bar into a pipe
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on(run, monkeypatch):
+    def interrupted(*words, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Client, "download", interrupted)
+    told = run("download", "m@3", code=130).err
+    assert told == "what has come is kept; the same command goes on\nstopped\n"
 
 
 def test_a_release_is_fetched_and_verified(run, tmp_path):

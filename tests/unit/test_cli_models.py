@@ -11,6 +11,7 @@ from autoisp.ingest.v1 import ingest_pb2
 from autoisp.registry.v1 import registry_pb2 as wire
 from autoisp_cli.__main__ import main
 from autoisp_cli.registry import card, pairs, short_names
+from autoisp_cli.registry.version_view import version_rows
 from autoisp_core.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError
 from delivered import CARD, CHECKS, REFUSED, SHA, entry, lineage, log, model, version
 from registry_server import serving
@@ -282,6 +283,15 @@ def test_show_says_how_far_the_formats_are(run, server, state, text):
     shown = run("show", "night@3").out
     assert text in shown
     assert ("a worker makes" in shown or "not made:" in shown) == bool(text)
+
+
+def test_formats_that_no_worker_makes_name_the_command_that_starts_one():
+    waiting = version(3, conversion_state=wire.CONVERSION_STATE_RUNNING)
+    said = {
+        workers: str(dict(version_rows(waiting, workers=workers))["formats"]) for workers in (True, False)
+    }
+    assert "look again" in said[True]
+    assert "autoisp up" in said[False]
 
 
 def test_card_lineage_and_keys(run, tmp_path):

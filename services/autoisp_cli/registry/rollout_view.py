@@ -71,7 +71,8 @@ def failure_text(rollout: wire.Rollout) -> str:
     reported = outcomes.succeeded + outcomes.failed
     if not reported:
         return ""
-    return f"{percent_text(round(100 * outcomes.failed / reported, 2))} of {reported:,} devices failed"
+    devices = "device" if reported == 1 else "devices"
+    return f"{percent_text(round(100 * outcomes.failed / reported, 2))} of {reported:,} {devices} failed"
 
 
 def _rows(channel: wire.Channel) -> Iterator[tuple[str, RenderableType]]:

@@ -29,8 +29,12 @@ _NAMED = {
 }
 
 
-def version_rows(version: wire.ModelVersion) -> Rows:
-    """Name and value pairs, the figures before everything else."""
+def version_rows(version: wire.ModelVersion, *, workers: bool = True) -> Rows:
+    """Name and value pairs, the figures before everything else.
+
+    Args:
+        workers: whether there may be any that make its formats.
+    """
     yield "name", Text(version.name, style="bold").append(_aliases(version), style="green")
     if version.HasField("delete_time"):
         yield "deleted", Text(f"gone for good {time_text(version, 'purge_time')}", style="red")
@@ -44,7 +48,7 @@ def version_rows(version: wire.ModelVersion) -> Rows:
             yield "" if place else "checks", line
     if version.tags:
         yield "tags", ", ".join(f"{key}={value}" for key, value in sorted(version.tags.items()))
-    if text := conversion_text(version):
+    if text := conversion_text(version, workers=workers):
         yield "formats", text
     yield "onnx", f"{version.onnx.size_bytes:,} bytes"
     yield "sha256", version.onnx.sha256
@@ -76,9 +80,11 @@ def _figures(version: wire.ModelVersion) -> Rows:
             yield name, number(value)
 
 
-def conversion_text(version: wire.ModelVersion) -> Text:
+def conversion_text(version: wire.ModelVersion, *, workers: bool) -> Text:
     """Whether the edge formats are still to come, or can't be made; empty once they are there."""
     match version.conversion_state:
+        case wire.CONVERSION_STATE_RUNNING if not workers:
+            return Text("not made yet, as no worker runs here: 'autoisp up' starts some", style="yellow")
         case wire.CONVERSION_STATE_RUNNING:
             return Text("a worker makes the edge formats; look again in a minute", style="yellow")
         case wire.CONVERSION_STATE_FAILED:

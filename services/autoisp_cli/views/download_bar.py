@@ -31,4 +31,8 @@ def download_bar(title: str) -> Iterator[Callable[[DownloadProgress], None]]:
             rate = f"{progress.megabytes_per_second:.1f} MB/s" if progress.bytes_per_second else ""
             bar.update(task, total=progress.size_bytes, completed=progress.received_bytes, rate=rate)
 
-        yield show
+        try:
+            yield show
+        except KeyboardInterrupt:
+            print("what has come is kept; the same command goes on", file=sys.stderr)
+            raise

@@ -56,7 +56,7 @@ def list_command(
             "CHANNEL": lambda channel: short_channel(channel.name),
             "SERVES": serves,
             "ROLLOUT": rollout_line,
-            "FAILING": lambda channel: failure_text(channel.rollout).removesuffix(" devices failed"),
+            "FAILING": lambda channel: failure_text(channel.rollout).partition(" device")[0],
         }
         if not is_narrow():
             columns["TO"] = lambda channel: constraints_text(channel.constraints) or "every device"

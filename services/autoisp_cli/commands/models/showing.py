@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from autoisp.registry.v1.registry_pb2 import CONVERSION_STATE_RUNNING
 from rich.markdown import Markdown
 from rich.rule import Rule
 from rich.text import Text
@@ -57,11 +56,10 @@ def show_command(
             return
         card = client.get_model_card(found.name).markdown
         lineage = client.get_lineage(found.name)
-    show_one(found, [row for row in version_rows(found) if row[1]], as_json=False)
+    rows = version_rows(found, workers=not services.ours)  # ours are for looking only
+    show_one(found, [row for row in rows if row[1]], as_json=False)
     console = output_console()
     width = min(console.width, _TEXT_WIDTH)
-    if services.ours and found.conversion_state == CONVERSION_STATE_RUNNING:
-        console.print(Text("no worker runs here: 'autoisp up' starts one, which goes on", style="yellow"))
     if found.formats:
         console.print()
         console.print(formats_table(found))
