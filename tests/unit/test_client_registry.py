@@ -269,6 +269,10 @@ def test_a_long_name_is_cut():
     assert actor_of(Context((actor.METADATA, "x" * 300))) == "x" * actor.MAX_CHARS
 
 
+def test_nobody_passes_for_the_registry() -> None:
+    assert actor_of(Context((actor.METADATA, "registry"))) == "registry (a caller)"
+
+
 def test_by_default_the_systems_user_acts():
     assert actor_metadata(None) == ((actor.METADATA, actor.encoded(system_user())),)
 

@@ -178,8 +178,8 @@ def _linked_manifest(folder: Path) -> None:
     ("spoil", "message"),
     [
         (_signed_by_another, "no trusted key signed"),
-        (_other_payload, "no trusted key signed"),
-        (_other_type, "no trusted key signed"),
+        (_other_payload, "it was changed"),
+        (_other_type, "it was changed"),
         (_escapes, "no trusted key signed"),
         (_linked_manifest, "symbolic link"),
         (lambda folder: (folder / MANIFEST_NAME).unlink(), "No such file"),

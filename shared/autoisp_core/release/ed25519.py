@@ -144,6 +144,11 @@ def open_manifest(data: bytes, trusted: Iterable[PublicKey]) -> tuple[Manifest, 
     )
     if signer is None:
         named = ", ".join(repr(one.key_id) for one in envelope.signatures)
+        if {one.key_id for one in envelope.signatures} & {key.key_id for key in keys}:
+            raise DataLossError(
+                f"the manifest is not what {named} signed: it was changed; get it again from the registry",
+                reason="NOT_SIGNED",
+            )
         raise DataLossError(
             f"no trusted key signed the manifest (it names {named}; trusted are "
             f"{', '.join(key.key_id for key in keys) or 'none'}); it is not genuine, or its key is "
