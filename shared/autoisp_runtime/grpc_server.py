@@ -56,6 +56,11 @@ class GrpcServer:
         register(servicer, _NamingServer(self._server, self._names))
         self._quiet |= {f"/{self._names[-1]}/{method}" for method in quiet}
 
+    @property
+    def serves(self) -> bool:
+        """Whether any service was added."""
+        return bool(self._names)
+
     async def start(self) -> int:
         """Bind and serve; returns the port.
 

@@ -14,7 +14,9 @@ from autoisp_core.errors import AutoISPError, ErrorCode, InternalError
 from autoisp_core.ids import new_id
 
 from autoisp_runtime.grpc_errors import abort
-from autoisp_runtime.tracing import TRACEPARENT, traced
+from autoisp_runtime.telemetry.metrics import RPC_SECONDS
+from autoisp_runtime.telemetry.rpc import ServedCall, serving
+from autoisp_runtime.tracing import TRACEPARENT
 
 _log = structlog.get_logger(__name__)
 
@@ -70,12 +72,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             async with _call(method, context):
                 return await behaviour(request, context)
 
+        good = RPC_SECONDS.labels(method, "OK")
+
         async def quiet(request: Any, context: Any) -> Any:
+            started = time.perf_counter()
             try:
-                return await behaviour(request, context)
+                response = await behaviour(request, context)
             except Exception:
                 async with _call(method, context):
                     raise
+            good.observe(time.perf_counter() - started)
+            return response
 
         async def streaming(request: Any, context: Any) -> AsyncIterator[Any]:
             async with _call(method, context):
@@ -98,12 +105,18 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
 @asynccontextmanager
 async def _call(method: str, context: Any) -> AsyncIterator[None]:
+    metadata = dict(context.invocation_metadata() or ())
+    with serving(method, metadata.get(TRACEPARENT)) as served:
+        async with _answered(method, context, served):
+            yield
+
+
+@asynccontextmanager
+async def _answered(method: str, context: Any, served: ServedCall) -> AsyncIterator[None]:
     started = time.monotonic()
     code, fields = "OK", {}
-    metadata = dict(context.invocation_metadata() or ())
     try:
-        with traced(metadata.get(TRACEPARENT)):
-            yield
+        yield
     except AutoISPError as error:
         code, fields = error.code.name, {"reason": error.reason, "error": str(error)[:_LOGGED_CHARS]}
         if error.code is ErrorCode.INTERNAL:
@@ -125,6 +138,7 @@ async def _call(method: str, context: Any) -> AsyncIterator[None]:
         code = "CANCELLED"
         raise
     finally:
+        served.ended(code)
         _log.info(
             "call", method=method, code=code, ms=round(1000 * (time.monotonic() - started), 1), **fields
         )

@@ -14,8 +14,11 @@ import structlog
 from autoisp_core.errors import AutoISPError, InvalidArgumentError
 
 from autoisp_runtime.config import CONFIG_EXIT_CODE, C, exit_message, load_config, variable
+from autoisp_runtime.instance import release
 from autoisp_runtime.logging import configure_logging
+from autoisp_runtime.operations.offering import offer
 from autoisp_runtime.runtime import Runtime, Tables
+from autoisp_runtime.telemetry.setup import start_tracing
 
 Build = Callable[["Runtime[C]"], Awaitable[None]]
 
@@ -35,7 +38,10 @@ def run_service(config_type: type[C], build: Build[C], *, tables: Tables | None 
     """
     config = load_config(config_type)
     configure_logging(config.service, config.log_format, config.log_level)
-    sys.exit(asyncio.run(_run(config, build, tables)))
+    stop_tracing = start_tracing(config.service, config.instance, release())
+    code = asyncio.run(_run(config, build, tables))
+    stop_tracing()
+    sys.exit(code)
 
 
 async def _run(config: C, build: Build[C], tables: Tables | None) -> int:
@@ -47,6 +53,7 @@ async def _run(config: C, build: Build[C], tables: Tables | None) -> int:
             return 0
         try:
             await build(runtime)
+            offer(runtime)
             return await _serve(runtime, stop)
         finally:
             await runtime.close()
@@ -63,7 +70,7 @@ async def _run(config: C, build: Build[C], tables: Tables | None) -> int:
 
 async def _serve(runtime: Runtime[C], stop: asyncio.Event) -> int:
     config = runtime.config
-    checks = {"nats": runtime.check_nats, "database": runtime.check_database}
+    checks = runtime.checks
     port = await runtime.server.start()
     await runtime.server.check_dependencies(checks)
     endless: list[asyncio.Task[Any]] = [

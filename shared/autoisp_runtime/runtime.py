@@ -81,6 +81,7 @@ class Runtime(Generic[C]):
         self.consumers: list[Consumer] = []
         self.tasks: list[tuple[str, Coroutine[Any, Any, object]]] = []
         self.stopping_callbacks: list[Callable[[], None]] = []
+        self.samplers: list[Callable[[], Awaitable[None]]] = []
         self._database = database
         self._outbox = outbox
 
@@ -172,6 +173,10 @@ class Runtime(Generic[C]):
         """Run ``work`` beside the service; if it fails the process ends, if it returns nothing happens."""
         self.tasks.append((name, work))
 
+    def sample(self, figures: Callable[[], Awaitable[None]]) -> None:
+        """Call ``figures`` every few seconds if metrics are served: for those nobody counts as they come."""
+        self.samplers.append(figures)
+
     def on_stopping(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` when the stop begins: to end streams that would go on until the grace is over."""
         self.stopping_callbacks.append(callback)
@@ -181,6 +186,12 @@ class Runtime(Generic[C]):
         await self.nats.close()
         if self._database is not None:
             await self._database.close()
+
+    @property
+    def checks(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """A health check for each thing the service can't do without."""
+        database = {} if self._database is None else {"database": self.check_database}
+        return {"nats": self.check_nats, **database}
 
     async def check_nats(self) -> None:
         """A health check.

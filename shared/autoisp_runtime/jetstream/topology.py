@@ -85,6 +85,24 @@ def kind_of(subject: str) -> str:
     return ".".join(tokens[3:5]) if subject.startswith(_PREFIX + ".") and len(tokens) >= 6 else subject
 
 
+def is_known_subject(subject: str) -> bool:
+    """Whether it is a subject of a command or event of this release."""
+    tokens = subject.split(".")
+    area: type[Command] | type[Event] = Command if tokens[2:3] == ["cmd"] else Event
+    return (
+        len(tokens) == 6
+        and tokens[:2] == _PREFIX.split(".")
+        and tokens[2] in ("cmd", "evt")
+        and kind_of(subject) in {kind.value for kind in area}
+        and _TOKEN.fullmatch(tokens[5]) is not None
+    )
+
+
+def is_consumer_name(text: str) -> bool:
+    """Whether a durable consumer could have this name."""
+    return _TOKEN.fullmatch(text) is not None
+
+
 @dataclass(frozen=True)
 class ConsumerSpec:
     """One durable pull consumer.
