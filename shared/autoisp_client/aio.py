@@ -20,12 +20,18 @@ from autoisp_client.aio_ways_in import AsyncWaysIn
 from autoisp_client.endpoints import Endpoints
 from autoisp_client.frames import Frame, FrameAssembler, Values, frames_request
 from autoisp_client.live_evaluation import AsyncLiveEvaluation
+from autoisp_client.operations import AsyncOperationsCalls
 from autoisp_client.rollouts import AsyncRolloutCalls
 from autoisp_client.sensor_profiles import AsyncSensorProfileCalls
 
 
 class AsyncClient(
-    AsyncEvaluationCalls, AsyncRolloutCalls, AsyncSensorProfileCalls, AsyncWaysIn, AsyncLiveEvaluation
+    AsyncEvaluationCalls,
+    AsyncRolloutCalls,
+    AsyncSensorProfileCalls,
+    AsyncWaysIn,
+    AsyncLiveEvaluation,
+    AsyncOperationsCalls,
 ):
     """As :class:`autoisp_client.Client`, for asyncio: calls are awaited, lists and watches are iterated.
 

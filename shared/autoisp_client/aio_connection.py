@@ -11,6 +11,7 @@ from autoisp_core.errors import AutoISPError
 
 from autoisp_client.acting import Metadata
 from autoisp_client.faults import CHANNEL_OPTIONS, Backoff, cut_short, explain
+from autoisp_client.tracing import aio_interceptors
 
 R = TypeVar("R")
 
@@ -20,7 +21,9 @@ class AsyncConnection:
 
     def __init__(self, service: str, address: str, patience: float, metadata: Metadata = ()) -> None:
         self.service, self.address, self.patience, self.metadata = service, address, patience, metadata
-        self.channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+        self.channel = grpc.aio.insecure_channel(
+            address, options=CHANNEL_OPTIONS, interceptors=aio_interceptors()
+        )
 
     async def unary(
         self, call: Callable[..., Awaitable[R]], request: Any, *, repeat: bool = True, deadline: float = 60.0

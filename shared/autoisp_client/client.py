@@ -19,12 +19,13 @@ from autoisp_client.endpoints import Endpoints
 from autoisp_client.evaluations import EvaluationCalls
 from autoisp_client.frames import Frame, FrameAssembler, Values, frames_request
 from autoisp_client.live_evaluation import LiveEvaluation
+from autoisp_client.operations import OperationsCalls
 from autoisp_client.rollouts import RolloutCalls
 from autoisp_client.sensor_profiles import SensorProfileCalls
 from autoisp_client.ways_in import WaysIn
 
 
-class Client(EvaluationCalls, RolloutCalls, SensorProfileCalls, WaysIn, LiveEvaluation):
+class Client(EvaluationCalls, RolloutCalls, SensorProfileCalls, WaysIn, LiveEvaluation, OperationsCalls):
     """Everything that the services offer, as plain calls on generated messages.
 
     Every method raises the classes of :mod:`autoisp_core.errors`: what the server said, or

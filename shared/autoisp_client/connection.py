@@ -11,6 +11,7 @@ from autoisp_core.errors import AutoISPError
 
 from autoisp_client.acting import Metadata
 from autoisp_client.faults import CHANNEL_OPTIONS, Backoff, cut_short, explain
+from autoisp_client.tracing import traced_channel
 
 R = TypeVar("R")
 
@@ -27,7 +28,7 @@ class Connection:
 
     def __init__(self, service: str, address: str, patience: float, metadata: Metadata = ()) -> None:
         self.service, self.address, self.patience, self.metadata = service, address, patience, metadata
-        self.channel = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+        self.channel = traced_channel(grpc.insecure_channel(address, options=CHANNEL_OPTIONS))
 
     def unary(
         self, call: Callable[..., R], request: Any, *, repeat: bool = True, deadline: float = 60.0

@@ -48,6 +48,8 @@ class Sampler:
                     await sampling()
             except (AutoISPError, TimeoutError) as error:
                 _log.debug("not sampled", error=str(error))
+            except Exception as error:  # figures are not worth a service
+                _log.warning("not sampled", exc_info=error)
 
     async def _dependencies(self) -> None:
         for dependency in await self._health.dependencies():
