@@ -69,6 +69,8 @@ def run_trial(
     except Exception as error:
         result = replace(empty, failure=failure_of(error))
     WORKER_TRIALS.labels(result.state.name).inc()
+    seconds = round(result.train_seconds, 1)
+    _log.info("trial", trial=job.trial, state=result.state.name, steps=result.steps, train_seconds=seconds)
     return replace(result, end_time=datetime.now(UTC))
 
 
