@@ -13,10 +13,12 @@ from autoisp_cli.commands import (
     clips,
     datasets,
     demo,
+    dlq,
     evaluations,
     models,
     searches,
     sensors,
+    status,
     tune,
     up,
 )
@@ -32,6 +34,7 @@ app = typer.Typer(
 app.command("tune")(tune.tune_command)
 app.command("demo")(demo.demo_command)
 app.command("up")(up.up_command)
+app.command("status")(status.status_command)
 app.add_typer(clips.app, name="clips")
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(sensors.app, name="sensors")
@@ -39,6 +42,7 @@ app.add_typer(searches.app, name="searches")
 app.add_typer(evaluations.app, name="evaluations")
 app.add_typer(models.app, name="models")
 app.add_typer(channels.app, name="channels")
+app.add_typer(dlq.app, name="dlq")
 app.add_typer(bench.app, name="bench")
 
 

@@ -134,6 +134,17 @@ def test_a_call_is_a_span_of_the_client_and_one_of_the_server(seen: Seen) -> Non
     assert ("autoisp-search", "process prototype.profiled") in names
 
 
+def test_calls_of_both_clients_are_spans(seen: Seen) -> None:
+    for method, times in (("WatchSearch", 2), ("GetSearch", 1)):
+        spans = [s for s in seen.spans if s.name == f"autoisp.search.v1.SearchService/{method}"]
+        assert [s.kind for s in sorted(spans, key=lambda s: s.kind)] == ["client"] * times + [
+            "server"
+        ] * times
+        called = {s.span for s in spans if s.kind == "client"}
+        assert {s.parent for s in spans if s.kind == "server"} == called
+        assert not any(span.failed for span in spans)
+
+
 def test_a_refused_call_failed_for_the_client_only(seen: Seen) -> None:
     method = "autoisp.search.v1.SearchService/GetTrial"
     called, served = sorted((s for s in seen.spans if s.name == method), key=lambda s: s.kind)

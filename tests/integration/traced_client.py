@@ -5,11 +5,12 @@ Usage: python traced_client.py ADDRESS DATASET
 
 from __future__ import annotations
 
+import asyncio
 import sys
 
 from autoisp.prototype.v1 import prototype_pb2
 from autoisp.search.v1 import search_pb2
-from autoisp_client import Client
+from autoisp_client import AsyncClient, Client
 from autoisp_core.errors import NotFoundError
 from autoisp_runtime.telemetry.setup import start_tracing
 from autoisp_runtime.telemetry.spans import span
@@ -36,7 +37,16 @@ def main(address: str, dataset: str) -> None:
             client.get_trial(f"{created.name}/trials/r9-9999")
         except NotFoundError:
             print("refused")
+        asyncio.run(again(address, created.name))
     stop()
+
+
+async def again(address: str, name: str) -> None:
+    """The same questions by the other client."""
+    async with AsyncClient(address) as client:
+        await client.get_search(name)
+        async for _ in client.watch_search(name):
+            pass
 
 
 if __name__ == "__main__":

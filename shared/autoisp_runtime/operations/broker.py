@@ -19,6 +19,9 @@ from autoisp_runtime.jetstream.topology import (
     ConsumerSpec,
 )
 
+REPLAY_NOTES = "autoisp.v1.dlq.replays.*"
+"""Subjects of the notes that replays leave among the dead letters, which have longer ones."""
+
 _STREAMS = (COMMAND_STREAM, EVENT_STREAM, DEAD_LETTER_STREAM)
 
 
@@ -56,12 +59,14 @@ class BrokerView:
 
     Attributes:
         commands: by kind, those not done; kinds without any are left out.
+        dead_letters: messages that nobody could handle.
     """
 
     url: str
     streams: tuple[StreamView, ...]
     consumers: tuple[ConsumerView, ...]
     commands: dict[str, int]
+    dead_letters: int
 
 
 async def look(connection: NatsConnection) -> BrokerView:
@@ -73,11 +78,12 @@ async def look(connection: NatsConnection) -> BrokerView:
     async with asking(connection):
         streams = await asyncio.gather(*(_stream(connection, name) for name in _STREAMS))
         consumers = await asyncio.gather(*(_consumer(connection, spec) for spec in CONSUMERS))
+        dead_letters = streams[-1].messages - await _subjects(connection, DEAD_LETTER_STREAM, REPLAY_NOTES)
         commands: dict[str, int] = {}
         for consumer in consumers:
             if consumer.stream == COMMAND_STREAM:
                 commands |= await _commands(connection, consumer)
-    return BrokerView(connection.url, tuple(streams), tuple(consumers), commands)
+    return BrokerView(connection.url, tuple(streams), tuple(consumers), commands, max(0, dead_letters))
 
 
 @asynccontextmanager
@@ -124,6 +130,11 @@ async def _commands(connection: NatsConnection, consumer: ConsumerView) -> dict[
         return dict.fromkeys(consumer.kinds, total) if total else {}
     counts = {}
     for kind in consumer.kinds:
-        info = await connection.js.stream_info(COMMAND_STREAM, f"autoisp.v1.cmd.{kind}.*")
-        counts[kind] = sum((info.state.subjects or {}).values())
+        counts[kind] = await _subjects(connection, COMMAND_STREAM, f"autoisp.v1.cmd.{kind}.*")
     return {kind: count for kind, count in counts.items() if count}
+
+
+async def _subjects(connection: NatsConnection, stream: str, filter_subject: str) -> int:
+    """How many messages have such subjects."""
+    info = await connection.js.stream_info(stream, filter_subject)
+    return sum((info.state.subjects or {}).values())

@@ -23,14 +23,15 @@ from autoisp_runtime.jetstream.dead_letters import CONSUMER, DELIVERIES, ERROR, 
 from autoisp_runtime.jetstream.envelope import CE_ID, CE_SOURCE, CE_TIME, MESSAGE_ID_HEADER
 from autoisp_runtime.jetstream.publisher import Publisher
 from autoisp_runtime.jetstream.topology import DEAD_LETTER_STREAM, is_consumer_name, is_known_subject, kind_of
-from autoisp_runtime.operations.broker import asking
+from autoisp_runtime.operations.broker import REPLAY_NOTES, asking
 
 REPLAY_OF = "autoisp-replay-of"
 """Header of a replayed message: the id it had before."""
 
-_NOTES = "autoisp.v1.dlq.replays"
+_NOTES = REPLAY_NOTES.removesuffix(".*")
 _ACTOR, _NEW_ID = "autoisp-replay-actor", "autoisp-replay-id"
-_ADDED = frozenset({REASON, ERROR, SUBJECT, CONSUMER, DELIVERIES, PROCESS, MESSAGE_ID_HEADER, CE_ID})
+_ADDED = frozenset({REASON, ERROR, SUBJECT, CONSUMER, DELIVERIES, PROCESS, CE_ID})
+_TO_THE_BROKER = "nats-"  # ids and expectations of one publication
 
 _log = structlog.get_logger(__name__)
 
@@ -198,7 +199,11 @@ def _letter(message: api.RawStreamMsg, note: ReplayNote | None) -> DeadLetter:
         error=headers.get(ERROR, ""),
         deliveries=int(deliveries) if deliveries.isdecimal() else 0,
         payload=message.data or b"",
-        headers={name: value for name, value in headers.items() if name not in _ADDED},
+        headers={
+            name: value
+            for name, value in headers.items()
+            if name not in _ADDED and not name.lower().startswith(_TO_THE_BROKER)
+        },
         replay=note,
     )
 

@@ -63,6 +63,7 @@ class Sampler:
 
     async def _broker(self) -> None:
         view = await look(self._nats)
+        metrics.DEAD_LETTERS.set(view.dead_letters)
         for stream in view.streams:
             metrics.STREAM_MESSAGES.labels(stream.name).set(stream.messages)
             metrics.STREAM_BYTES.labels(stream.name).set(stream.size_bytes)

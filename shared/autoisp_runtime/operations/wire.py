@@ -58,6 +58,7 @@ def broker_to(view: BrokerView) -> operations_pb2.Broker:
         commands=[
             operations_pb2.CommandCount(kind=kind, messages=count) for kind, count in view.commands.items()
         ],
+        dead_letters=view.dead_letters,
     )
 
 

@@ -67,6 +67,7 @@ CONSUMER_IDLE = Gauge(
 )
 STREAM_MESSAGES = Gauge("autoisp_stream_messages", "Messages that a JetStream stream keeps.", ("stream",))
 STREAM_BYTES = Gauge("autoisp_stream_bytes", "Bytes that a JetStream stream keeps.", ("stream",))
+DEAD_LETTERS = Gauge("autoisp_dead_letters", "Messages that nobody could handle, kept for 30 days.")
 SEARCHES = Gauge("autoisp_searches", "Searches by state.", ("state",))
 TRIALS = Gauge("autoisp_search_trials", "Trials of searches that have not ended, by state.", ("state",))
 WORKER_STEP_SECONDS = Histogram(

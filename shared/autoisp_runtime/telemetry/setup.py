@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable
-
-import structlog
 
 from autoisp_runtime.telemetry import spans
 
@@ -14,7 +13,7 @@ _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _SHUTDOWN_S = 3.0
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)  # also of programs that have not set our logs up
 
 
 def wanted() -> bool:
@@ -34,7 +33,7 @@ def start_tracing(service: str, instance: str, version: str) -> Callable[[], Non
         return lambda: None
     protocol = next((os.environ[name] for name in _PROTOCOLS if os.environ.get(name)), "http/protobuf")
     if protocol != "http/protobuf":
-        _log.warning("no traces: only the protocol http/protobuf is spoken", protocol=protocol)
+        _log.warning("no traces: only the protocol http/protobuf is spoken, not %s", protocol)
         return lambda: None
     try:
         from opentelemetry import trace
@@ -43,7 +42,7 @@ def start_tracing(service: str, instance: str, version: str) -> Callable[[], Non
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
-        _log.warning("no traces: install autoisp[telemetry]", error=str(error))
+        _log.warning("no traces: install autoisp[telemetry] (%s)", error)
         return lambda: None
     attributes = {"service.namespace": "autoisp", "service.instance.id": instance, "service.version": version}
     # Without the variable the SDK would call every process "unknown_service".

@@ -154,8 +154,10 @@ class Broker(_message.Message):
     STREAMS_FIELD_NUMBER: _builtins.int
     CONSUMERS_FIELD_NUMBER: _builtins.int
     COMMANDS_FIELD_NUMBER: _builtins.int
+    DEAD_LETTERS_FIELD_NUMBER: _builtins.int
     url: _builtins.str
     """Without user and password."""
+    dead_letters: _builtins.int
     @_builtins.property
     def streams(self) -> _containers.RepeatedCompositeFieldContainer[Global___Stream]: ...
     @_builtins.property
@@ -171,10 +173,11 @@ class Broker(_message.Message):
         streams: _abc.Iterable[Global___Stream] | None = ...,
         consumers: _abc.Iterable[Global___Consumer] | None = ...,
         commands: _abc.Iterable[Global___CommandCount] | None = ...,
+        dead_letters: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["commands", b"commands", "consumers", b"consumers", "streams", b"streams", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commands", b"commands", "consumers", b"consumers", "dead_letters", b"dead_letters", "streams", b"streams", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
