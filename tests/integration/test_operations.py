@@ -15,6 +15,7 @@ from autoisp.operations.v1 import operations_pb2 as wire
 from autoisp.operations.v1 import operations_pb2_grpc
 from autoisp_client.errors import from_rpc_error
 from autoisp_core.errors import AutoISPError, ErrorCode, InvalidArgumentError
+from autoisp_core.pagination import PageRequest, encode_page_token
 from autoisp_runtime.jetstream import (
     Command,
     Consumer,
@@ -151,7 +152,7 @@ async def test_a_letter_whose_reason_is_gone_is_handled(nats_connection: NatsCon
     async with asyncio.timeout(20):
         await dead.wait()
         mended = True
-        while not (await letters.page(PageRequest.parse(0, ""))).items:
+        while not (await letters.page(PageRequest.parse(0, ""))).items:  # noqa: ASYNC110 - the broker has it
             await asyncio.sleep(0.02)  # told first, then put away
         replayed = await letters.replay(1, "ann")
         await done.wait()
