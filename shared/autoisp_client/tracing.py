@@ -47,7 +47,8 @@ def _begin(details: Any) -> tuple[Span, tuple[tuple[str, str | bytes], ...]]:
 def _end(span: Span, code: Any) -> None:
     code = code if isinstance(code, grpc.StatusCode) else grpc.StatusCode.UNKNOWN
     span.set_attribute("rpc.grpc.status_code", code.value[0])
-    if code is not grpc.StatusCode.OK:
+    # Cancelled is what a caller makes of a watch that it has seen enough of.
+    if code not in (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED):
         span.set_attribute("error.type", code.name)
         span.set_status(Status(StatusCode.ERROR, code.name))
     span.end()
