@@ -24,7 +24,7 @@ def main(address: str, dataset: str) -> None:
             dataset=dataset,
             prototype=prototype_pb2.Prototype(builtin="classical"),
             sensor=SENSOR,
-            budget=search_pb2.Budget(reduction=20),
+            budget=search_pb2.Budget(macs_per_pixel=5000),  # a budget of time prunes on a busy machine
             strategy="random",
             validation_frames_per_clip=1,
             rungs=[search_pb2.Rung(trials=2, steps=5), search_pb2.Rung(trials=1, steps=8)],

@@ -122,7 +122,6 @@ def test_everything_at_a_glance(services: Services, capsys: pytest.CaptureFixtur
     assert any(line.startswith("NATS nats://h:4222 2.0 MB in streams 2 dead letters") for line in lines)
     assert any(line.startswith("w-1 trial.run s-r0-0001") and "500 MB" in line for line in lines)
     assert any(line.endswith("search-results 3 0 1") for line in lines)  # beside the commands
-    ) or any(line.startswith("prototype.profile 0 0 search-results 3 0 1") for line in lines)
     assert any(line.startswith("trial.run 40 1") for line in lines)
     assert any(line.startswith("s running") and line.endswith("4 of 16, 1 running") for line in lines)
     assert not any("old" in line for line in lines)
