@@ -14,6 +14,7 @@ from autoisp_core.errors import AutoISPError, ErrorCode, InternalError
 from autoisp_core.ids import new_id
 
 from autoisp_runtime.grpc_errors import abort
+from autoisp_runtime.malformed import raising, returning, taken
 from autoisp_runtime.tracing import TRACEPARENT, traced
 
 _log = structlog.get_logger(__name__)
@@ -32,6 +33,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps all four kinds of methods.
 
     - :class:`AutoISPError` becomes ``google.rpc.Status`` with one ``ErrorInfo``.
+    - Bytes that are no request become ``INVALID_ARGUMENT``.
     - Any other exception becomes ``INTERNAL`` with an id; what happened is in the log under that id, not on
       the wire.
     - Cancellation, and a servicer's own ``context.abort``, pass through.
@@ -68,18 +70,18 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
         async def unary(request: Any, context: Any) -> Any:
             async with _call(method, context):
-                return await behaviour(request, context)
+                return await behaviour(taken(request), context)
 
         async def quiet(request: Any, context: Any) -> Any:
             try:
-                return await behaviour(request, context)
+                return await behaviour(taken(request), context)
             except Exception:
                 async with _call(method, context):
                     raise
 
         async def streaming(request: Any, context: Any) -> AsyncIterator[Any]:
             async with _call(method, context):
-                responses = behaviour(request, context)
+                responses = behaviour(taken(request), context)
                 if inspect.isawaitable(responses):  # written with context.write
                     await responses
                     return
@@ -89,9 +91,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
         factory: Any = _FACTORIES[handler.request_streaming, handler.response_streaming]
         answering = quiet if method in self._quiet else unary
+        reading = raising if handler.request_streaming else returning
         return factory(
             streaming if handler.response_streaming else answering,
-            request_deserializer=handler.request_deserializer,
+            request_deserializer=reading(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
 
