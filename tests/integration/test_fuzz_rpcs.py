@@ -14,9 +14,11 @@ from random import Random
 import grpc
 import pytest
 from autoisp.ingest.v1.ingest_pb2 import SPLIT_TEST, SPLIT_TRAIN, SPLIT_VALIDATION, DatasetClip
+from autoisp.registry.v1.registry_pb2 import ModelVersion
 from autoisp.search.v1.search_pb2 import Budget, Search
 from autoisp_cli.local import LocalStack
 from autoisp_client import Client
+from autoisp_testing.graphs import root_of
 from autoisp_testing.scenes import moving_scene, write_video
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rpc_fuzz import Caller, Generator, Rpc, rpcs
@@ -25,6 +27,10 @@ CASES = int(os.environ.get("AUTOISP_FUZZ_CASES", "300"))
 SEED = int(os.environ.get("AUTOISP_FUZZ_SEED", "1"))
 BUGS = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS)
 AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+NAMES = (
+    *("datasets/fuzz", "searches/fuzz", "searches/fuzz/trials/1", "evaluations/fuzz", "evaluations/made"),
+    *("models/fuzz", "models/fuzz/versions/1", "models/fuzz/versions/latest", "models/made", "products/fuzz", "products/fuzz/channels/stable"),
+)
 
 pytestmark = pytest.mark.timeout(120 + CASES)
 
@@ -43,12 +49,16 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
             search = Search(dataset="datasets/fuzz", budget=Budget(reduction=100), seed=1)
             search.prototype.builtin = "classical"
             client.create_search(search, search_id="fuzz")
+            onnx = home / "root.onnx"
+            onnx.write_bytes(root_of(2.0))
+            version = ModelVersion(onnx=client.upload_artifact(onnx))
+            client.register_model_version("models/fuzz", version)
         yield running
 
 
 def test_no_request_finds_a_bug(stack: LocalStack) -> None:
     methods = rpcs(stack.endpoints)
-    generator = Generator(Random(SEED), ["datasets/fuzz", "searches/fuzz"])
+    generator = Generator(Random(SEED), list(NAMES))
     caller, codes, failures = Caller(), Counter[str](), []
     for case in range(CASES):
         # Each method in turn, in a new order every round.
