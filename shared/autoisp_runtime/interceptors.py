@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Set
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -16,6 +15,7 @@ from autoisp_core.ids import new_id
 from autoisp_runtime.grpc_errors import abort
 from autoisp_runtime.malformed import raising, returning, taken
 from autoisp_runtime.tracing import TRACEPARENT, traced
+from autoisp_runtime.writing import written
 
 _log = structlog.get_logger(__name__)
 
@@ -79,15 +79,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 async with _call(method, context):
                     raise
 
-        async def streaming(request: Any, context: Any) -> AsyncIterator[Any]:
+        async def streaming(request: Any, context: Any) -> None:
             async with _call(method, context):
-                responses = behaviour(taken(request), context)
-                if inspect.isawaitable(responses):  # written with context.write
-                    await responses
-                    return
-                async with aclosing(responses):
-                    async for response in responses:
-                        yield response
+                await written(behaviour(taken(request), context), context)
 
         factory: Any = _FACTORIES[handler.request_streaming, handler.response_streaming]
         answering = quiet if method in self._quiet else unary

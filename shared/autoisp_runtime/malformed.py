@@ -33,7 +33,7 @@ def raising(deserialize: Deserializer | None) -> Deserializer | None:
 
 
 def returning(deserialize: Deserializer | None) -> Deserializer | None:
-    """For single requests, which gRPC reads before the handler begins: the new deserializer returns the error.
+    """For single requests, which gRPC reads before the handler begins: the error is returned.
 
     :func:`taken` raises it inside of the handler, where errors become statuses.
     """

@@ -31,6 +31,7 @@ from autoisp_runtime.jetstream import (
 )
 from autoisp_runtime.migrations import migrate
 from autoisp_runtime.outbox import Outbox
+from autoisp_runtime.security import security_of
 
 C = TypeVar("C", bound=ServiceConfig)
 S = TypeVar("S")
@@ -77,7 +78,7 @@ class Runtime(Generic[C]):
         self.publisher = Publisher(nats, f"autoisp/{config.service}")
         self.store = ArtifactStore(config.effective_store_url)
         self.artifacts = AsyncArtifactStore(self.store)
-        self.server = GrpcServer(config.listen)
+        self.server = GrpcServer(config.listen, security_of(config, config.listen))
         self.consumers: list[Consumer] = []
         self.tasks: list[tuple[str, Coroutine[Any, Any, object]]] = []
         self.stopping_callbacks: list[Callable[[], None]] = []

@@ -32,17 +32,81 @@ _TAKEN = 3
 """Messages of a stream that are read before it is cancelled."""
 
 _STRINGS = (
-    *("", " ", "-", "a", "latest", "champion", "fuzz", "NaN", "1e999", "-1", "0", "\0", "\n", "é" * 40, "🎞", "٣"),
-    *("..", "../../etc/passwd", "/etc/passwd", "file:///etc/passwd", "file:///", "s3://", "s3://a/../b", "http://["),
+    *(
+        "",
+        " ",
+        "-",
+        "a",
+        "latest",
+        "champion",
+        "fuzz",
+        "NaN",
+        "1e999",
+        "-1",
+        "0",
+        "\0",
+        "\n",
+        "é" * 40,
+        "🎞",
+        "٣",
+    ),
+    *(
+        "..",
+        "../../etc/passwd",
+        "/etc/passwd",
+        "file:///etc/passwd",
+        "file:///",
+        "s3://",
+        "s3://a/../b",
+        "http://[",
+    ),
     *("models/", "models/a/versions/", "models/../versions/1", "models/a/versions/99999999999999999999"),
     *("clips/-", "datasets/A B", "searches/a/trials/\u202e", "evaluations/" + "e" * 300, "products/%2e%2e"),
     *("products/../channels/x", "//", "models//versions/1", "autoisp.v1.cmd.>", "*", ">", "a.b", "$JS.API.>"),
-    *("'; DROP TABLE models; --", "%s%n%x", "{{7*7}}", "${HOME}", "<script>", "\u2028", "\ufeff", "\x7f\x1b[2J"),
-    *("{", "[]", "null", '{"blocks": []}', '{"blocks": [{"kind": 1e400}]}', "[" * 3000, "(" * 3000, "NOT " * 2000),
+    *(
+        "'; DROP TABLE models; --",
+        "%s%n%x",
+        "{{7*7}}",
+        "${HOME}",
+        "<script>",
+        "\u2028",
+        "\ufeff",
+        "\x7f\x1b[2J",
+    ),
+    *(
+        "{",
+        "[]",
+        "null",
+        '{"blocks": []}',
+        '{"blocks": [{"kind": 1e400}]}',
+        "[" * 3000,
+        "(" * 3000,
+        "NOT " * 2000,
+    ),
     *('name = "a" AND (', "psnr > nan", 'tags:"a" OR -x', "a = = b", "create_time < 10000-13-40", 'a="\\'),
     *("[[metrics]]\nmin = nan", "a = 1\na = 2", "[gate]\n", "psnr = { min = 1e400 }", "x = " + "[" * 2000),
-    *("builtin:classical", "builtin:none", "os:system", "package.module:function", "0" * 64, "f" * 64, "F" * 64),
-    *("RGGB", "float32", "onnx", "onnx-int8", "manifest", "psnr", "ssim", "latency", "tpe", "random", "evolution"),
+    *(
+        "builtin:classical",
+        "builtin:none",
+        "os:system",
+        "package.module:function",
+        "0" * 64,
+        "f" * 64,
+        "F" * 64,
+    ),
+    *(
+        "RGGB",
+        "float32",
+        "onnx",
+        "onnx-int8",
+        "manifest",
+        "psnr",
+        "ssim",
+        "latency",
+        "tpe",
+        "random",
+        "evolution",
+    ),
     *("x" * 70, "x" * 5000, "x" * 100_000),
 )
 _INTS = (0, 1, 2, 3, 7, 16, 100, 1000, 2**31 - 1, 2**31, 2**32, 2**53 + 1, 2**63 - 1)
@@ -57,7 +121,14 @@ _RANGES = {
 
 _TAME = {
     "order_by": ("", "create_time desc", "name", "psnr"),
-    "filter": ("", 'name = "models/fuzz"', "psnr > 30", "tags:a", "create_time > 2024-01-01", "NOT psnr < 1 OR x = 2"),
+    "filter": (
+        "",
+        'name = "models/fuzz"',
+        "psnr > 30",
+        "tags:a",
+        "create_time > 2024-01-01",
+        "NOT psnr < 1 OR x = 2",
+    ),
     "display_name": ("", "A name"),
     "version": ("1", "latest", "models/fuzz/versions/1"),
     "alias": ("champion", "candidate"),
@@ -220,10 +291,16 @@ class Generator:
         drawn = draw.random()
         if drawn < 0.5 and self.names:
             name = draw.choice(self.names)
-            return name if draw.random() < 0.8 else name + draw.choice(("/", "/trials/1", "/versions/1", "x", "/.."))
+            return (
+                name
+                if draw.random() < 0.8
+                else name + draw.choice(("/", "/trials/1", "/versions/1", "x", "/.."))
+            )
         if drawn < 0.95:
             return draw.choice(_STRINGS)
-        return "".join(chr(draw.choice((draw.randrange(1, 128), draw.randrange(1, 0xD7FF)))) for _ in range(12))
+        return "".join(
+            chr(draw.choice((draw.randrange(1, 128), draw.randrange(1, 0xD7FF)))) for _ in range(12)
+        )
 
 
 class Caller:

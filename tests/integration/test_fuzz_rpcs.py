@@ -1,6 +1,7 @@
 """Malformed requests to every method of every service: no crash, and no answer that says a bug.
 
-AUTOISP_FUZZ_CASES says how many; the suite makes a few. A failure prints the method and the bytes that were sent.
+AUTOISP_FUZZ_CASES says how many; the suite makes a few. A failure prints the method and the bytes that were
+sent.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from random import Random
 
 import grpc
@@ -29,7 +29,14 @@ BUGS = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_
 AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 NAMES = (
     *("datasets/fuzz", "searches/fuzz", "searches/fuzz/trials/1", "evaluations/fuzz", "evaluations/made"),
-    *("models/fuzz", "models/fuzz/versions/1", "models/fuzz/versions/latest", "models/made", "products/fuzz", "products/fuzz/channels/stable"),
+    *(
+        "models/fuzz",
+        "models/fuzz/versions/1",
+        "models/fuzz/versions/latest",
+        "models/made",
+        "products/fuzz",
+        "products/fuzz/channels/stable",
+    ),
 )
 
 pytestmark = pytest.mark.timeout(120 + CASES)
@@ -81,6 +88,9 @@ def test_no_request_finds_a_bug(stack: LocalStack) -> None:
     assert codes["OK"] > 0
     stack.check()
     assert stack.notes() == [], "a service died"
+    logs = "".join(path.read_text(errors="replace") for path in (stack.folder.path / "logs").iterdir())
+    assert "failed unexpectedly" not in logs  # nor was there a bug whose answer nobody read
+    assert "Traceback" not in logs
     for rpc in {method.address: method for method in methods}.values():
         with grpc.insecure_channel(rpc.address) as channel:
             health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
