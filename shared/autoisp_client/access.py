@@ -17,7 +17,7 @@ from autoisp_client.faults import CHANNEL_OPTIONS
 SYSTEM = "system"
 """As ``AUTOISP_CA``: the authorities that this machine trusts."""
 
-CA, CERT, KEY = "AUTOISP_CA", "AUTOISP_CLIENT_CERT", "AUTOISP_CLIENT_KEY"
+CA, CLIENT_CERT, CLIENT_KEY = "AUTOISP_CA", "AUTOISP_CLIENT_CERT", "AUTOISP_CLIENT_KEY"
 TOKEN, TOKEN_FILE = "AUTOISP_TOKEN", "AUTOISP_TOKEN_FILE"
 
 
@@ -71,15 +71,22 @@ class Access:
 
     @classmethod
     def chosen(
-        cls, tls: Tls | None, token: str | None, environment: Mapping[str, str] | None = None
+        cls, tls: Tls | bool | None, token: str | None, environment: Mapping[str, str] | None = None
     ) -> Access:
         """What is given, and for what is None what the environment says.
+
+        Args:
+            tls: True: with the authorities that this machine trusts; False: none.
 
         Raises:
             InvalidArgumentError: a variable names a file that can't be read.
         """
         known = os.environ if environment is None else environment
-        return cls(_tls(known) if tls is None else tls, _token(known) if token is None else token)
+        if tls is None:
+            tls = _tls(known)
+        elif isinstance(tls, bool):
+            tls = Tls() if tls else None
+        return cls(tls, _token(known) if token is None else token)
 
     def channel(self, address: str) -> grpc.Channel:
         """A blocking channel."""
@@ -127,7 +134,7 @@ class _ShowingToken:
 
 
 def _tls(known: Mapping[str, str]) -> Tls | None:
-    ca, cert, key = (known.get(name, "") for name in (CA, CERT, KEY))
+    ca, cert, key = (known.get(name, "") for name in (CA, CLIENT_CERT, CLIENT_KEY))
     if not (ca or cert or key):
         return None
     return Tls(*(Path(text) if text and text != SYSTEM else None for text in (ca, cert, key)))

@@ -50,7 +50,7 @@ address, or start it with 'autoisp up'
         *,
         patience: float = 5.0,
         actor: str | None = None,
-        tls: Tls | None = None,
+        tls: Tls | bool | None = None,
         token: str | None = None,
     ) -> None:
         self.endpoints = server if isinstance(server, Endpoints) else Endpoints.parse(server)

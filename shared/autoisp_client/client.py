@@ -38,7 +38,8 @@ class Client(EvaluationCalls, RolloutCalls, SensorProfileCalls, WaysIn, LiveEval
         patience: seconds.
         actor: who makes the changes, for the registry's audit log; None: the operating system's user. Servers
             that ask for tokens or certificates write down the name of these instead.
-        tls: None: as ``AUTOISP_CA``, ``AUTOISP_CLIENT_CERT`` and ``AUTOISP_CLIENT_KEY`` say; unset: no TLS.
+        tls: True: with the authorities that this machine trusts; False: none; None: as ``AUTOISP_CA``,
+            ``AUTOISP_CLIENT_CERT`` and ``AUTOISP_CLIENT_KEY`` say.
         token: None: ``AUTOISP_TOKEN``, or what is in the file ``AUTOISP_TOKEN_FILE``.
 
     >>> from autoisp_client import Client
@@ -56,7 +57,7 @@ address, or start it with 'autoisp up'
         *,
         patience: float = 5.0,
         actor: str | None = None,
-        tls: Tls | None = None,
+        tls: Tls | bool | None = None,
         token: str | None = None,
     ) -> None:
         self.endpoints = server if isinstance(server, Endpoints) else Endpoints.parse(server)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -35,14 +34,20 @@ def secrets(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
-    """What has been logged so far, when called."""
+def logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Logs as a service's, for one test."""
     handlers, level = logging.getLogger().handlers[:], logging.getLogger().level
     configure_logging("testing", "json")
-    # gRPC's own library writes there too.
-    yield lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines() if line[:1] == "{"]
+    logging.getLogger().addHandler(caplog.handler)
+    yield caplog
     logging.getLogger().handlers[:] = handlers
     logging.getLogger().setLevel(level)
+
+
+def denials(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """What has been logged of them so far."""
+    fields = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    return [line for line in fields if line["event"] == "denied"]
 
 
 async def refused(channel: grpc.aio.Channel, *arguments: Any, **options: Any) -> AutoISPError:
@@ -126,7 +131,7 @@ async def test_a_changed_file_counts_without_a_restart(tmp_path: Path, secrets: 
 
 
 async def test_denials_are_logged_once_and_then_counted(
-    tmp_path: Path, secrets: dict[str, str], logged: Any, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, secrets: dict[str, str], logged: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(DenialLog.__init__, "__defaults__", (0.5,))
     async with serving(tokens_file=tmp_path / "tokens.toml") as address:
@@ -137,7 +142,7 @@ async def test_denials_are_logged_once_and_then_counted(
         await channel.close()
         async with grpc.aio.insecure_channel(address) as nobody:
             await refused(nobody, "GetUnary_Unary")
-    denied = [line for line in logged() if line["event"] == "denied"]
+    denied = denials(logged)
     told = [(line["who"], line["peer"], line["method"], line["reason"], line["count"]) for line in denied]
     method = f"/{SERVICE}/DeleteUnary_Unary"
     assert told == [
