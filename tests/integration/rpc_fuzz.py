@@ -15,6 +15,7 @@ from autoisp.ingest.v1 import ingest_pb2, sensor_profiles_pb2
 from autoisp.registry.v1 import registry_pb2, rollouts_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_client import Endpoints
+from autoisp_client.access import Access
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
@@ -304,9 +305,14 @@ class Generator:
 
 
 class Caller:
-    """Sends bodies as they are."""
+    """Sends bodies as they are.
 
-    def __init__(self) -> None:
+    Args:
+        token: shown with every call.
+    """
+
+    def __init__(self, token: str = "") -> None:
+        self._access = Access(token=token)
         self._channels: dict[str, grpc.Channel] = {}
 
     def call(self, rpc: Rpc, bodies: Sequence[bytes]) -> tuple[grpc.StatusCode, str, list[Message]]:
@@ -340,7 +346,7 @@ class Caller:
 
     def _channel(self, address: str) -> grpc.Channel:
         if address not in self._channels:
-            self._channels[address] = grpc.insecure_channel(address)
+            self._channels[address] = self._access.channel(address)
         return self._channels[address]
 
     def close(self) -> None:

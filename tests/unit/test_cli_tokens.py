@@ -26,11 +26,13 @@ def test_entries_are_added_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixtu
     path = tmp_path / "tokens.toml"
     secrets = []
     for name in ("ann", "bob"):
-        words = ["tokens", "new", "--name", name, "--scope", "read", "--days", "2", "--append", str(path)]
+        words = ["tokens", "new", "--name", name, "--scope", "read", "--days", "2"]
+        words += ["--project", "acme", "--append", str(path)]
         assert main(words) == 0
         secrets.append(capsys.readouterr().out.strip())
     found = [TokenFile(path).find(secret) for secret in secrets]
     assert [token.name for token in found if token] == ["ann", "bob"]
+    assert {token.project for token in found if token} == {"acme"}
     assert found[0]
     assert found[0].expires
     assert 1.9 < (found[0].expires - datetime.now(UTC)).total_seconds() / 86_400 <= 2
@@ -43,6 +45,7 @@ def test_entries_are_added_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["--name", "\n", "--scope", "read"], "names nobody"),
         (["--name", "a", "--scope", "root"], "--scope"),
         (["--name", "a"], "--scope"),
+        (["--name", "a", "--scope", "read", "--project", "a-b"], "no hyphen"),
         (["--name", "a", "--scope", "read", "--days", "0"], "--days"),
         (["--name", "a", "--scope", "read", "--days", "nan"], "--days"),
         (["--name", "a", "--scope", "read", "--append", "/nowhere/tokens.toml"], "--append"),

@@ -35,7 +35,7 @@ class Clock:
 
 def test_a_token_survives_its_file(tmp_path: Path) -> None:
     until = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
-    secret, token = new_token('Zoë "the" \\ builder', Scope.WRITE, until)
+    secret, token = new_token('Zoë "the" \\ builder', Scope.WRITE, until, "acme")
     assert secret not in token.to_toml()
     assert parse(token.to_toml()) == (token,)
     (tmp_path / "tokens.toml").write_text(token.to_toml(), "utf-8")
@@ -67,6 +67,9 @@ def test_secrets_are_long_and_never_the_same() -> None:
         (GOOD + "expires = 2030-01-01\n", "with its zone"),
         (GOOD + "expires = 2030-01-01T00:00:00\n", "with its zone"),
         (GOOD + "expires = 5\n", "with its zone"),
+        (GOOD + 'project = "acme-lab"\n', "no hyphen"),
+        (GOOD + 'project = ""\n', "no hyphen"),
+        (GOOD + "project = 7\n", "no hyphen"),
         (GOOD + GOOD, "two tokens have the name 'ci'"),
         (GOOD + GOOD.replace("ci", "cd"), "two tokens have the sha256"),
     ],

@@ -29,6 +29,9 @@ def new_command(
     days: Annotated[
         float | None, typer.Option("--days", help="How long it is good; by default for ever.")
     ] = None,
+    project: Annotated[
+        str, typer.Option("--project", help="The only project that it sees, whose ids begin with 'PROJECT-'.")
+    ] = "",
     append: Annotated[
         Path | None,
         typer.Option("--append", metavar="FILE", help="Add the entry to this file; print the token alone."),
@@ -38,7 +41,7 @@ def new_command(
 
     The entry has the token's SHA-256 only: whoever reads the file can't call.
     """
-    secret, token = new_token(name, Scope[scope.upper()], _end(days))
+    secret, token = new_token(name, Scope[scope.upper()], _end(days), project)
     if append is None:
         print(f"{secret}\n\n{token.to_toml()}", end="")
         return

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from autoisp_runtime.security.projects import Project
 from autoisp_runtime.security.scopes import Scope
 
 
@@ -18,11 +19,13 @@ class Caller:
         name: that it proved: its token's, else its certificate's; empty where nobody proves anything.
         peer: the address that it calls from, without the port.
         scope: what it may do.
+        project: that it is bound to; None: it sees everything.
     """
 
     name: str
     peer: str
     scope: Scope
+    project: Project | None = None
 
     @property
     def key(self) -> str:

@@ -14,6 +14,9 @@ from autoisp_runtime.grpc_errors import abort
 from autoisp_runtime.security.caller import Caller, called_by, host_of
 from autoisp_runtime.security.denials import Denial, DenialLog
 from autoisp_runtime.security.limits import RateLimit, StreamLimit
+from autoisp_runtime.security.project_calls import ProjectCall
+from autoisp_runtime.security.project_methods import FOR_PROJECTS
+from autoisp_runtime.security.projects import Project
 from autoisp_runtime.security.scopes import Scope, scope_of
 from autoisp_runtime.security.tokens import TokenFile
 from autoisp_runtime.writing import written
@@ -74,15 +77,20 @@ class Guard(grpc.aio.ServerInterceptor):
 
         async def unary(request: Any, context: Any) -> Any:
             with ExitStack() as held:
-                await self._admit(method, context, held, streams=streams)
-                return await (handler.unary_unary or handler.stream_unary)(decoded(request), context)
+                call = await self._admit(method, context, held, streams=streams)
+                behaviour = handler.unary_unary or handler.stream_unary
+                if call is not None:
+                    return await call.unary(behaviour, decoded(request), context)
+                return await behaviour(decoded(request), context)
 
         async def streaming(request: Any, context: Any) -> None:
             with ExitStack() as held:
-                await self._admit(method, context, held, streams=streams)
-                await written(
-                    (handler.unary_stream or handler.stream_stream)(decoded(request), context), context
-                )
+                call = await self._admit(method, context, held, streams=streams)
+                behaviour = handler.unary_stream or handler.stream_stream
+                if call is not None:
+                    await written(await call.streaming(behaviour, decoded(request), context), context)
+                    return
+                await written(behaviour(decoded(request), context), context)
 
         factory: Any = _FACTORIES[handler.request_streaming, handler.response_streaming]
         return factory(
@@ -91,8 +99,14 @@ class Guard(grpc.aio.ServerInterceptor):
             response_serializer=handler.response_serializer,
         )
 
-    async def _admit(self, method: str, context: Any, held: ExitStack, *, streams: bool) -> None:
+    async def _admit(
+        self, method: str, context: Any, held: ExitStack, *, streams: bool
+    ) -> ProjectCall | None:
         peer, name = host_of(context.peer()), ""
+
+        def denied(error: AutoISPError) -> None:
+            self._denials.add(Denial(name, peer, method[:_LOGGED_METHOD_CHARS], error.reason))
+
         try:
             caller = self._caller(context, peer)
             name = caller.name
@@ -102,9 +116,10 @@ class Guard(grpc.aio.ServerInterceptor):
             if streams and self._streams is not None:
                 held.enter_context(self._streams.held(caller.key))
         except AutoISPError as error:
-            self._denials.add(Denial(name, peer, method[:_LOGGED_METHOD_CHARS], error.reason))
+            denied(error)
             await abort(context, error)
         held.enter_context(called_by(caller))
+        return ProjectCall(caller.project, denied) if caller.project else None
 
     def _caller(self, context: Any, peer: str) -> Caller:
         if self._tokens is None:
@@ -127,7 +142,8 @@ class Guard(grpc.aio.ServerInterceptor):
                 "'autoisp tokens new'",
                 reason="TOKEN_EXPIRED",
             )
-        return Caller(token.name, peer, token.scope)
+        project = Project(token.project, token.sha256) if token.project else None
+        return Caller(token.name, peer, token.scope, project)
 
     def _certified(self, context: Any) -> str:
         if not self._certificates:
@@ -139,6 +155,11 @@ class Guard(grpc.aio.ServerInterceptor):
         needed = self._scopes(method)
         if needed is None:
             raise PermissionDeniedError(f"{method} has no scope, so nobody may call it", reason="NO_SCOPE")
+        if caller.project is not None and method not in FOR_PROJECTS:
+            raise PermissionDeniedError(
+                f"{method} is not for callers of one project: it is about everybody's",
+                reason="NOT_FOR_PROJECTS",
+            )
         if caller.scope < needed:
             raise PermissionDeniedError(
                 f"{method} takes the scope {needed.word}, and the token {caller.name!r} has "

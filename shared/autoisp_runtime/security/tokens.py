@@ -18,6 +18,7 @@ import structlog
 from autoisp_core.actor import is_actor
 from autoisp_core.errors import InvalidArgumentError
 
+from autoisp_runtime.security.projects import PROJECT
 from autoisp_runtime.security.scopes import WORDS, Scope
 
 _log = structlog.get_logger(__name__)
@@ -25,8 +26,9 @@ _log = structlog.get_logger(__name__)
 _PREFIX = "autoisp_"
 """Of every token, so that scanners of source code find those that were left lying about."""
 _LOOK_EVERY_S = 0.5
+_PROJECT_RULE = "write small letters and digits, a letter first, at most 31, and no hyphen"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_REQUIRED, _KEYS = {"name", "sha256", "scope"}, {"name", "sha256", "scope", "expires"}
+_REQUIRED, _KEYS = {"name", "sha256", "scope"}, {"name", "sha256", "scope", "project", "expires"}
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,14 @@ class Token:
         name: whom it was given to: the actor of audit logs.
         sha256: of the token's text, 64 hexadecimal digits.
         expires: None: never.
+        project: the only one that it sees; empty: all.
     """
 
     name: str
     sha256: str
     scope: Scope
     expires: datetime | None = None
+    project: str = ""
 
     def expired(self, now: datetime) -> bool:
         """Whether its time is over."""
@@ -51,21 +55,27 @@ class Token:
     def to_toml(self) -> str:
         """Its entry in the file."""
         lines = [f"name = {_quoted(self.name)}", f'sha256 = "{self.sha256}"', f'scope = "{self.scope.word}"']
+        if self.project:
+            lines.append(f'project = "{self.project}"')
         if self.expires is not None:
             lines.append(f"expires = {self.expires.astimezone(UTC).isoformat(timespec='seconds')}")
         return "\n".join(("[[token]]", *lines, ""))
 
 
-def new_token(name: str, scope: Scope, expires: datetime | None = None) -> tuple[str, Token]:
+def new_token(
+    name: str, scope: Scope, expires: datetime | None = None, project: str = ""
+) -> tuple[str, Token]:
     """A new secret, and what to write down of it.
 
     Raises:
-        InvalidArgumentError: field ``name``.
+        InvalidArgumentError: field ``name`` or ``project``.
     """
     if not is_actor(name):
         raise InvalidArgumentError("name", f"{name!r} names nobody; write 1 to 128 printable characters")
+    if project and not PROJECT.fullmatch(project):
+        raise InvalidArgumentError("project", f"{project!r}: {_PROJECT_RULE}")
     secret = _PREFIX + secrets.token_urlsafe(32)
-    return secret, Token(name, digest_of(secret), scope, expires)
+    return secret, Token(name, digest_of(secret), scope, expires, project)
 
 
 def digest_of(secret: str) -> str:
@@ -94,7 +104,9 @@ def parse(text: str) -> tuple[Token, ...]:
 def _token(entry: Any, where: str) -> Token:
     if not isinstance(entry, Mapping) or not _REQUIRED <= set(entry) <= _KEYS:
         # An unknown key may be a misspelt limit: taken in, the token would be good for more than was meant.
-        raise ValueError(f"{where} must have name, sha256 and scope, may have expires, and nothing else")
+        raise ValueError(
+            f"{where} must have name, sha256 and scope, may have project and expires, and nothing else"
+        )
     name, sha256, scope = (str(entry[key]) for key in ("name", "sha256", "scope"))
     if not is_actor(name):
         raise ValueError(f"{where}: the name {name!r} can't be shown")
@@ -109,7 +121,10 @@ def _token(entry: Any, where: str) -> Token:
         raise ValueError(
             f"{where} ({name}): expires must be a time with its zone, as in 2027-01-31T00:00:00Z"
         )
-    return Token(name, sha256, Scope[scope.upper()], expires)
+    project = entry.get("project", "")
+    if "project" in entry and (not isinstance(project, str) or not PROJECT.fullmatch(project)):
+        raise ValueError(f"{where} ({name}): project {project!r}: {_PROJECT_RULE}")
+    return Token(name, sha256, Scope[scope.upper()], expires, project)
 
 
 class TokenFile:
