@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
+import grpc
 import pytest
 from autoisp.registry.v1.registry_pb2 import ModelVersion
 from autoisp_client import Client, Tls
@@ -96,9 +98,15 @@ def test_the_audit_log_names_whom_the_token_names(tmp_path: Path, nats_server: N
             admin.delete_model("models/m")
         with client(Scope.READ) as reader:
             entries = list(reader.list_audit_entries())
+        late = authority.issue("late", valid_for=timedelta(seconds=-5))
+        pem = (late.key.read_bytes(), late.cert.read_bytes())
+        credentials = grpc.ssl_channel_credentials(authority.ca.read_bytes(), *pem)
+        with grpc.secure_channel(service.address, credentials) as channel, pytest.raises(grpc.RpcError):
+            channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=10)
         with client(None) as nobody, pytest.raises(UnauthenticatedError, match="AUTOISP_TOKEN"):
             nobody.get_model("models/m")
     told = {(entry.action, entry.actor) for entry in entries}
     assert ("version.register", "write-token") in told, told
     assert ("model.delete", "admin-token") in told
     assert '"event": "denied"' in service.log
+    assert "certificate has expired" in service.log  # in gRPC's own words

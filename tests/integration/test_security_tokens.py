@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Any
 import grpc
 import pytest
 from autoisp_client.access import Access
+from autoisp_client.aio_connection import AsyncConnection
 from autoisp_client.errors import from_rpc_error
-from autoisp_core.errors import AutoISPError, ErrorCode
+from autoisp_core.errors import AutoISPError, ErrorCode, ResourceExhaustedError
 from autoisp_runtime.logging import configure_logging
 from autoisp_runtime.security import Scope
 from autoisp_runtime.security.denials import DenialLog
@@ -173,6 +175,19 @@ async def test_too_many_calls_are_told_when_to_come_again(tmp_path: Path, secret
         assert await call(channel, "GetUnary_Unary") == "read-token"
         await channel.close()
         await other.close()
+
+
+async def test_our_client_waits_as_long_as_it_is_told_to(tmp_path: Path, secrets: dict[str, str]) -> None:
+    async with serving(tokens_file=tmp_path / "tokens.toml", rate_limit=4, rate_burst=1) as address:
+        connection = AsyncConnection("echo", address, 10.0, access=Access(token=secrets["read"]))
+        method = connection.channel.unary_unary(f"/{SERVICE}/GetUnary_Unary", request_serializer=bytes)
+        started = time.monotonic()
+        for _ in range(5):
+            await connection.unary(method, b"")
+        assert time.monotonic() - started > 0.9
+        with pytest.raises(ResourceExhaustedError):
+            await connection.unary(method, b"", repeat=False)
+        await connection.close()
 
 
 async def test_streams_of_one_caller_are_limited_and_end() -> None:

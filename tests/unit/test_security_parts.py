@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tomllib
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from autoisp_core.errors import InvalidArgumentError, ResourceExhaustedError
 from autoisp_runtime.security import Scope, SecurityConfig, caller, config, refuse_open_listen, scopes
+from autoisp_runtime.security.denials import Denial, DenialLog
 from autoisp_runtime.security.limits import RateLimit, StreamLimit
 from autoisp_runtime.security.tokens import TokenFile, digest_of, new_token, parse
 
@@ -163,6 +165,21 @@ def test_streams_are_counted_for_each_caller() -> None:
     with limit.held("a"):
         pass
     assert not limit._open
+
+
+async def test_a_flood_of_denials_is_a_few_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[str, int]] = []
+    monkeypatch.setattr(DenialLog, "_say", lambda self, denial, count: said.append((denial.reason, count)))
+    log = DenialLog(window_s=0.05)
+    for number in range(5000):
+        log.add(Denial("", f"10.0.{number // 250}.{number % 250}", f"/made.up/{number}", "NO_TOKEN"))
+    await asyncio.sleep(0.2)
+    assert len(said) == 101
+    assert said[-1] == ("OTHERS", 4900)
+    assert log.total == sum(count for _, count in said) == 5000
+    log.add(Denial("ci", "10.0.0.1", "/made.up/0", "NO_TOKEN"))  # and a new window begins
+    assert said[-1] == ("NO_TOKEN", 1)
+    await asyncio.sleep(0.1)
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:50051", "[::]:50051", "10.0.0.1:0", "somewhere:50051"])
