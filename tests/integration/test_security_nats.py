@@ -80,7 +80,16 @@ def test_no_service_may_do_everything() -> None:
             continue
         every = (*allowed.publish, *allowed.subscribe)
         assert not [s for s in every if s in (">", "$JS.API.>", "autoisp.>", "_INBOX.>", "$JS.ACK.>")]
-        assert not [s for s in every if any(w in s for w in ("CREATE", "DELETE", "UPDATE", "PURGE"))]
+        verbs = ("CREATE", "STREAM.DELETE", "CONSUMER.DELETE", "UPDATE", "PURGE")
+        assert not [s for s in every if any(verb in s for verb in verbs)]
+
+
+def test_sending_dead_letters_again_is_asked_for(tmp_path: Path) -> None:
+    plain, replaying = all_permissions(), all_permissions(replays=True)
+    assert {name for name in plain if plain[name] != replaying[name]} == {"registry"}
+    assert set(replaying["registry"].publish) > set(plain["registry"].publish)
+    assert main(["--replays", str(tmp_path)]) == 0
+    assert "autoisp.v1.cmd.trial.run" in (tmp_path / "authorization.conf").read_text().split("# worker")[0]
 
 
 def test_seeds_are_private_and_kept(tmp_path: Path, keys: Path) -> None:
@@ -133,6 +142,7 @@ async def test_a_service_publishes_its_own_subjects_only(
         else:
             with pytest.raises((nats.errors.Error, TimeoutError)):
                 await request
+    await connection.client.subscribe("autoisp.v1.ops.processes")
     for subject in ("autoisp.>", "_INBOX.>", "_INBOX.autoisp-operator.>", ">"):
         await connection.client.subscribe(subject)
     await connection.client.flush()

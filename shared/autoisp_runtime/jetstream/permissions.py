@@ -18,8 +18,11 @@ from autoisp_core.errors import InvalidArgumentError
 
 from autoisp_runtime.jetstream.roles import OPERATOR, ROLES, Role
 from autoisp_runtime.jetstream.topology import (
+    DEAD_LETTER_STREAM,
     EVENT_STREAM,
+    Command,
     ConsumerSpec,
+    Event,
     command_subjects,
     dead_letter_subjects,
     event_subjects,
@@ -27,6 +30,8 @@ from autoisp_runtime.jetstream.topology import (
 )
 
 CONFIG = "authorization.conf"
+_OPERATIONS = "autoisp.v1.ops.processes"
+"""Where every process is asked how it is; who asks names its inbox, and only that may be answered."""
 _STREAMS = tuple(str(stream.name) for stream in stream_configs())
 
 
@@ -38,8 +43,8 @@ class Permissions:
     subscribe: tuple[str, ...]
 
 
-def permissions_of(role: Role) -> Permissions:
-    """What a process of the role needs, and nothing else."""
+def permissions_of(role: Role, *, replays: bool = False) -> Permissions:
+    """What a process of the role needs, and nothing else; ``replays``: and whatever may be sent again."""
     api = "$JS.API"
     publish = [*map(command_subjects, role.commands), *map(event_subjects, role.events)]
     # Whether streams and consumers are there, and how long their queues are.
@@ -50,7 +55,13 @@ def permissions_of(role: Role) -> Permissions:
         publish.append(dead_letter_subjects(spec.durable))
     if role.looks_back:
         publish.append(f"{api}.STREAM.MSG.GET.{EVENT_STREAM}")
-    return Permissions(tuple(publish), (_inbox(role.name), *map(event_subjects, role.listens)))
+    if role.keeps_dead_letters:
+        publish += [f"{api}.STREAM.MSG.{verb}.{DEAD_LETTER_STREAM}" for verb in ("GET", "DELETE")]
+        publish.append(dead_letter_subjects("replays"))
+    if replays:
+        publish += [*map(command_subjects, Command), *map(event_subjects, Event)]
+    subscribe = (_inbox(role.name), _OPERATIONS, *map(event_subjects, role.listens))
+    return Permissions((*publish, _OPERATIONS), subscribe)
 
 
 def operator_permissions() -> Permissions:
@@ -58,27 +69,36 @@ def operator_permissions() -> Permissions:
     return Permissions(("$JS.API.>", "$JS.ACK.>", "autoisp.>"), ("_INBOX.>", "autoisp.>"))
 
 
-def all_permissions() -> dict[str, Permissions]:
-    """Of every user by name."""
-    return {**{role.name: permissions_of(role) for role in ROLES}, OPERATOR: operator_permissions()}
+def all_permissions(*, replays: bool = False) -> dict[str, Permissions]:
+    """Of every user by name.
+
+    Args:
+        replays: whether whoever keeps dead letters may send them again, and so publish everything.
+    """
+    services = {
+        role.name: permissions_of(role, replays=replays and role.keeps_dead_letters) for role in ROLES
+    }
+    return {**services, OPERATOR: operator_permissions()}
 
 
-def authorization(public_keys: Mapping[str, str]) -> str:
+def authorization(public_keys: Mapping[str, str], *, replays: bool = False) -> str:
     """The text of nats-server's ``authorization`` block.
 
     Args:
         public_keys: of every user by name.
+        replays: see :func:`all_permissions`.
     """
     users = [
         f"    # {name}\n    {{\n      nkey: {public_keys[name]}\n      permissions: {{\n"
         f"        publish: {_listed(allowed.publish)}\n        subscribe: {_listed(allowed.subscribe)}\n"
+        "        allow_responses: true\n"
         "      }\n    }"
-        for name, allowed in all_permissions().items()
+        for name, allowed in all_permissions(replays=replays).items()
     ]
     return "authorization {\n  users: [\n" + "\n".join(users) + "\n  ]\n}\n"
 
 
-def write(folder: Path) -> list[Path]:
+def write(folder: Path, *, replays: bool = False) -> list[Path]:
     """Make the seeds that are missing and the configuration; returns the files.
 
     Raises:
@@ -88,7 +108,7 @@ def write(folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         seeds = {name: folder / f"{name}.nk" for name in all_permissions()}
         keys = {name: _public_key(path) for name, path in seeds.items()}
-        (folder / CONFIG).write_text(authorization(keys))
+        (folder / CONFIG).write_text(authorization(keys, replays=replays))
     except OSError as error:
         raise InvalidArgumentError("folder", f"can't write {folder}: {error.strerror}") from error
     return [*seeds.values(), folder / CONFIG]
@@ -129,8 +149,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m autoisp_runtime.jetstream.permissions", description=__doc__
     )
     parser.add_argument("folder", type=Path, help="made if missing; keep it secret: it has the private seeds")
+    parser.add_argument(
+        "--replays", action="store_true", help="let the registry send dead letters again: publish anything"
+    )
+    chosen = parser.parse_args(arguments)
     try:
-        written = write(parser.parse_args(arguments).folder)
+        written = write(chosen.folder, replays=chosen.replays)
     except InvalidArgumentError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

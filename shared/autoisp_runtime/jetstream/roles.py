@@ -26,6 +26,7 @@ class Role:
         consumes: durables that it pulls from; it puts their dead letters away.
         listens: events that it hears as they are published.
         looks_back: whether it reads single events out of the stream.
+        keeps_dead_letters: whether it shows and drops those of everybody.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Role:
     consumes: tuple[ConsumerSpec, ...] = ()
     listens: tuple[Event, ...] = ()
     looks_back: bool = False
+    keeps_dead_letters: bool = False
 
 
 ROLES = (
@@ -62,6 +64,7 @@ ROLES = (
         ),
         consumes=(topology.REGISTRY_EVALUATIONS, topology.REGISTRY_CONVERSIONS),
         listens=(Event.MODEL_CHANGED, Event.CHANNEL_CHANGED),
+        keeps_dead_letters=True,
     ),
     Role(
         "worker",

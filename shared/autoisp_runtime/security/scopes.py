@@ -59,6 +59,8 @@ _BY_VERB = {
         "Resume",
         "Complete",
         "Abort",
+        "Replay",
+        "Drop",
     ),
 }
 _VERBS = {verb: scope for scope, verbs in _BY_VERB.items() for verb in verbs}
