@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from autoisp_cli.access import CaOption, CertOption, KeyOption, TokenFileOption, choose
 from autoisp_cli.commands import (
     bench,
     channels,
@@ -19,6 +20,7 @@ from autoisp_cli.commands import (
     searches,
     sensors,
     status,
+    tokens,
     tune,
     up,
 )
@@ -43,6 +45,7 @@ app.add_typer(evaluations.app, name="evaluations")
 app.add_typer(models.app, name="models")
 app.add_typer(channels.app, name="channels")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(tokens.app, name="tokens")
 app.add_typer(bench.app, name="bench")
 
 
@@ -57,5 +60,10 @@ def _root(
     show_version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
     ] = False,
+    ca: CaOption = None,
+    cert: CertOption = None,
+    key: KeyOption = None,
+    token_file: TokenFileOption = None,
 ) -> None:
     """Turns a slow camera prototype and footage into a small pixel-level network, with its evidence."""
+    choose(ca, cert, key, token_file)

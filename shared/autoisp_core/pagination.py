@@ -75,7 +75,7 @@ def decode_page_token(token: str, query: str = "") -> str | None:
     try:
         padded = token + "=" * (-len(token) % 4)
         digest, key = json.loads(base64.b64decode(padded.encode(), altchars=b"-_", validate=True))
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):  # other JSON than ours, or deeper than a parser goes
         digest, key = None, None
     if digest != _digest(query) or not isinstance(key, str):
         raise InvalidArgumentError(

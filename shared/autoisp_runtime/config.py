@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from autoisp_runtime.instance import process_name
+from autoisp_runtime.security.config import SecurityConfig
 
 PREFIX = "AUTOISP_"
 CONFIG_EXIT_CODE = 2
@@ -18,7 +19,7 @@ CONFIG_EXIT_CODE = 2
 C = TypeVar("C", bound="ServiceConfig")
 
 
-class ServiceConfig(BaseSettings):
+class ServiceConfig(SecurityConfig):
     """What every service is told; a service adds its own fields in a subclass and sets :attr:`service`.
 
     Each field is read from ``AUTOISP_<FIELD>``.

@@ -13,6 +13,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from autoisp_runtime.interceptors import CallInterceptor
+from autoisp_runtime.security import OPEN, Security
 
 S = TypeVar("S")
 Check = Callable[[], Awaitable[None]]
@@ -35,12 +36,15 @@ class GrpcServer:
 
     Args:
         listen: ``HOST:PORT``; port 0 takes a free one.
+        security: who may call; by default everybody.
     """
 
-    def __init__(self, listen: str) -> None:
+    def __init__(self, listen: str, security: Security = OPEN) -> None:
         self._listen = listen
+        self._security = security
         self._quiet: set[str] = set()
-        self._server = grpc.aio.server(interceptors=(CallInterceptor(self._quiet),), options=_OPTIONS)
+        interceptors = (*security.interceptors, CallInterceptor(self._quiet))
+        self._server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
         self._health = health.aio.HealthServicer()
         self._names: list[str] = []
         self._serving: bool | None = None
@@ -72,7 +76,7 @@ class GrpcServer:
         reflection.enable_server_reflection(names, self._server)
         await self._report(serving=False)
         try:
-            self.port = self._server.add_insecure_port(self._listen)
+            self.port = self._security.bind(self._server, self._listen)
         except RuntimeError as error:
             raise InvalidArgumentError(
                 "listen",

@@ -18,6 +18,7 @@ from autoisp_runtime.instance import release
 from autoisp_runtime.logging import configure_logging
 from autoisp_runtime.operations.offering import offer
 from autoisp_runtime.runtime import Runtime, Tables
+from autoisp_runtime.security import refuse_open_listen
 from autoisp_runtime.telemetry.setup import start_tracing
 
 Build = Callable[["Runtime[C]"], Awaitable[None]]
@@ -26,6 +27,7 @@ _log = structlog.get_logger(__name__)
 
 _FLUSH_S = 2.0
 _PARENT_POLL_S = 0.5
+_INSECURE = "--insecure"
 
 
 def run_service(config_type: type[C], build: Build[C], *, tables: Tables | None = None) -> NoReturn:
@@ -36,7 +38,8 @@ def run_service(config_type: type[C], build: Build[C], *, tables: Tables | None 
         build: wires use cases to ``runtime.serve``, ``runtime.consume`` and ``runtime.spawn``.
         tables: the service's part of the database, if it has one.
     """
-    config = load_config(config_type)
+    overrides = {"insecure": True} if _INSECURE in sys.argv[1:] else {}
+    config = load_config(config_type, **overrides)
     configure_logging(config.service, config.log_format, config.log_level)
     stop_tracing = start_tracing(config.service, config.instance, release())
     code = asyncio.run(_run(config, build, tables))
@@ -48,6 +51,7 @@ async def _run(config: C, build: Build[C], tables: Tables | None) -> int:
     stop = _stop_signal()
     watchers = [asyncio.create_task(_exit_with_parent(stop))] if config.exit_with_parent else []
     try:
+        refuse_open_listen(config, config.listen)
         runtime = await _unless(stop, Runtime.open(config, tables))
         if runtime is None:
             return 0

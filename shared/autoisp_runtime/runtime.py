@@ -26,11 +26,14 @@ from autoisp_runtime.jetstream import (
     Handler,
     NatsConnection,
     Publisher,
+    credential_options,
     ensure_topology,
+    find_topology,
     listen,
 )
 from autoisp_runtime.migrations import migrate
 from autoisp_runtime.outbox import Outbox
+from autoisp_runtime.security import OPEN, Security, security_of
 
 C = TypeVar("C", bound=ServiceConfig)
 S = TypeVar("S")
@@ -71,13 +74,14 @@ class Runtime(Generic[C]):
         nats: NatsConnection,
         database: Database | None,
         outbox: Outbox | None,
+        security: Security = OPEN,
     ) -> None:
         self.config = config
         self.nats = nats
         self.publisher = Publisher(nats, f"autoisp/{config.service}")
         self.store = ArtifactStore(config.effective_store_url)
         self.artifacts = AsyncArtifactStore(self.store)
-        self.server = GrpcServer(config.listen)
+        self.server = GrpcServer(config.listen, security)
         self.consumers: list[Consumer] = []
         self.tasks: list[tuple[str, Coroutine[Any, Any, object]]] = []
         self.stopping_callbacks: list[Callable[[], None]] = []
@@ -90,23 +94,32 @@ class Runtime(Generic[C]):
         """Migrate the database, wait for NATS, make the topology.
 
         Raises:
-            InvalidArgumentError: a URL in the configuration is wrong.
+            InvalidArgumentError: a URL or a file in the configuration is wrong.
         """
+        security = security_of(config, config.listen)
+        credentials = credential_options(config.nats_credentials)
         database = outbox = None
         if tables is not None:
             config.state_dir.mkdir(parents=True, exist_ok=True)
             database = Database(config.effective_database_url, config.service)
             await _until_available(lambda: migrate(database, tables.migrations), "the database")
             outbox = Outbox(database, tables.outbox) if tables.outbox is not None else None
-        nats = await NatsConnection.open(config.nats_url, name=f"autoisp-{config.service}")
+        nats = await NatsConnection.open(
+            config.nats_url, name=f"autoisp-{config.service}", options=credentials
+        )
 
         async def topology() -> None:
-            await ensure_topology(nats.js, ack_wait_s=config.ack_wait_seconds, replicas=config.nats_replicas)
+            if config.nats_topology:
+                await ensure_topology(
+                    nats.js, ack_wait_s=config.ack_wait_seconds, replicas=config.nats_replicas
+                )
+            else:
+                await find_topology(nats.js)
 
         await _until_available(lambda: _as_unavailable(topology()), "JetStream")
         # A server that came back with an empty disk gets its streams again.
         nats.on_reconnect(topology)
-        return cls(config, nats, database, outbox)
+        return cls(config, nats, database, outbox, security)
 
     @property
     def database(self) -> Database:
