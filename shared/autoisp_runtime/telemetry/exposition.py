@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 from autoisp_core.errors import InvalidArgumentError
-from prometheus_client import start_http_server
+from prometheus_client import disable_created_metrics, start_http_server
 
 _log = structlog.get_logger(__name__)
 
@@ -18,6 +18,7 @@ def serve_metrics(listen: str) -> int:
     Raises:
         InvalidArgumentError: the address can't be bound.
     """
+    disable_created_metrics()  # a second series for each that nobody asks for
     host, _, port = listen.rpartition(":")
     try:
         server, _ = start_http_server(int(port), host.strip("[]"))
