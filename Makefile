@@ -49,8 +49,9 @@ check: $(VENV)/.tests ## style, types, import rules, generated code, wire contra
 	cd protos && ../$(BIN)/buf lint
 	cd protos && ../$(BIN)/buf breaking --against ../tests/assets/wire/v1/contract.binpb
 
-fuzz: $(VENV)/.tests ## thousands of damaged files through the ingest service: for a night, not for a change
+fuzz: $(VENV)/.tests ## thousands of damaged files and malformed requests: for a night, not for a change
 	AUTOISP_FUZZ_CASES=$(CASES) $(BIN)/python -m pytest tests/integration/test_ingest_fuzz.py
+	AUTOISP_FUZZ_CASES=$(CASES) AUTOISP_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest tests/integration/test_fuzz_rpcs.py
 
 format: $(VENV)/.tests
 	$(BIN)/ruff check --fix

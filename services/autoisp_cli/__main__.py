@@ -11,6 +11,9 @@ from collections.abc import Sequence
 
 import typer
 from autoisp_core.errors import AutoISPError, ErrorCode
+from autoisp_runtime.instance import process_name, release
+from autoisp_runtime.telemetry.setup import start_tracing
+from autoisp_runtime.telemetry.spans import span
 
 from autoisp_cli.app import app
 from autoisp_cli.arguments import spread
@@ -35,8 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = spread(sys.argv[1:] if arguments is None else arguments)
     # A plain SIGTERM would end us before the local services are stopped in order.
     signal.signal(signal.SIGTERM, _interrupt)
+    stop_tracing = start_tracing("cli", process_name(), release())
     try:
-        code = typer.main.get_command(app).main(words, prog_name="autoisp", standalone_mode=False)
+        with span(f"autoisp {words[0] if words else ''}".rstrip()):
+            code = typer.main.get_command(app).main(words, prog_name="autoisp", standalone_mode=False)
         if code == EXIT_INTERRUPTED:  # newer typers end so by themselves on Ctrl-C
             print("stopped", file=sys.stderr)
         return code if isinstance(code, int) else 0
@@ -55,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(_usage_text(error), file=sys.stderr)
         return EXIT_INPUT
+    finally:
+        stop_tracing()
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -14,6 +14,7 @@ from autoisp_search.bus import OutboxSender, ResultConsumer
 from autoisp_search.config import SearchConfig
 from autoisp_search.datasets import StoredDatasets
 from autoisp_search.store import SqlSearchStore, outbox
+from autoisp_search.store.figures import sample_states
 from autoisp_search.usecases import Changes, LiveSearches, ResultHandlers, Searches
 
 
@@ -32,6 +33,7 @@ async def build(runtime: Runtime[SearchConfig]) -> None:
     runtime.serve(add_SearchServiceServicer_to_server, SearchServicer(searches, store, changes))
     consumer = ResultConsumer(results)
     runtime.consume(SEARCH_RESULTS, consumer, batch=16, patient=True, on_dead_letter=consumer.bury)
+    runtime.sample(lambda: sample_states(runtime.database))
     runtime.spawn("resume", results.resume())
 
 

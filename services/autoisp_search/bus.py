@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import AbstractContextManager, nullcontext
 
 import structlog
 from autoisp.events.v1 import events_pb2
@@ -11,10 +12,11 @@ from autoisp_core.errors import AutoISPError
 from autoisp_core.names import SEARCH, TRIAL
 from autoisp_runtime.jetstream import Envelope, Event
 from autoisp_runtime.outbox import Outbox
+from autoisp_runtime.telemetry.spans import Parent, span
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from autoisp_search.domain import Failure, Outgoing, TrialResult, TrialState
+from autoisp_search.domain import Failure, Outgoing, RunTrial, TrialResult, TrialState
 from autoisp_search.store import outbox
 from autoisp_search.usecases import ResultHandlers
 from autoisp_search.wire import common
@@ -43,7 +45,8 @@ class OutboxSender:
         new = sendable(message)
         waiting = await session.scalar(select(outbox.c.id).where(outbox.c.event_id == new.event_id))
         if waiting is None:
-            await self._outbox.add(session, *new)
+            with _trace_of(message):
+                await self._outbox.add(session, *new)
 
 
 class ResultConsumer:
@@ -89,6 +92,15 @@ class ResultConsumer:
             await self._handlers.profiled(search_id, common.profile_from(event.profile))
         else:
             await self._handlers.profiled(search_id, common.failure_from(event.failure))
+
+
+def _trace_of(message: Outgoing) -> AbstractContextManager[object]:
+    """A trial has a trace of its own: the one of what caused it goes on to the next trial, and the next."""
+    if not isinstance(message, RunTrial):
+        return nullcontext()
+    trial = message.trial
+    names = {"autoisp.trial": trial.name, "autoisp.search": message.search.name}
+    return span("trial", {**names, "autoisp.rung": trial.rung}, parent=Parent.NONE)
 
 
 def _result(trial: search_pb2.Trial) -> TrialResult:

@@ -8,6 +8,7 @@ from autoisp_worker.attempts import Attempts
 from autoisp_worker.bus import CommandBus, EventBus
 from autoisp_worker.compute import ComputeThread, StopRequest
 from autoisp_worker.config import WorkerConfig, check_device
+from autoisp_worker.gpu import gpu_figures
 from autoisp_worker.jobs import LocalJobs
 from autoisp_worker.results import Results
 from autoisp_worker.tools import Tools
@@ -27,6 +28,8 @@ async def build(runtime: Runtime[WorkerConfig]) -> None:
     # Patient: an outage or a full store must not turn hours of training into a failure.
     queues = (WORKER_FIRST, WORKER_TRIALS, WORKER_CONVERSIONS)
     runtime.consume(queues, bus.handle, patient=True, on_dead_letter=bus.bury)
+    if config.device != "cpu":
+        runtime.sample(gpu_figures(config.device))
     runtime.spawn("warm-up", compute.run(jobs.warm_up, StopRequest()))
 
 

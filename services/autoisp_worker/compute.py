@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -54,7 +55,9 @@ class ComputeThread:
         When the awaiting task is cancelled, the work is asked to stop and waited for, so that it is over
         before the command goes to somebody else.
         """
-        future = asyncio.get_running_loop().run_in_executor(self._executor, work)
+        # With the context of the task: spans and log lines of the work belong to what it is done for.
+        context = contextvars.copy_context()
+        future = asyncio.get_running_loop().run_in_executor(self._executor, context.run, work)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:

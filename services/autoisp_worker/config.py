@@ -59,6 +59,11 @@ class WorkerConfig(ServiceConfig):
     # A trial in work loses nothing when it is interrupted, and whoever stops a worker waits for it.
     stop_grace_seconds: float = Field(1.0, ge=0, description="how long work in progress may go on at a stop")
 
+    @property
+    def instance(self) -> str:
+        """The name in results."""
+        return self.worker_id
+
     @field_validator("device")
     @classmethod
     def _known_device(cls, value: str) -> str:

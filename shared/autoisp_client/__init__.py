@@ -6,6 +6,7 @@ with Client(".autoisp/endpoints.json") as client:
     clip = client.upload_clip("bikes.mp4")
 """
 
+from autoisp_client.access import Tls
 from autoisp_client.aio import AsyncClient
 from autoisp_client.client import Client
 from autoisp_client.download import DownloadProgress
@@ -20,6 +21,7 @@ __all__ = [
     "DownloadProgress",
     "Endpoints",
     "EvaluatedFrame",
+    "Tls",
     "UploadProgress",
     "evaluation_ended",
     "search_ended",

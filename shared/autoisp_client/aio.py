@@ -13,6 +13,7 @@ from autoisp.search.v1 import search_pb2, search_pb2_grpc
 from autoisp_core.frames import Box
 
 from autoisp_client import requests
+from autoisp_client.access import Access, Tls
 from autoisp_client.acting import actor_metadata
 from autoisp_client.aio_connection import AsyncConnection
 from autoisp_client.aio_evaluations import AsyncEvaluationCalls
@@ -20,12 +21,18 @@ from autoisp_client.aio_ways_in import AsyncWaysIn
 from autoisp_client.endpoints import Endpoints
 from autoisp_client.frames import Frame, FrameAssembler, Values, frames_request
 from autoisp_client.live_evaluation import AsyncLiveEvaluation
+from autoisp_client.operations import AsyncOperationsCalls
 from autoisp_client.rollouts import AsyncRolloutCalls
 from autoisp_client.sensor_profiles import AsyncSensorProfileCalls
 
 
 class AsyncClient(
-    AsyncEvaluationCalls, AsyncRolloutCalls, AsyncSensorProfileCalls, AsyncWaysIn, AsyncLiveEvaluation
+    AsyncEvaluationCalls,
+    AsyncRolloutCalls,
+    AsyncSensorProfileCalls,
+    AsyncWaysIn,
+    AsyncLiveEvaluation,
+    AsyncOperationsCalls,
 ):
     """As :class:`autoisp_client.Client`, for asyncio: calls are awaited, lists and watches are iterated.
 
@@ -43,13 +50,22 @@ class AsyncClient(
 address, or start it with 'autoisp up'
     """
 
-    def __init__(self, server: Endpoints | str, *, patience: float = 5.0, actor: str | None = None) -> None:
+    def __init__(
+        self,
+        server: Endpoints | str,
+        *,
+        patience: float = 5.0,
+        actor: str | None = None,
+        tls: Tls | bool | None = None,
+        token: str | None = None,
+    ) -> None:
         self.endpoints = server if isinstance(server, Endpoints) else Endpoints.parse(server)
-        self._ingest = AsyncConnection("ingest", self.endpoints.ingest, patience)
-        self._search = AsyncConnection("search", self.endpoints.search, patience)
-        self._evaluation = AsyncConnection("evaluation", self.endpoints.evaluation, patience)
-        self._registry = AsyncConnection("registry", self.endpoints.registry, patience, actor_metadata(actor))
-        self._live = AsyncConnection("live evaluation", self.endpoints.live, patience)
+        access, acting = Access.chosen(tls, token), actor_metadata(actor)
+        self._ingest = AsyncConnection("ingest", self.endpoints.ingest, patience, access=access)
+        self._search = AsyncConnection("search", self.endpoints.search, patience, access=access)
+        self._evaluation = AsyncConnection("evaluation", self.endpoints.evaluation, patience, access=access)
+        self._registry = AsyncConnection("registry", self.endpoints.registry, patience, acting, access)
+        self._live = AsyncConnection("live evaluation", self.endpoints.live, patience, access=access)
         self._ingest_stub = ingest_pb2_grpc.IngestServiceStub(self._ingest.channel)
         self._sensor_stub = sensor_profiles_pb2_grpc.SensorProfileServiceStub(self._ingest.channel)
         self._search_stub = search_pb2_grpc.SearchServiceStub(self._search.channel)

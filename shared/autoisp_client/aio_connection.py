@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import grpc
 from autoisp_core.errors import AutoISPError
 
+from autoisp_client.access import PLAIN, Access
 from autoisp_client.acting import Metadata
-from autoisp_client.faults import CHANNEL_OPTIONS, Backoff, cut_short, explain
+from autoisp_client.faults import Backoff, cut_short, explain
 
 R = TypeVar("R")
 
@@ -18,9 +19,11 @@ R = TypeVar("R")
 class AsyncConnection:
     """A channel to one service; arguments as of :class:`autoisp_client.connection.Connection`."""
 
-    def __init__(self, service: str, address: str, patience: float, metadata: Metadata = ()) -> None:
+    def __init__(
+        self, service: str, address: str, patience: float, metadata: Metadata = (), access: Access = PLAIN
+    ) -> None:
         self.service, self.address, self.patience, self.metadata = service, address, patience, metadata
-        self.channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+        self.channel = access.aio_channel(address)
 
     async def unary(
         self, call: Callable[..., Awaitable[R]], request: Any, *, repeat: bool = True, deadline: float = 60.0

@@ -13,18 +13,20 @@ from autoisp.search.v1 import search_pb2, search_pb2_grpc
 from autoisp_core.frames import Box
 
 from autoisp_client import requests
+from autoisp_client.access import Access, Tls
 from autoisp_client.acting import actor_metadata
 from autoisp_client.connection import Connection
 from autoisp_client.endpoints import Endpoints
 from autoisp_client.evaluations import EvaluationCalls
 from autoisp_client.frames import Frame, FrameAssembler, Values, frames_request
 from autoisp_client.live_evaluation import LiveEvaluation
+from autoisp_client.operations import OperationsCalls
 from autoisp_client.rollouts import RolloutCalls
 from autoisp_client.sensor_profiles import SensorProfileCalls
 from autoisp_client.ways_in import WaysIn
 
 
-class Client(EvaluationCalls, RolloutCalls, SensorProfileCalls, WaysIn, LiveEvaluation):
+class Client(EvaluationCalls, RolloutCalls, SensorProfileCalls, WaysIn, LiveEvaluation, OperationsCalls):
     """Everything that the services offer, as plain calls on generated messages.
 
     Every method raises the classes of :mod:`autoisp_core.errors`: what the server said, or
@@ -35,7 +37,11 @@ class Client(EvaluationCalls, RolloutCalls, SensorProfileCalls, WaysIn, LiveEval
     Args:
         server: :class:`Endpoints`, or the text that :meth:`Endpoints.parse` reads.
         patience: seconds.
-        actor: who makes the changes, for the registry's audit log; None: the operating system's user.
+        actor: who makes the changes, for the registry's audit log; None: the operating system's user. Servers
+            that ask for tokens or certificates write down the name of these instead.
+        tls: True: with the authorities that this machine trusts; False: none; None: as ``AUTOISP_CA``,
+            ``AUTOISP_CLIENT_CERT`` and ``AUTOISP_CLIENT_KEY`` say.
+        token: None: ``AUTOISP_TOKEN``, or what is in the file ``AUTOISP_TOKEN_FILE``.
 
     >>> from autoisp_client import Client
     >>> with Client("127.0.0.1:9", patience=0) as client:
@@ -46,13 +52,22 @@ class Client(EvaluationCalls, RolloutCalls, SensorProfileCalls, WaysIn, LiveEval
 address, or start it with 'autoisp up'
     """
 
-    def __init__(self, server: Endpoints | str, *, patience: float = 5.0, actor: str | None = None) -> None:
+    def __init__(
+        self,
+        server: Endpoints | str,
+        *,
+        patience: float = 5.0,
+        actor: str | None = None,
+        tls: Tls | bool | None = None,
+        token: str | None = None,
+    ) -> None:
         self.endpoints = server if isinstance(server, Endpoints) else Endpoints.parse(server)
-        self._ingest = Connection("ingest", self.endpoints.ingest, patience)
-        self._search = Connection("search", self.endpoints.search, patience)
-        self._evaluation = Connection("evaluation", self.endpoints.evaluation, patience)
-        self._registry = Connection("registry", self.endpoints.registry, patience, actor_metadata(actor))
-        self._live = Connection("live evaluation", self.endpoints.live, patience)
+        access, acting = Access.chosen(tls, token), actor_metadata(actor)
+        self._ingest = Connection("ingest", self.endpoints.ingest, patience, access=access)
+        self._search = Connection("search", self.endpoints.search, patience, access=access)
+        self._evaluation = Connection("evaluation", self.endpoints.evaluation, patience, access=access)
+        self._registry = Connection("registry", self.endpoints.registry, patience, acting, access)
+        self._live = Connection("live evaluation", self.endpoints.live, patience, access=access)
         self._ingest_stub = ingest_pb2_grpc.IngestServiceStub(self._ingest.channel)
         self._sensor_stub = sensor_profiles_pb2_grpc.SensorProfileServiceStub(self._ingest.channel)
         self._search_stub = search_pb2_grpc.SearchServiceStub(self._search.channel)

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import grpc
 from autoisp_core.errors import AutoISPError
 
+from autoisp_client.access import PLAIN, Access
 from autoisp_client.acting import Metadata
-from autoisp_client.faults import CHANNEL_OPTIONS, Backoff, cut_short, explain
+from autoisp_client.faults import Backoff, cut_short, explain
 
 R = TypeVar("R")
 
@@ -23,11 +24,14 @@ class Connection:
         address: ``HOST:PORT``.
         patience: seconds that a call which may be repeated keeps trying while nobody answers.
         metadata: of every call but uploads.
+        access: TLS and the token of every call.
     """
 
-    def __init__(self, service: str, address: str, patience: float, metadata: Metadata = ()) -> None:
+    def __init__(
+        self, service: str, address: str, patience: float, metadata: Metadata = (), access: Access = PLAIN
+    ) -> None:
         self.service, self.address, self.patience, self.metadata = service, address, patience, metadata
-        self.channel = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+        self.channel = access.channel(address)
 
     def unary(
         self, call: Callable[..., R], request: Any, *, repeat: bool = True, deadline: float = 60.0

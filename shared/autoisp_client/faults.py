@@ -10,6 +10,7 @@ import grpc
 from autoisp_core.errors import AutoISPError, UnavailableError
 
 from autoisp_client.errors import from_rpc_error
+from autoisp_client.handshakes import refused_handshake
 
 CHANNEL_OPTIONS: list[tuple[str, int]] = [
     # gRPC's own pauses grow to two minutes; a service that restarts is back in seconds.
@@ -27,6 +28,8 @@ CHANNEL_OPTIONS: list[tuple[str, int]] = [
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 ANSWER_LOST = "ANSWER_LOST"
 """Reason of an error whose own reason nobody read: the server refused a stream while it was being sent."""
+RATE_LIMITED = "RATE_LIMITED"
+"""Reason of an error that goes away by itself: the server says when."""
 _CORE_ERROR = "Internal error from Core"
 
 
@@ -41,6 +44,8 @@ def explain(error: grpc.RpcError, service: str, address: str) -> AutoISPError:
         )
     ours = from_rpc_error(error)
     if isinstance(ours, UnavailableError) and ours.reason == ours.code.name and not ours.metadata:
+        if (refused := refused_handshake(ours.message, service, address)) is not None:
+            return refused
         return UnavailableError(
             f"no answer from {address} (the {service} service); check the address, "
             "or start it with 'autoisp up'",
@@ -79,12 +84,21 @@ class Backoff:
             AutoISPError: ``error`` itself, when it won't go away or the patience is spent.
         """
         left = self.patience - (time.monotonic() - self._start)
-        if not (isinstance(error, UnavailableError) or error.reason in self.reasons) or left <= 0:
+        passes = isinstance(error, UnavailableError) or error.reason in (RATE_LIMITED, *self.reasons)
+        if not passes or left <= 0:
             raise error
-        pause = min(self._pause * random.uniform(0.5, 1.0), left)
+        pause = min(max(self._pause * random.uniform(0.5, 1.0), _asked_for(error)), left)
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
         return pause
 
     def reset(self) -> None:
         """Forgets the past: the call made progress."""
         self._pause, self._start = FIRST_PAUSE, time.monotonic()
+
+
+def _asked_for(error: AutoISPError) -> float:
+    """Seconds that the server asked to wait."""
+    try:
+        return float(error.metadata.get("retry_after_seconds", 0))
+    except ValueError:
+        return 0.0

@@ -1,10 +1,12 @@
-"""Who makes a call, as the call says; for audit logs."""
+"""Who makes a call: as it proved, or else as it says; for audit logs."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from autoisp_core import actor
+
+from autoisp_runtime.security.caller import current_caller
 
 ACTOR = actor.METADATA
 """The key of the metadata that says it."""
@@ -16,8 +18,14 @@ _OURS = "registry"  # what the registry does by itself, which no caller may pass
 
 
 def actor_of(context: Any) -> str:
-    """The call's actor, as :mod:`autoisp_core.actor` writes it; :data:`UNKNOWN` if it says none or something
-    unprintable."""
+    """The name that the caller proved, by a token or a certificate.
+
+    Where nobody proves anything: the one that it says, as :mod:`autoisp_core.actor` writes it;
+    :data:`UNKNOWN` if it says none or something unprintable.
+    """
+    caller = current_caller()
+    if caller is not None and caller.name:
+        return caller.name
     for key, value in context.invocation_metadata() or ():
         if key == ACTOR and isinstance(value, str) and (name := actor.decoded(value)):
             return f"{name} (a caller)" if name == _OURS else name

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from autoisp_runtime.instance import process_name
+from autoisp_runtime.security.config import SecurityConfig
 
 PREFIX = "AUTOISP_"
 CONFIG_EXIT_CODE = 2
@@ -16,7 +19,7 @@ CONFIG_EXIT_CODE = 2
 C = TypeVar("C", bound="ServiceConfig")
 
 
-class ServiceConfig(BaseSettings):
+class ServiceConfig(SecurityConfig):
     """What every service is told; a service adds its own fields in a subclass and sets :attr:`service`.
 
     Each field is read from ``AUTOISP_<FIELD>``.
@@ -38,6 +41,9 @@ class ServiceConfig(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     ack_wait_seconds: float = Field(30.0, gt=0, description="silence after which work is given to another")
     max_deliver: int = Field(5, ge=1, description="deliveries after which a message is a dead letter")
+    metrics_listen: str = Field(
+        "", description="HOST:PORT of /metrics for Prometheus; port 0 takes a free one, empty: off"
+    )
     stop_grace_seconds: float = Field(10.0, ge=0, description="how long work in progress may go on at a stop")
     exit_with_parent: bool = Field(False, description="stop when the parent process is gone (embedded mode)")
 
@@ -49,12 +55,22 @@ class ServiceConfig(BaseSettings):
             raise ValueError("must be HOST:PORT, for example 127.0.0.1:0 or [::]:50051")
         return value
 
+    @field_validator("metrics_listen")
+    @classmethod
+    def _metrics_host_and_port(cls, value: str) -> str:
+        return cls._host_and_port(value) if value else value
+
     @field_validator("nats_url")
     @classmethod
     def _nats_scheme(cls, value: str) -> str:
         if not all(url.startswith(("nats://", "tls://", "ws://", "wss://")) for url in value.split(",")):
             raise ValueError("must begin with nats://, tls://, ws:// or wss://")
         return value
+
+    @property
+    def instance(self) -> str:
+        """Tells processes of one service apart."""
+        return process_name()
 
     @property
     def effective_database_url(self) -> str:

@@ -13,6 +13,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from autoisp_runtime.telemetry.metrics import DATABASE_SECONDS
+
+_WRITE_SECONDS, _READ_SECONDS = DATABASE_SECONDS.labels("write"), DATABASE_SECONDS.labels("read")
 _BUSY_TIMEOUT_MS = 15_000
 _READ_ONLY = "autoisp_read_only"
 _FULL = ("database or disk is full", "No space left on device")
@@ -56,8 +59,9 @@ class Database:
             ResourceExhaustedError: the disk is full; nothing of the block was written.
             UnavailableError: the database can't be reached, or stayed locked.
         """
-        async with _typed_errors(self.url), self._write() as session, session.begin():
-            yield session
+        with _WRITE_SECONDS.time():
+            async with _typed_errors(self.url), self._write() as session, session.begin():
+                yield session
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
@@ -66,8 +70,9 @@ class Database:
         Raises:
             UnavailableError: the database can't be reached.
         """
-        async with _typed_errors(self.url), self._read() as session:
-            yield session
+        with _READ_SECONDS.time():
+            async with _typed_errors(self.url), self._read() as session:
+                yield session
 
     async def ping(self) -> None:
         """Ask the database for a sign of life.

@@ -13,6 +13,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from autoisp_runtime.interceptors import CallInterceptor
+from autoisp_runtime.security import OPEN, Security
 
 S = TypeVar("S")
 Check = Callable[[], Awaitable[None]]
@@ -38,12 +39,15 @@ class GrpcServer:
 
     Args:
         listen: ``HOST:PORT``; port 0 takes a free one.
+        security: who may call; by default everybody.
     """
 
-    def __init__(self, listen: str) -> None:
+    def __init__(self, listen: str, security: Security = OPEN) -> None:
         self._listen = listen
+        self._security = security
         self._quiet: set[str] = set()
-        self._server = grpc.aio.server(interceptors=(CallInterceptor(self._quiet),), options=_OPTIONS)
+        interceptors = (*security.interceptors, CallInterceptor(self._quiet))
+        self._server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
         self._health = health.aio.HealthServicer()
         self._names: list[str] = []
         self._serving: bool | None = None
@@ -59,6 +63,11 @@ class GrpcServer:
         register(servicer, _NamingServer(self._server, self._names))
         self._quiet |= {f"/{self._names[-1]}/{method}" for method in quiet}
 
+    @property
+    def serves(self) -> bool:
+        """Whether any service was added."""
+        return bool(self._names)
+
     async def start(self) -> int:
         """Bind and serve; returns the port.
 
@@ -71,7 +80,7 @@ class GrpcServer:
         await self._report(serving=False)
         await self._health.set(LIVENESS, _SERVING)
         try:
-            self.port = self._server.add_insecure_port(self._listen)
+            self.port = self._security.bind(self._server, self._listen)
         except RuntimeError as error:
             raise InvalidArgumentError(
                 "listen",

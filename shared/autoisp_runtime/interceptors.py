@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Set
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -14,7 +13,11 @@ from autoisp_core.errors import AutoISPError, ErrorCode, InternalError
 from autoisp_core.ids import new_id
 
 from autoisp_runtime.grpc_errors import abort
-from autoisp_runtime.tracing import TRACEPARENT, traced
+from autoisp_runtime.malformed import raising, returning, taken
+from autoisp_runtime.telemetry.metrics import RPC_SECONDS
+from autoisp_runtime.telemetry.rpc import ServedCall, serving
+from autoisp_runtime.tracing import TRACEPARENT
+from autoisp_runtime.writing import written
 
 _log = structlog.get_logger(__name__)
 
@@ -32,6 +35,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps all four kinds of methods.
 
     - :class:`AutoISPError` becomes ``google.rpc.Status`` with one ``ErrorInfo``.
+    - Bytes that are no request become ``INVALID_ARGUMENT``.
     - Any other exception becomes ``INTERNAL`` with an id; what happened is in the log under that id, not on
       the wire.
     - Cancellation, and a servicer's own ``context.abort``, pass through.
@@ -68,42 +72,48 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
         async def unary(request: Any, context: Any) -> Any:
             async with _call(method, context):
-                return await behaviour(request, context)
+                return await behaviour(taken(request), context)
+
+        good = RPC_SECONDS.labels(method, "OK")
 
         async def quiet(request: Any, context: Any) -> Any:
+            started = time.perf_counter()
             try:
-                return await behaviour(request, context)
+                response = await behaviour(taken(request), context)
             except Exception:
                 async with _call(method, context):
                     raise
+            good.observe(time.perf_counter() - started)
+            return response
 
-        async def streaming(request: Any, context: Any) -> AsyncIterator[Any]:
+        async def streaming(request: Any, context: Any) -> None:
             async with _call(method, context):
-                responses = behaviour(request, context)
-                if inspect.isawaitable(responses):  # written with context.write
-                    await responses
-                    return
-                async with aclosing(responses):
-                    async for response in responses:
-                        yield response
+                await written(behaviour(taken(request), context), context)
 
         factory: Any = _FACTORIES[handler.request_streaming, handler.response_streaming]
         answering = quiet if method in self._quiet else unary
+        reading = raising if handler.request_streaming else returning
         return factory(
             streaming if handler.response_streaming else answering,
-            request_deserializer=handler.request_deserializer,
+            request_deserializer=reading(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
 
 
 @asynccontextmanager
 async def _call(method: str, context: Any) -> AsyncIterator[None]:
+    metadata = dict(context.invocation_metadata() or ())
+    with serving(method, metadata.get(TRACEPARENT)) as served:
+        async with _answered(method, context, served):
+            yield
+
+
+@asynccontextmanager
+async def _answered(method: str, context: Any, served: ServedCall) -> AsyncIterator[None]:
     started = time.monotonic()
     code, fields = "OK", {}
-    metadata = dict(context.invocation_metadata() or ())
     try:
-        with traced(metadata.get(TRACEPARENT)):
-            yield
+        yield
     except AutoISPError as error:
         code, fields = error.code.name, {"reason": error.reason, "error": str(error)[:_LOGGED_CHARS]}
         if error.code is ErrorCode.INTERNAL:
@@ -125,6 +135,7 @@ async def _call(method: str, context: Any) -> AsyncIterator[None]:
         code = "CANCELLED"
         raise
     finally:
+        served.ended(code)
         _log.info(
             "call", method=method, code=code, ms=round(1000 * (time.monotonic() - started), 1), **fields
         )

@@ -14,8 +14,12 @@ import structlog
 from autoisp_core.errors import AutoISPError, InvalidArgumentError
 
 from autoisp_runtime.config import CONFIG_EXIT_CODE, C, exit_message, load_config, variable
+from autoisp_runtime.instance import release
 from autoisp_runtime.logging import configure_logging
+from autoisp_runtime.operations.offering import offer
 from autoisp_runtime.runtime import Runtime, Tables
+from autoisp_runtime.security import refuse_open_listen
+from autoisp_runtime.telemetry.setup import start_tracing
 
 Build = Callable[["Runtime[C]"], Awaitable[None]]
 
@@ -23,6 +27,7 @@ _log = structlog.get_logger(__name__)
 
 _FLUSH_S = 2.0
 _PARENT_POLL_S = 0.5
+_INSECURE = "--insecure"
 
 
 def run_service(config_type: type[C], build: Build[C], *, tables: Tables | None = None) -> NoReturn:
@@ -33,20 +38,26 @@ def run_service(config_type: type[C], build: Build[C], *, tables: Tables | None 
         build: wires use cases to ``runtime.serve``, ``runtime.consume`` and ``runtime.spawn``.
         tables: the service's part of the database, if it has one.
     """
-    config = load_config(config_type)
+    overrides = {"insecure": True} if _INSECURE in sys.argv[1:] else {}
+    config = load_config(config_type, **overrides)
     configure_logging(config.service, config.log_format, config.log_level)
-    sys.exit(asyncio.run(_run(config, build, tables)))
+    stop_tracing = start_tracing(config.service, config.instance, release())
+    code = asyncio.run(_run(config, build, tables))
+    stop_tracing()
+    sys.exit(code)
 
 
 async def _run(config: C, build: Build[C], tables: Tables | None) -> int:
     stop = _stop_signal()
     watchers = [asyncio.create_task(_exit_with_parent(stop))] if config.exit_with_parent else []
     try:
+        refuse_open_listen(config, config.listen)
         runtime = await _unless(stop, Runtime.open(config, tables))
         if runtime is None:
             return 0
         try:
             await build(runtime)
+            offer(runtime)
             return await _serve(runtime, stop)
         finally:
             await runtime.close()
@@ -63,7 +74,7 @@ async def _run(config: C, build: Build[C], tables: Tables | None) -> int:
 
 async def _serve(runtime: Runtime[C], stop: asyncio.Event) -> int:
     config = runtime.config
-    checks = {"nats": runtime.check_nats, "database": runtime.check_database}
+    checks = runtime.checks
     port = await runtime.server.start()
     await runtime.server.check_dependencies(checks)
     endless: list[asyncio.Task[Any]] = [

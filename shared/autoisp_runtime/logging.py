@@ -9,8 +9,17 @@ from typing import Literal
 import structlog
 from structlog.typing import EventDict, Processor
 
+from autoisp_runtime.tracing import current_ids
+
 # They say at INFO what our own lines say already.
 _CHATTY = ("aiosqlite", "alembic", "asyncio", "nats", "sqlalchemy")
+
+
+def _add_trace(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """What the line belongs to, as OpenTelemetry names it in logs."""
+    if ids := current_ids():
+        event["trace_id"], event["span_id"] = ids
+    return event
 
 
 def configure_logging(
@@ -31,6 +40,7 @@ def configure_logging(
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         add_service,
+        _add_trace,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

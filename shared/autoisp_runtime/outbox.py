@@ -35,6 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from autoisp_runtime.database import Database
 from autoisp_runtime.jetstream.publisher import check_payload
+from autoisp_runtime.telemetry.metrics import OUTBOX_WAIT_SECONDS
 from autoisp_runtime.tracing import TRACEPARENT, current_traceparent
 
 _log = structlog.get_logger(__name__)
@@ -132,6 +133,13 @@ class Outbox:
         async with self._database.read() as session:
             return int(await session.scalar(select(func.count()).select_from(self._table)) or 0)
 
+    async def oldest_age_s(self) -> float:
+        """For how long the oldest event waits to be published; 0 without one."""
+        async with self._database.read() as session:
+            statement = select(self._table.c.created_at).order_by(self._table.c.id).limit(1)
+            created_at = await session.scalar(statement)
+        return 0.0 if created_at is None else _age_s(created_at)
+
     async def relay(self, publisher: EventPublisher) -> None:
         """Publish events in the order they were added, for ever; waits out NATS or the database."""
         retry_s = _FIRST_RETRY_S
@@ -169,6 +177,7 @@ class Outbox:
             for row in rows:
                 await publisher.publish(row.subject, row.payload, row.event_id, headers=row.headers)
                 done.append(row.id)
+                OUTBOX_WAIT_SECONDS.observe(_age_s(row.created_at))
         finally:
             if done:
                 async with self._database.transaction() as session:
@@ -177,3 +186,9 @@ class Outbox:
 
     def _wake(self, _session: object) -> None:
         self._committed.set()
+
+
+def _age_s(created_at: datetime) -> float:
+    # SQLite keeps no time zone. Never negative: the clock of the process that wrote it may be ahead of ours.
+    aware = created_at if created_at.tzinfo else created_at.replace(tzinfo=UTC)
+    return max(0.0, (datetime.now(UTC) - aware).total_seconds())

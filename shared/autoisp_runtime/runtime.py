@@ -26,11 +26,14 @@ from autoisp_runtime.jetstream import (
     Handler,
     NatsConnection,
     Publisher,
+    credential_options,
     ensure_topology,
+    find_topology,
     listen,
 )
 from autoisp_runtime.migrations import migrate
 from autoisp_runtime.outbox import Outbox
+from autoisp_runtime.security import OPEN, Security, security_of
 
 C = TypeVar("C", bound=ServiceConfig)
 S = TypeVar("S")
@@ -71,16 +74,18 @@ class Runtime(Generic[C]):
         nats: NatsConnection,
         database: Database | None,
         outbox: Outbox | None,
+        security: Security = OPEN,
     ) -> None:
         self.config = config
         self.nats = nats
         self.publisher = Publisher(nats, f"autoisp/{config.service}")
         self.store = ArtifactStore(config.effective_store_url)
         self.artifacts = AsyncArtifactStore(self.store)
-        self.server = GrpcServer(config.listen)
+        self.server = GrpcServer(config.listen, security)
         self.consumers: list[Consumer] = []
         self.tasks: list[tuple[str, Coroutine[Any, Any, object]]] = []
         self.stopping_callbacks: list[Callable[[], None]] = []
+        self.samplers: list[Callable[[], Awaitable[None]]] = []
         self._database = database
         self._outbox = outbox
 
@@ -89,19 +94,23 @@ class Runtime(Generic[C]):
         """Migrate the database, wait for NATS, make the topology.
 
         Raises:
-            InvalidArgumentError: a URL in the configuration is wrong.
+            InvalidArgumentError: a URL or a file in the configuration is wrong.
         """
+        security = security_of(config, config.listen)
+        credentials = credential_options(config.nats_credentials)
         database = outbox = None
         if tables is not None:
             config.state_dir.mkdir(parents=True, exist_ok=True)
             database = Database(config.effective_database_url, config.service)
             await until_available(lambda: migrate(database, tables.migrations), "the database")
             outbox = Outbox(database, tables.outbox) if tables.outbox is not None else None
-        nats = await NatsConnection.open(config.nats_url, name=f"autoisp-{config.service}")
+        nats = await NatsConnection.open(
+            config.nats_url, name=f"autoisp-{config.service}", options=credentials
+        )
         await until_topology(nats, config)
         # A server that came back with an empty disk gets its streams again.
         nats.on_reconnect(lambda: _topology(nats, config))
-        return cls(config, nats, database, outbox)
+        return cls(config, nats, database, outbox, security)
 
     @property
     def database(self) -> Database:
@@ -168,6 +177,10 @@ class Runtime(Generic[C]):
         """Run ``work`` beside the service; if it fails the process ends, if it returns nothing happens."""
         self.tasks.append((name, work))
 
+    def sample(self, figures: Callable[[], Awaitable[None]]) -> None:
+        """Call ``figures`` every few seconds if metrics are served: for those nobody counts as they come."""
+        self.samplers.append(figures)
+
     def on_stopping(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` when the stop begins: to end streams that would go on until the grace is over."""
         self.stopping_callbacks.append(callback)
@@ -177,6 +190,12 @@ class Runtime(Generic[C]):
         await self.nats.close()
         if self._database is not None:
             await self._database.close()
+
+    @property
+    def checks(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """A health check for each thing the service can't do without."""
+        database = {} if self._database is None else {"database": self.check_database}
+        return {"nats": self.check_nats, **database}
 
     async def check_nats(self) -> None:
         """A health check.
@@ -216,7 +235,10 @@ async def until_available(attempt: Callable[[], Awaitable[None]], what: str) -> 
 
 
 async def _topology(nats: NatsConnection, config: ServiceConfig) -> None:
-    await ensure_topology(nats.js, ack_wait_s=config.ack_wait_seconds, replicas=config.nats_replicas)
+    if config.nats_topology:
+        await ensure_topology(nats.js, ack_wait_s=config.ack_wait_seconds, replicas=config.nats_replicas)
+    else:
+        await find_topology(nats.js)
 
 
 async def _as_unavailable(work: Awaitable[None]) -> None:

@@ -16,10 +16,16 @@ _START_TIMEOUT_S = 20.0
 
 
 class NatsServer:
-    """nats-server with JetStream in ``folder``; a context manager. A restart keeps port and data."""
+    """nats-server with JetStream in ``folder``; a context manager. A restart keeps port and data.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: for data, ports and log.
+        config: a configuration file, for example with users.
+    """
+
+    def __init__(self, folder: Path, config: Path | None = None) -> None:
         self._folder = folder
+        self._config = ("-c", str(config)) if config else ()
         self._process: subprocess.Popen[bytes] | None = None
         self.port = -1  # nats-server's word for any free port
 
@@ -45,6 +51,7 @@ class NatsServer:
                 [
                     *(find_nats_server(), "-a", "127.0.0.1", "-p", str(self.port)),
                     *("-js", "-sd", self._folder / "data", "--ports_file_dir", self._folder),
+                    *self._config,
                 ],
                 stdout=log,
                 stderr=log,

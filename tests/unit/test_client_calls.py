@@ -13,7 +13,7 @@ from autoisp.common.v1 import common_pb2
 from autoisp.ingest.v1 import ingest_pb2, ingest_pb2_grpc
 from autoisp.registry.v1 import registry_pb2, registry_pb2_grpc
 from autoisp.search.v1 import search_pb2, search_pb2_grpc
-from autoisp_client import AsyncClient, Client, aio_connection, connection
+from autoisp_client import AsyncClient, Client, access
 from autoisp_client.faults import CHANNEL_OPTIONS
 from autoisp_core.errors import DataLossError, InvalidArgumentError, UnavailableError
 from autoisp_runtime import grpc_server
@@ -210,8 +210,7 @@ def line(services):
 def quick_pings(monkeypatch):
     quick = ("grpc.keepalive_time_ms", "grpc.keepalive_timeout_ms", "grpc.http2.ping_timeout_ms")
     options = [(name, 500 if name in quick else value) for name, value in CHANNEL_OPTIONS]
-    for module in (connection, aio_connection):
-        monkeypatch.setattr(module, "CHANNEL_OPTIONS", options)
+    monkeypatch.setattr(access, "CHANNEL_OPTIONS", options)
 
 
 @pytest.mark.timeout(30)

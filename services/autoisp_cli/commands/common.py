@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from autoisp_cli.access import local_tls
 from autoisp_cli.local import LocalStack
 from autoisp_cli.local.folder import StateFolder, is_in_use
 from autoisp_cli.views.json_lines import message_dict
@@ -84,7 +85,8 @@ def services_for(
         with Client(server, patience=patience) as client:
             yield Services(client, lambda: None, ours=False)
     elif is_in_use(folder):
-        with Client(Endpoints.load(folder.endpoints_file), patience=patience) as client:
+        endpoints = Endpoints.load(folder.endpoints_file)
+        with Client(endpoints, patience=patience, tls=local_tls()) as client:
             yield Services(client, lambda: None, ours=False)
     elif not folder.path.is_dir():
         raise InvalidArgumentError(
@@ -92,7 +94,10 @@ def services_for(
             f"--state {state}: no such folder; run 'autoisp tune' or 'autoisp up' first, or name a --server",
         )
     else:
-        with LocalStack(state, workers) as stack, Client(stack.endpoints, patience=patience) as client:
+        with (
+            LocalStack(state, workers) as stack,
+            Client(stack.endpoints, patience=patience, tls=local_tls()) as client,
+        ):
 
             def check() -> None:
                 for text in stack.notes():

@@ -15,6 +15,7 @@ from autoisp_client import Client
 from autoisp_core.errors import AutoISPError, ResourceExhaustedError
 
 from autoisp_cli import pictures
+from autoisp_cli.access import local_tls
 from autoisp_cli.local import LocalStack
 from autoisp_cli.report import Outcome, write_report
 from autoisp_cli.tune import collect, faults
@@ -78,7 +79,10 @@ def _services(view: View, server: str | None, state: Path, workers: int) -> Iter
             yield client, lambda: None
         return
     view.stage("start", f"{workers} worker{'s' if workers != 1 else ''}, state in {state}")
-    with LocalStack(state, workers) as stack, Client(stack.endpoints, patience=_PATIENCE_SECONDS) as client:
+    with (
+        LocalStack(state, workers) as stack,
+        Client(stack.endpoints, patience=_PATIENCE_SECONDS, tls=local_tls()) as client,
+    ):
 
         def check() -> None:
             for note in stack.notes():

@@ -35,8 +35,10 @@ class LocalJobs:
     def profile(self, job: ProfileJob, stop: StopRequest) -> PrototypeProfile | Failure:
         """Measure a prototype."""
         from autoisp_worker.jobs.profile import profile
+        from autoisp_worker.jobs.steps import step
 
-        return profile(job, self._tools, stop)
+        with step("profile", search=job.search):
+            return profile(job, self._tools, stop)
 
     def trial(self, job: TrialJob, stop: StopRequest, on_progress: OnProgress) -> TrialResult:
         """Train, export, validate and measure one spec."""
@@ -49,11 +51,15 @@ class LocalJobs:
     def judge(self, job: EvaluationJob, stop: StopRequest, on_frames: OnFrames) -> ClipResult:
         """Judge subjects on one clip."""
         from autoisp_worker.jobs.evaluation import judge
+        from autoisp_worker.jobs.steps import step
 
-        return judge(job, self._tools, stop, on_frames)
+        with step("judge", evaluation=job.evaluation, clip=job.clip.clip, subjects=len(job.subjects)):
+            return judge(job, self._tools, stop, on_frames)
 
     def convert(self, job: ConversionJob, stop: StopRequest) -> Conversion:
         """Make, judge and lint the formats of a model version."""
         from autoisp_worker.jobs.conversion import convert
+        from autoisp_worker.jobs.steps import step
 
-        return convert(job, self._tools, stop)
+        with step("convert", model_version=job.model_version):
+            return convert(job, self._tools, stop)

@@ -19,6 +19,7 @@ from autoisp_isp.network import build
 from autoisp_isp.recipe import Recipe, TrainBudget
 from autoisp_isp.training import TrainProgress, TrainResult, train
 from autoisp_isp.training_set import TrainingSet
+from autoisp_runtime.telemetry.metrics import WORKER_TRIALS
 from torch import Tensor
 
 from autoisp_worker.compute import StopReason, StopRequest
@@ -35,6 +36,7 @@ from autoisp_worker.domain import (
 from autoisp_worker.jobs.faults import StoppedError, check_stop, failure_of
 from autoisp_worker.jobs.lessons import LessonCache, taught
 from autoisp_worker.jobs.policy_log import PolicyLog
+from autoisp_worker.jobs.steps import TrainingThroughput, step
 from autoisp_worker.jobs.subjects import OpenSubject, open_network
 from autoisp_worker.jobs.timing import seconds_per_megapixel, within_limit
 from autoisp_worker.jobs.validation import clips_of, validate
@@ -58,11 +60,17 @@ def run_trial(
     now = datetime.now(UTC)
     empty = TrialResult(job.trial, TrialState.FAILED, tools.worker_id, start_time=now, end_time=now)
     try:
-        result = _Trial(job, tools, stop, on_progress, lessons, empty, PolicyLog(job.trial)).run()
+        recipe = Recipe(augmentation=AugmentationSettings(job.training.augmentation))
+        throughput = TrainingThroughput(recipe.batch * (2 * recipe.patch) ** 2)
+        policies = PolicyLog(job.trial)
+        result = _Trial(job, tools, stop, on_progress, lessons, empty, policies, recipe, throughput).run()
     except StoppedError as error:
         result = _stopped(empty, error)
     except Exception as error:
         result = replace(empty, failure=failure_of(error))
+    WORKER_TRIALS.labels(result.state.name).inc()
+    seconds = round(result.train_seconds, 1)
+    _log.info("trial", trial=job.trial, state=result.state.name, steps=result.steps, train_seconds=seconds)
     return replace(result, end_time=datetime.now(UTC))
 
 
@@ -86,6 +94,8 @@ class _Trial:
     lessons: LessonCache
     empty: TrialResult
     policies: PolicyLog
+    recipe: Recipe
+    throughput: TrainingThroughput
 
     def run(self) -> TrialResult:
         check_stop(self.stop)
@@ -94,36 +104,44 @@ class _Trial:
         over = self._over_budget(spec)
         if over is not None:
             return over
-        trained = self._train(spec)
+        with step("train", trial=self.job.trial) as span:
+            trained = self._train(spec)
+            span.set_attribute("autoisp.steps", trained.steps)
         if trained.stopped:
             check_stop(self.stop)
-        network = build(spec)
-        network.load_state_dict(trained.state_dict)
-        onnx = export_onnx(network, self._metadata())
-        subject = open_network(onnx)
+        with step("export"):
+            network = build(spec)
+            network.load_state_dict(trained.state_dict)
+            onnx = export_onnx(network, self._metadata())
+            subject = open_network(onnx)
         clips = self._clips(Split.VALIDATION)
-        quality = validate(
-            subject.developer,
-            clips,
-            self.tools.frames,
-            self.job.sensor,
-            self.job.validation_seed,
-            self.job.validation_frames_per_clip,
-            self.stop,
-        )
-        timed = seconds_per_megapixel(
-            {"": subject.developer},
-            self.tools.frames.frames(clips[0]),
-            self.job.sensor,
-            seconds=_TIMING_SECONDS,
-        )
+        with step("validate", clips=len(clips)):
+            quality = validate(
+                subject.developer,
+                clips,
+                self.tools.frames,
+                self.job.sensor,
+                self.job.validation_seed,
+                self.job.validation_frames_per_clip,
+                self.stop,
+            )
+        with step("time"):
+            timed = seconds_per_megapixel(
+                {"": subject.developer},
+                self.tools.frames.frames(clips[0]),
+                self.job.sensor,
+                seconds=_TIMING_SECONDS,
+            )
+        with step("upload", bytes=len(onnx)):
+            network_file = self.tools.store.put_bytes(onnx, _ONNX)
+            weights_file = self.tools.store.put_bytes(save_weights(trained.state_dict), _SAFETENSORS)
         return replace(
             self.empty,
             state=TrialState.SUCCEEDED,
             cost=subject.cost(timed[""]),
             quality=quality,
-            onnx=self.tools.store.put_bytes(onnx, _ONNX),
-            checkpoint=self.tools.store.put_bytes(save_weights(trained.state_dict), _SAFETENSORS),
+            onnx=network_file,
+            checkpoint=weights_file,
             steps=trained.steps,
             train_seconds=trained.seconds,
         )
@@ -165,7 +183,7 @@ class _Trial:
             job.seed,
             tools.device,
             tools.threads,
-            recipe=Recipe(augmentation=AugmentationSettings(job.training.augmentation)),
+            recipe=self.recipe,
             execution=Execution(tools.precision, tools.compile, tools.deterministic),
             resume_from=resume_from,
             init_from=self._first_weights(spec) if resume_from is None else None,
@@ -201,6 +219,7 @@ class _Trial:
         if (checkpoint.spec_json, checkpoint.seed) != (spec.to_json(), self.job.seed):
             _log.warning("a checkpoint is of another training; starting anew", trial=self.job.trial)
             return None
+        self.throughput.resumed(checkpoint.step)
         _log.info(
             "resuming", trial=self.job.trial, step=checkpoint.step, seconds=round(checkpoint.seconds, 1)
         )
@@ -214,6 +233,7 @@ class _Trial:
             _log.warning("a checkpoint could not be kept", trial=self.job.trial, error=str(error))
 
     def _report(self, progress: TrainProgress) -> None:
+        self.throughput.reached(progress.step)
         self.policies.note(progress.policy, last=progress.share >= 1.0)
         self.on_progress(TrialProgress(progress.share, progress.step, progress.loss))
 

@@ -2,6 +2,7 @@
 
 from autoisp_runtime.jetstream.connection import NatsConnection
 from autoisp_runtime.jetstream.consumer import Consumer, DeadLetterHandler, DeliveryPolicy, Handler
+from autoisp_runtime.jetstream.credentials import credential_options
 from autoisp_runtime.jetstream.envelope import Envelope
 from autoisp_runtime.jetstream.listener import listen
 from autoisp_runtime.jetstream.publisher import Publisher
@@ -13,6 +14,7 @@ from autoisp_runtime.jetstream.topology import (
     command_subject,
     ensure_topology,
     event_subject,
+    find_topology,
 )
 
 __all__ = [
@@ -28,7 +30,9 @@ __all__ = [
     "NatsConnection",
     "Publisher",
     "command_subject",
+    "credential_options",
     "ensure_topology",
     "event_subject",
+    "find_topology",
     "listen",
 ]

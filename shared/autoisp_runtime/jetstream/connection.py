@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import nats
 import nats.errors
@@ -39,12 +39,21 @@ class NatsConnection:
         self._on_reconnect: list[Callable[[], Awaitable[None]]] = []
 
     @classmethod
-    async def open(cls, url: str, *, name: str = "autoisp") -> NatsConnection:
-        """Connect, however long that takes, saying every few seconds what it waits for; cancel to give up."""
+    async def open(
+        cls, url: str, *, name: str = "autoisp", options: Mapping[str, str] | None = None
+    ) -> NatsConnection:
+        """Connect, however long that takes, saying every few seconds what it waits for; cancel to give up.
+
+        Args:
+            name: also of the inbox: whoever may read only its own name's hears no answers to others.
+            options: who we are, see :func:`autoisp_runtime.jetstream.credentials.credential_options`.
+        """
         connection = cls(url)
         await connection.client.connect(
             url.split(","),
             name=name,
+            inbox_prefix=f"_INBOX.{name}",
+            **(options or {}),  # type: ignore[arg-type]
             connect_timeout=2,
             reconnect_time_wait=_RECONNECT_WAIT_S,  # type: ignore[arg-type]
             max_reconnect_attempts=-1,

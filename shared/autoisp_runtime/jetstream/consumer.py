@@ -35,8 +35,9 @@ from autoisp_runtime.jetstream.connection import NatsConnection
 from autoisp_runtime.jetstream.dead_letters import publish_dead_letter
 from autoisp_runtime.jetstream.envelope import Envelope
 from autoisp_runtime.jetstream.fetch import PullSource
+from autoisp_runtime.jetstream.in_work import Delivery
+from autoisp_runtime.jetstream.spans import handling
 from autoisp_runtime.jetstream.topology import ConsumerSpec
-from autoisp_runtime.tracing import traced
 
 Handler = Callable[[Envelope], Awaitable[None]]
 DeadLetterHandler = Callable[[Envelope, AutoISPError], Awaitable[None]]
@@ -115,6 +116,7 @@ class Consumer:
         self._stopped.set()
         self._work: asyncio.Task[None] | None = None
         self.name = chosen[0].durable
+        self.in_work: Delivery | None = None
         self._log = _log.bind(consumer=self.name)
 
     async def run(self) -> None:
@@ -173,15 +175,18 @@ class Consumer:
         log = self._log.bind(kind=envelope.kind, id=envelope.resource_id, deliveries=envelope.deliveries)
         policy = self._policy
         if envelope.deliveries > policy.max_deliver and not policy.patient:
+            Delivery(source.spec.durable, envelope).ended("dead_letter")
             await self._bury(source, msg, envelope, _exhausted(envelope, "its handlers died"))
             return
+        self.in_work = delivery = Delivery(source.spec.durable, envelope)
         try:
             async with _signs_of_life(msg, policy.ack_wait_s / 3):
-                self._work = asyncio.create_task(self._handle(envelope))
+                self._work = asyncio.create_task(self._handle(source, envelope))
                 await self._work
         except asyncio.CancelledError:
             if self._work is not None:
                 self._work.cancel()
+            delivery.ended("handed_back")
             await self._settle(msg.nak(), "nak")
             log.info("handed back", stopping=self._stopping.is_set())
             current = asyncio.current_task()
@@ -189,11 +194,14 @@ class Consumer:
                 raise
         except Exception as error:
             if _permanent(error):
+                delivery.ended("dead_letter")
                 await self._bury(source, msg, envelope, error)
             elif envelope.deliveries >= policy.max_deliver and not (policy.patient and _transient(error)):
+                delivery.ended("dead_letter")
                 log.error("failed for the last time", exc_info=error)
                 await self._bury(source, msg, envelope, _exhausted(envelope, str(error)))
             else:
+                delivery.ended("retried")
                 delay = policy.delay(envelope.deliveries)
                 known = isinstance(error, AutoISPError)
                 log.warning(
@@ -204,12 +212,13 @@ class Consumer:
                 )
                 await self._settle(msg.nak(delay=delay), "nak")
         else:
+            delivery.ended("acked")
             await self._settle(_acknowledge(msg), "ack")
         finally:
-            self._work = None
+            self._work = self.in_work = None
 
-    async def _handle(self, envelope: Envelope) -> None:
-        with traced(envelope.traceparent):
+    async def _handle(self, source: PullSource, envelope: Envelope) -> None:
+        with handling(envelope, source.spec.durable):
             await self._handler(envelope)
 
     async def _bury(self, source: PullSource, msg: Msg, envelope: Envelope, error: AutoISPError) -> None:

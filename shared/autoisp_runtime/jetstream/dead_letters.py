@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from autoisp_core.errors import AutoISPError
 
+from autoisp_runtime.instance import process_name
 from autoisp_runtime.jetstream.connection import NatsConnection
 from autoisp_runtime.jetstream.envelope import MESSAGE_ID_HEADER, Envelope
 from autoisp_runtime.jetstream.topology import DEAD_LETTER_STREAM, ConsumerSpec, dead_letter_subject
@@ -13,6 +14,7 @@ ERROR = "autoisp-dlq-error"
 SUBJECT = "autoisp-dlq-subject"
 CONSUMER = "autoisp-dlq-consumer"
 DELIVERIES = "autoisp-dlq-deliveries"
+PROCESS = "autoisp-dlq-process"
 
 _MAX_ERROR_CHARS = 1000
 
@@ -33,6 +35,7 @@ async def publish_dead_letter(
         SUBJECT: envelope.subject,
         CONSUMER: spec.durable,
         DELIVERIES: str(envelope.deliveries),
+        PROCESS: process_name(),
     }
     await connection.js.publish(
         dead_letter_subject(spec.durable, envelope.subject),

@@ -20,7 +20,9 @@ from autoisp_runtime.jetstream.envelope import (
     CE_TYPE,
     MESSAGE_ID_HEADER,
 )
+from autoisp_runtime.jetstream.spans import sending
 from autoisp_runtime.jetstream.topology import kind_of
+from autoisp_runtime.telemetry.metrics import MESSAGES_PUBLISHED
 from autoisp_runtime.tracing import TRACEPARENT, current_traceparent
 
 MAX_PAYLOAD_BYTES = 900_000
@@ -70,12 +72,20 @@ class Publisher:
             InternalError: the payload is too big to ever be sent.
         """
         check_payload(subject, payload)
-        all_headers = {**self._attributes(subject, event_id), **(headers or {})}
+        caused = {**self._attributes(subject, event_id), **(headers or {})}
+        with sending(subject, event_id, caused, len(payload)) as all_headers:
+            new = await self._send(subject, payload, all_headers, timeout_s, retry_for_s)
+        MESSAGES_PUBLISHED.labels(kind_of(subject)).inc()
+        return new
+
+    async def _send(
+        self, subject: str, payload: bytes, headers: Mapping[str, str], timeout_s: float, retry_for_s: float
+    ) -> bool:
         give_up_at = time.monotonic() + retry_for_s
         while True:
             try:
                 ack = await self._connection.js.publish(
-                    subject, payload, timeout=timeout_s, headers=dict(all_headers)
+                    subject, payload, timeout=timeout_s, headers=dict(headers)
                 )
             except (TimeoutError, nats.errors.Error, OSError) as error:
                 failure = _typed(error, subject)

@@ -74,6 +74,16 @@ def event_subjects(event: Event) -> str:
     return f"{_PREFIX}.evt.{event.value}.*"
 
 
+def command_subjects(command: Command) -> str:
+    """The subjects of a command to any resource."""
+    return f"{_PREFIX}.cmd.{command.value}.*"
+
+
+def dead_letter_subjects(durable: str) -> str:
+    """The subjects of a durable's dead letters."""
+    return f"{_PREFIX}.dlq.{durable}.>"
+
+
 def dead_letter_subject(durable: str, subject: str) -> str:
     """``autoisp.v1.dlq.<durable>.<what followed the version in the original subject>``."""
     return f"{_PREFIX}.dlq.{durable}.{subject.removeprefix(_PREFIX + '.')}"
@@ -83,6 +93,24 @@ def kind_of(subject: str) -> str:
     """``<aggregate>.<verb>`` of a command's or event's subject; any other subject as it is."""
     tokens = subject.split(".")
     return ".".join(tokens[3:5]) if subject.startswith(_PREFIX + ".") and len(tokens) >= 6 else subject
+
+
+def is_known_subject(subject: str) -> bool:
+    """Whether it is a subject of a command or event of this release."""
+    tokens = subject.split(".")
+    area: type[Command] | type[Event] = Command if tokens[2:3] == ["cmd"] else Event
+    return (
+        len(tokens) == 6
+        and tokens[:2] == _PREFIX.split(".")
+        and tokens[2] in ("cmd", "evt")
+        and kind_of(subject) in {kind.value for kind in area}
+        and _TOKEN.fullmatch(tokens[5]) is not None
+    )
+
+
+def is_consumer_name(text: str) -> bool:
+    """Whether a durable consumer could have this name."""
+    return _TOKEN.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)
@@ -188,6 +216,18 @@ async def ensure_topology(js: JetStreamContext, *, ack_wait_s: float = 30.0, rep
             await js.update_stream(stream)
     for spec in CONSUMERS:
         await js.add_consumer(spec.stream, consumer_config(spec, ack_wait_s))
+
+
+async def find_topology(js: JetStreamContext) -> None:
+    """Make sure that somebody made all streams and consumers; needs no right to make any.
+
+    Raises:
+        nats.errors.Error: something is missing, or the server can't be reached.
+    """
+    for stream in stream_configs():
+        await js.stream_info(str(stream.name))
+    for spec in CONSUMERS:
+        await js.consumer_info(spec.stream, spec.durable)
 
 
 def consumer_config(spec: ConsumerSpec, ack_wait_s: float) -> api.ConsumerConfig:

@@ -1,0 +1,1 @@
+"""``autoisp status``: all parts and the queue at a glance."""

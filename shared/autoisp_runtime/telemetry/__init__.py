@@ -1,0 +1,1 @@
+"""What a process tells of itself: spans to an OpenTelemetry collector, metrics to Prometheus."""

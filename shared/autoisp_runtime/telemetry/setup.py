@@ -1,0 +1,62 @@
+"""Turning traces on, as the standard ``OTEL_*`` variables say."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+
+from autoisp_runtime.telemetry import spans
+
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_SHUTDOWN_S = 3.0
+
+_log = logging.getLogger(__name__)  # also of programs that have not set our logs up
+
+
+def wanted() -> bool:
+    """Whether the environment asks for traces: it names a collector, or the exporter ``otlp``."""
+    exporter = os.environ.get("OTEL_TRACES_EXPORTER", "")
+    if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or exporter == "none":
+        return False
+    return "otlp" in exporter or any(os.environ.get(name) for name in _ENDPOINTS)
+
+
+def start_tracing(service: str, instance: str, version: str) -> Callable[[], None]:
+    """Send spans from now on, if the environment asks for it; returns what sends the last ones.
+
+    The SDK reads the rest of the ``OTEL_*`` variables itself: sampler, headers, timeouts, attributes.
+    """
+    if not wanted():
+        return lambda: None
+    protocol = next((os.environ[name] for name in _PROTOCOLS if os.environ.get(name)), "http/protobuf")
+    if protocol != "http/protobuf":
+        _log.warning("no traces: only the protocol http/protobuf is spoken, not %s", protocol)
+        return lambda: None
+    try:
+        from opentelemetry import trace
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError as error:
+        _log.warning("no traces: install autoisp[telemetry] (%s)", error)
+        return lambda: None
+    attributes = {"service.namespace": "autoisp", "service.instance.id": instance, "service.version": version}
+    # Without the variable the SDK would call every process "unknown_service".
+    if "OTEL_SERVICE_NAME" not in os.environ:
+        attributes["service.name"] = f"autoisp-{service}"
+    provider = TracerProvider(resource=Resource.create(attributes), shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+    spans.enable(provider)
+
+    def stop() -> None:
+        # A collector that is away would hold the end up, trying again.
+        ending = threading.Thread(target=provider.shutdown, daemon=True)
+        ending.start()
+        ending.join(_SHUTDOWN_S)
+
+    return stop
