@@ -14,6 +14,7 @@ import structlog
 
 from autoisp_runtime.config import ServiceConfig, load_config
 from autoisp_runtime.jetstream.connection import NatsConnection
+from autoisp_runtime.jetstream.credentials import credential_options
 from autoisp_runtime.logging import configure_logging
 from autoisp_runtime.runtime import until_topology
 
@@ -34,7 +35,8 @@ def main() -> int:
 
 
 async def _make(config: TopologyConfig) -> int:
-    nats = await NatsConnection.open(config.nats_url, name="autoisp-topology")
+    credentials = credential_options(config.nats_credentials)
+    nats = await NatsConnection.open(config.nats_url, name="autoisp-topology", options=credentials)
     try:
         await until_topology(nats, config)
     finally:
