@@ -75,7 +75,7 @@ def test_everything_is_valid(overlay: list[Manifest], release: str) -> None:
                 kubernetes_validate.validate(manifest, release, strict=True)
         except kubernetes_validate.SchemaNotFoundError:
             unknown.append(manifest["kind"])
-    assert set(unknown) <= {"ScaledObject"}
+    assert set(unknown) <= {"ScaledObject", "PodMonitor"}
 
 
 def test_the_validation_finds_a_misspelt_field() -> None:
@@ -153,7 +153,8 @@ def test_processes_are_probed_by_grpc(overlay: list[Manifest]) -> None:
     for workload, container, _ in ours(overlay):
         if workload["kind"] == "Job":
             continue
-        assert container["ports"] == [{"name": "grpc", "containerPort": PORT}]
+        assert container["ports"][0] == {"name": "grpc", "containerPort": PORT}
+        assert {port["name"] for port in container["ports"][1:]} <= {"metrics"}
         for probe in ("startupProbe", "livenessProbe"):
             assert container[probe]["grpc"] == {"port": PORT, "service": LIVENESS}
         assert container["readinessProbe"]["grpc"] == {"port": PORT}
