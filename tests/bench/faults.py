@@ -25,7 +25,7 @@ from faulty.tuning import Tuning
 from record import record
 
 _RESULTS = Path(__file__).parent / "results"
-_TRIALS, _STEPS = 14, 60
+_TRIALS, _STEPS = 14, 120
 _STRIKES_AFTER = 3
 _WORKERS = 2
 _SETTINGS = {"ack_wait_seconds": "4", "checkpoint_seconds": "0.2"}
@@ -79,8 +79,8 @@ def _keep_logs(system: System) -> None:
 
 def table(runs: dict[str, list[dict[str, Any]]]) -> str:
     """The fault table: one line per fault."""
-    head = f"{'fault':24}{'runs':>5}{'lost':>6}{'twice':>7}{'resumed':>9}{'winner':>8}{'trial s':>9}{'serving s':>11}"
-    lines = [head]
+    widths = {"runs": 5, "lost": 6, "twice": 7, "resumed": 9, "winner": 8, "trial s": 9, "serving s": 11}
+    lines = ["fault".ljust(24) + "".join(title.rjust(width) for title, width in widths.items())]
     standard = (runs.get("none") or [{}])[0].get("winner")
     for name, outcomes in runs.items():
         complete = [outcome for outcome in outcomes if "lost" in outcome]

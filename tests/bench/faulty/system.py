@@ -1,4 +1,4 @@
-"""The whole system as real processes: three brokers, PostgreSQL, the four services, workers; and who restarts it.
+"""The whole system as real processes: three brokers, PostgreSQL, four services, workers; who restarts it.
 
 What dies is started again, as Kubernetes would: after a pause that grows. A broker whose JetStream gave up is
 restarted too, as its liveness probe would have it.
@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,7 +54,7 @@ class System:
     """Everything up inside a ``with``, nothing left after it.
 
     Args:
-        folder: for all state and logs; a fault may have mounted something on ``nats``, ``postgres`` or ``state``.
+        folder: for all state and logs; ``nats``, ``postgres`` or ``state`` in it may be a mount already.
         workers: how many.
         placing: of the parts that run elsewhere or otherwise, by name (``search``, ``worker-1``, …).
         settings: ``AUTOISP_*`` of every part.
@@ -173,7 +173,7 @@ class System:
     def _place(self, name: str) -> Placing:
         return self.placing.get(name, Placing())
 
-    def _command(self, name: str):  # type: ignore[no-untyped-def]
+    def _command(self, name: str) -> Callable[[], tuple[list[str], dict[str, str]]]:
         module = "autoisp_worker" if name.startswith("worker") else f"autoisp_{name}"
 
         def command() -> tuple[list[str], dict[str, str]]:

@@ -58,7 +58,9 @@ class Tuning:
         self._steps = steps
         self.seen = Seen()
         self._over = threading.Event()
-        self._onlookers = [threading.Thread(target=target, daemon=True) for target in (self._look, self._probe)]
+        self._onlookers = [
+            threading.Thread(target=target, daemon=True) for target in (self._look, self._probe)
+        ]
 
     @property
     def recorded(self) -> int:
@@ -94,7 +96,7 @@ class Tuning:
         for onlooker in self._onlookers:
             onlooker.start()
 
-    def until(self, recorded: int, timeout_s: float = 120.0) -> None:
+    def until(self, recorded: int, timeout_s: float = 300.0) -> None:
         """Wait until so many trials are recorded.
 
         Raises:
@@ -105,6 +107,23 @@ class Tuning:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{self.recorded} of {recorded} trials are recorded; {self._system.notes}")
             time.sleep(_LOOK_S / 2)
+
+    def in_mid_trial(self, timeout_s: float = 300.0) -> str:
+        """Wait for the first checkpoint of a trial that goes on; the name of its worker.
+
+        Raises:
+            TimeoutError: none came.
+        """
+        checkpoints = self._system.folder / "state/artifacts/results/checkpoints" / SEARCH_ID
+        deadline = time.monotonic() + timeout_s
+        with Client(self._system.endpoints) as client:
+            while time.monotonic() < deadline:
+                for trial in client.list_trials(NAME):
+                    running = trial.state == search_pb2.TRIAL_STATE_RUNNING and trial.worker
+                    if running and (checkpoints / trial.name.rsplit("/", 1)[-1]).exists():
+                        return str(trial.worker)
+                time.sleep(0.02)
+        raise TimeoutError("no trial left a checkpoint")
 
     def finish(self, timeout_s: float) -> dict[str, object]:
         """Wait for the end of search, evaluation and registration; what was missing, and what was twice.

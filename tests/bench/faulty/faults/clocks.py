@@ -54,6 +54,11 @@ def _jump(system: System, _tuning: Tuning, seconds: float) -> None:
 
 FAULTS = (
     Fault(
-        "clock", "clocks jump an hour on, two back, and right again", _jump, _faked, seconds=20, quick_seconds=6
+        "clock",
+        "clocks jump an hour on, two back, and right again",
+        _jump,
+        _faked,
+        seconds=20,
+        quick_seconds=6,
     ),
 )

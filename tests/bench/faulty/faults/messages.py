@@ -63,7 +63,7 @@ def _duplicated(system: System, _tuning: Tuning, _seconds: float) -> None:
 
 
 def _reordered(system: System, tuning: Tuning, _seconds: float) -> None:
-    """The commands that wait are turned round, and events come backwards, the earlier ones after later ones."""
+    """The commands that wait are turned round, and events come backwards, the first one last."""
 
     async def turn(js: JetStreamContext, stream: str, after: int) -> None:
         messages = await _messages(js, stream, after)

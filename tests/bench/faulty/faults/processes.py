@@ -19,8 +19,8 @@ def _nothing(_system: System, _tuning: Tuning, _seconds: float) -> None:
     """The run that the others are compared with."""
 
 
-def _worker(system: System, _tuning: Tuning, _seconds: float) -> None:
-    os.kill(system.pid("worker-1"), signal.SIGKILL)
+def _worker(system: System, tuning: Tuning, _seconds: float) -> None:
+    os.kill(system.pid(tuning.in_mid_trial()), signal.SIGKILL)
 
 
 def _services(system: System, _tuning: Tuning, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Rolling upgrades: parts of an earlier release and of this one, side by side, on one database and one broker."""
+"""Rolling upgrades: parts of an earlier release and of this one, side by side, on one database and broker."""
 
 from __future__ import annotations
 

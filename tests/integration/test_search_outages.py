@@ -1,0 +1,150 @@
+"""A search goes on through what befalls brokers, database and messages, and records each trial once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from autoisp.prototype.v1 import prototype_pb2
+from autoisp.search.v1 import search_pb2, search_pb2_grpc
+from autoisp_runtime.artifacts import ArtifactStore
+from autoisp_runtime.jetstream import Command, Event, NatsConnection, command_subject, event_subject
+from autoisp_runtime.jetstream.topology import COMMAND_STREAM, DEAD_LETTER_STREAM, EVENT_STREAM, WORKER_TRIALS
+from autoisp_testing.nats import NatsServer
+from autoisp_testing.nats_cluster import NatsCluster
+from autoisp_testing.postgres import postgres_server
+from autoisp_testing.processes import ServiceProcess
+from nats.js.errors import NotFoundError
+from search_worker import ScriptedWorker, store_dataset
+
+SEARCH_ID = "outages"
+TRIALS = 16
+STRIKES_AFTER = 4
+
+Strike = Callable[[NatsConnection], Awaitable[None]]
+
+
+@asynccontextmanager
+async def working(url: str) -> AsyncIterator[tuple[ScriptedWorker, NatsConnection]]:
+    connection = await NatsConnection.open(url)
+    worker = ScriptedWorker(connection, seconds=0.1)
+    task = asyncio.create_task(worker.consumer.run())
+    yield worker, connection
+    await worker.consumer.stop()
+    await task
+    await connection.close()
+
+
+async def tune(process: ServiceProcess, folder: Path, url: str, strike: Strike) -> ScriptedWorker:
+    """A search that is struck in its midst; checks that each trial of it was recorded once, and with success."""
+    dataset = store_dataset(ArtifactStore((folder / "artifacts").as_uri()))
+    search = search_pb2.Search(
+        dataset=dataset,
+        prototype=prototype_pb2.Prototype(builtin="classical"),
+        budget=search_pb2.Budget(macs_per_pixel=2000),
+        rungs=[search_pb2.Rung(trials=TRIALS, steps=5)],
+        max_parallel_trials=6,  # some always wait in the queue
+        strategy="random",
+        objectives=["quality", "macs"],
+        seed=5,
+    )
+    name = f"searches/{SEARCH_ID}"
+    async with working(url) as (worker, connection), grpc.aio.insecure_channel(process.address) as channel:
+        stub = search_pb2_grpc.SearchServiceStub(channel)
+        await stub.CreateSearch(search_pb2.CreateSearchRequest(search_id=SEARCH_ID, search=search))
+        async with asyncio.timeout(60):
+            while len(worker.commands) < STRIKES_AFTER:  # noqa: ASYNC110 - messages of another process
+                await asyncio.sleep(0.01)
+        await strike(connection)
+        async with asyncio.timeout(90):
+            while True:
+                try:
+                    found = await stub.GetSearch(search_pb2.GetSearchRequest(name=name))
+                    trials = (await stub.ListTrials(search_pb2.ListTrialsRequest(parent=name))).trials
+                    if found.state != search_pb2.SEARCH_STATE_RUNNING:
+                        break
+                except grpc.aio.AioRpcError as error:
+                    assert error.code() == grpc.StatusCode.UNAVAILABLE
+                await asyncio.sleep(0.1)
+    assert found.state == search_pb2.SEARCH_STATE_SUCCEEDED
+    assert [trial.state for trial in trials] == [search_pb2.TRIAL_STATE_SUCCEEDED] * TRIALS
+    assert len({trial.name for trial in trials}) == found.trial_counts.succeeded == TRIALS
+    return worker
+
+
+@pytest.mark.timeout(240)
+async def test_the_broker_that_leads_dies(tmp_path: Path) -> None:
+    with NatsCluster(tmp_path / "nats") as brokers:
+        process = ServiceProcess(
+            "autoisp_search", tmp_path, nats_url=brokers.url(), nats_replicas=3, ack_wait_seconds=3
+        )
+
+        async def strike(connection: NatsConnection) -> None:
+            cluster = (await connection.js.stream_info(COMMAND_STREAM)).cluster
+            assert cluster is not None
+            assert cluster.leader is not None
+            await asyncio.to_thread(brokers.kill, cluster.leader)
+
+        with process.start():
+            worker = await tune(process, tmp_path, brokers.url(), strike)
+        assert len(worker.commands) == TRIALS + 1
+
+
+@pytest.mark.timeout(240)
+async def test_the_database_dies(tmp_path: Path, nats_server: NatsServer) -> None:
+    with postgres_server(tmp_path / "postgres") as database:
+        process = ServiceProcess(
+            "autoisp_search",
+            tmp_path,
+            nats_url=nats_server.url,
+            database_url=database.new_database(),
+            ack_wait_seconds=3,
+        )
+
+        async def strike(_connection: NatsConnection) -> None:
+            await asyncio.to_thread(database.kill)
+            await asyncio.sleep(1)
+            await asyncio.to_thread(database.start)
+
+        with process.start():
+            worker = await tune(process, tmp_path, nats_server.url, strike)
+        assert len(worker.commands) == TRIALS + 1
+
+
+@pytest.mark.timeout(240)
+async def test_messages_come_again_backwards_and_some_mean_nothing(
+    tmp_path: Path, nats_server: NatsServer
+) -> None:
+    dead_letters = 0
+    process = ServiceProcess("autoisp_search", tmp_path, nats_url=nats_server.url, ack_wait_seconds=3)
+
+    async def strike(connection: NatsConnection) -> None:
+        nonlocal dead_letters
+        js = connection.js
+        delivered = (await js.consumer_info(COMMAND_STREAM, WORKER_TRIALS.durable)).delivered
+        assert delivered is not None
+        copies = []
+        for stream, first in ((COMMAND_STREAM, delivered.stream_seq + 1), (EVENT_STREAM, 1)):
+            state = (await js.stream_info(stream)).state
+            for sequence in range(first, state.last_seq + 1):
+                try:
+                    copies.append(await js.get_msg(stream, sequence))
+                except NotFoundError:  # handled and gone meanwhile
+                    continue
+        for copy in reversed(copies):
+            again = {"Nats-Msg-Id": f"again-{copy.subject}-{copy.seq}"}
+            await js.publish(copy.subject or "", copy.data or b"", headers=again)
+        await js.publish(event_subject(Event.TRIAL_COMPLETED, f"{SEARCH_ID}-r0-9999"), b"\xff\xff")
+        await js.publish(event_subject(Event.PROTOTYPE_PROFILED, "nothing"), b"\xff\xff")
+        await js.publish(command_subject(Command.TRIAL_RUN, "nothing"), b"\xff\xff")
+        async with asyncio.timeout(30):
+            while (dead_letters := (await js.stream_info(DEAD_LETTER_STREAM)).state.messages) < 3:
+                await asyncio.sleep(0.05)
+
+    with process.start():
+        await tune(process, tmp_path, nats_server.url, strike)
+    assert dead_letters == 3
