@@ -40,7 +40,7 @@ async def working(url: str) -> AsyncIterator[tuple[ScriptedWorker, NatsConnectio
 
 
 async def tune(process: ServiceProcess, folder: Path, url: str, strike: Strike) -> ScriptedWorker:
-    """A search that is struck in its midst; checks that each trial of it was recorded once, and with success."""
+    """A search that is struck in its midst; each trial must be recorded once, with success."""
     dataset = store_dataset(ArtifactStore((folder / "artifacts").as_uri()))
     search = search_pb2.Search(
         dataset=dataset,
@@ -61,19 +61,26 @@ async def tune(process: ServiceProcess, folder: Path, url: str, strike: Strike) 
                 await asyncio.sleep(0.01)
         await strike(connection)
         async with asyncio.timeout(90):
-            while True:
-                try:
-                    found = await stub.GetSearch(search_pb2.GetSearchRequest(name=name))
-                    trials = (await stub.ListTrials(search_pb2.ListTrialsRequest(parent=name))).trials
-                    if found.state != search_pb2.SEARCH_STATE_RUNNING:
-                        break
-                except grpc.aio.AioRpcError as error:
-                    assert error.code() == grpc.StatusCode.UNAVAILABLE
-                await asyncio.sleep(0.1)
+            found = await ended(stub, name)
+        trials = (await stub.ListTrials(search_pb2.ListTrialsRequest(parent=name))).trials
     assert found.state == search_pb2.SEARCH_STATE_SUCCEEDED
     assert [trial.state for trial in trials] == [search_pb2.TRIAL_STATE_SUCCEEDED] * TRIALS
     assert len({trial.name for trial in trials}) == found.trial_counts.succeeded == TRIALS
     return worker
+
+
+async def ended(stub: search_pb2_grpc.SearchServiceAsyncStub, name: str) -> search_pb2.Search:
+    """The search at its end; while its database is away the service says so, and is asked again."""
+    while True:
+        try:
+            found = await stub.GetSearch(search_pb2.GetSearchRequest(name=name))
+        except grpc.aio.AioRpcError as error:
+            if error.code() != grpc.StatusCode.UNAVAILABLE:
+                raise
+        else:
+            if found.state != search_pb2.SEARCH_STATE_RUNNING:
+                return found
+        await asyncio.sleep(0.1)
 
 
 @pytest.mark.timeout(240)
@@ -142,7 +149,7 @@ async def test_messages_come_again_backwards_and_some_mean_nothing(
         await js.publish(event_subject(Event.PROTOTYPE_PROFILED, "nothing"), b"\xff\xff")
         await js.publish(command_subject(Command.TRIAL_RUN, "nothing"), b"\xff\xff")
         async with asyncio.timeout(30):
-            while (dead_letters := (await js.stream_info(DEAD_LETTER_STREAM)).state.messages) < 3:
+            while (dead_letters := (await js.stream_info(DEAD_LETTER_STREAM)).state.messages) < 3:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
     with process.start():
