@@ -37,7 +37,7 @@ from autoisp.prototype.v1 import prototype_pb2
 from autoisp.search.v1 import search_pb2, search_pb2_grpc
 from autoisp_runtime.artifacts import ArtifactStore
 from autoisp_runtime.jetstream import Event, NatsConnection, Publisher, event_subject
-from autoisp_runtime.jetstream.topology import COMMAND_STREAM, EVENT_STREAM
+from autoisp_runtime.jetstream.topology import COMMAND_STREAM, EVENT_STREAM, SEARCH_RESULTS
 from autoisp_testing.nats import NatsServer
 from autoisp_testing.postgres import PostgresServer, postgres_server
 from autoisp_testing.processes import ServiceProcess
@@ -121,6 +121,31 @@ class Plant:
 
         asyncio.run(publish())
 
+    def handled(self, event: Event, messages: Sequence[Any]) -> dict[str, float]:
+        """Publish all at once; how quickly they are handled, and at what cost."""
+
+        async def publish() -> None:
+            connection = await NatsConnection.open(self._nats.url)
+            publisher = Publisher(connection, "scale")
+            for number, message in enumerate(messages):
+                subject = event_subject(event, f"u-{number}")
+                await publisher.publish(subject, message.SerializeToString(), f"{event}-{number}")
+            connection_js, durable = connection.js, SEARCH_RESULTS.durable
+            while True:
+                info = await connection_js.consumer_info(EVENT_STREAM, durable)
+                if not info.num_pending and not info.num_ack_pending:
+                    break
+                await asyncio.sleep(0.05)
+            await connection.close()
+
+        begun, cpu = time.monotonic(), self.cpu()
+        asyncio.run(publish())
+        took, spent = time.monotonic() - begun, _spent(cpu, self.cpu())
+        return {
+            "per_s": round(len(messages) / took, 1),
+            **{f"{name}_cpu_ms": round(1e3 * value / len(messages), 2) for name, value in spent.items()},
+        }
+
     def cpu(self) -> dict[str, float]:
         """Seconds of processor time so far of each part of the control plane."""
         found = {"search": _cpu(self._search.pid), "nats": _cpu(self._nats.pid)}
@@ -162,11 +187,11 @@ def _cpu(pid: int) -> float:
     return times.user + times.system
 
 
-def queue_up(plant: Plant, dataset: str, trials: int) -> list[dict[str, float]]:
-    """Ten searches, all of whose trials wait; the sizes after each."""
+def queue_up(plant: Plant, dataset: str, trials: int, searches: int = _SEARCHES) -> list[dict[str, float]]:
+    """So many searches, all of whose trials wait; the sizes after each."""
     grown = [{"trials": 0.0, **plant.sizes()}]
     with plant.stub() as stub:
-        for number in range(_SEARCHES):
+        for number in range(searches):
             begun, cpu = time.monotonic(), plant.cpu()
             search = search_pb2.Search(
                 dataset=dataset,
@@ -194,6 +219,38 @@ def queue_up(plant: Plant, dataset: str, trials: int) -> list[dict[str, float]]:
             )
             print(f"queued {wanted}: {grown[-1]}", flush=True)
     return grown
+
+
+def unit_costs(database: str, events: int) -> dict[str, Any]:
+    """What the search service makes of reports and of results when they come faster than it handles them."""
+    with tempfile.TemporaryDirectory(prefix="autoisp-scale-") as name:
+        folder = Path(name)
+        dataset = store_dataset(ArtifactStore((folder / "artifacts").as_uri()))
+        with Plant(folder, database, 1.0) as plant:
+            queue_up(plant, dataset, events, searches=1)
+            with plant.stub() as stub:
+                request = search_pb2.ListTrialsRequest(parent=f"searches/{_name(0)}", page_size=1000)
+                trials = list(stub.ListTrials(request).trials)[:events]
+            reports = [events_pb2.TrialReported(trial=trial.name, worker="w", steps=1) for trial in trials]
+            results = [events_pb2.TrialCompleted(trial=_completed(trial)) for trial in trials]
+            return {
+                "report": plant.handled(Event.TRIAL_REPORTED, reports),
+                "result": plant.handled(Event.TRIAL_COMPLETED, results),
+            }
+
+
+def _completed(trial: search_pb2.Trial) -> search_pb2.Trial:
+    fake = common_pb2.Artifact(uri="blobs/x", sha256="a" * 64, size_bytes=1)
+    luck = hash(trial.spec) % 1000 / 1000
+    return search_pb2.Trial(
+        name=trial.name,
+        state=search_pb2.TRIAL_STATE_SUCCEEDED,
+        cost=common_pb2.Cost(macs_per_pixel=1000, parameters=1, size_bytes=1, seconds_per_megapixel=0.01),
+        quality=common_pb2.Quality(psnr_db=25 + luck, ssim=0.8),
+        onnx=fake,
+        checkpoint=fake,
+        worker="w",
+    )
 
 
 def recorded(plant: Plant) -> int:
@@ -280,6 +337,7 @@ def measure(database: str, trials: int, trial_s: float, seconds: float) -> dict[
                 print(json.dumps(stages[-1]), flush=True)
             drained = drain(plant, trials * _SEARCHES)
     return {
+        "units": unit_costs(database, trials),
         "trials": trials * _SEARCHES,
         "trial_seconds": trial_s,
         "stages": stages,
@@ -315,7 +373,7 @@ def main() -> None:
             record(bench, {"databases": databases}, quiet=True)
         for each in databases[database]["stages"]:
             print(database, each)
-        print(database, databases[database]["lines"])
+        print(database, databases[database]["units"], databases[database]["lines"])
 
 
 if __name__ == "__main__":

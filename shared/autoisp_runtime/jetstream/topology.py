@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from nats.js import JetStreamContext, api
@@ -184,6 +185,15 @@ async def ensure_topology(js: JetStreamContext, *, ack_wait_s: float = 30.0, rep
             await js.update_stream(stream)
     for spec in CONSUMERS:
         await js.add_consumer(spec.stream, consumer_config(spec, ack_wait_s))
+
+
+async def queue_since(js: JetStreamContext) -> datetime | None:
+    """When the queue of commands was made; what was commanded before that is lost with an earlier one.
+
+    Raises:
+        nats.errors.Error: the server refused or can't be reached.
+    """
+    return (await js.stream_info(COMMAND_STREAM)).created
 
 
 def consumer_config(spec: ConsumerSpec, ack_wait_s: float) -> api.ConsumerConfig:
