@@ -35,7 +35,7 @@ class Resumption:
         self._since: datetime | None = None
 
     async def start(self) -> None:
-        """Go on with all searches. Without an answer of the broker those go on that were not heard of long."""
+        """Go on with all searches. If the broker does not answer, as before it was asked."""
         try:
             self._since = await queue_since(self._connection.js)
         except (nats.errors.Error, TimeoutError, OSError) as error:

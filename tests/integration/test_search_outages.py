@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -39,9 +40,7 @@ async def working(url: str) -> AsyncIterator[tuple[ScriptedWorker, NatsConnectio
     await connection.close()
 
 
-async def tune(process: ServiceProcess, folder: Path, url: str, strike: Strike) -> ScriptedWorker:
-    """A search that is struck in its midst; each trial must be recorded once, with success."""
-    dataset = store_dataset(ArtifactStore((folder / "artifacts").as_uri()))
+def request(dataset: str) -> search_pb2.CreateSearchRequest:
     search = search_pb2.Search(
         dataset=dataset,
         prototype=prototype_pb2.Prototype(builtin="classical"),
@@ -52,10 +51,16 @@ async def tune(process: ServiceProcess, folder: Path, url: str, strike: Strike) 
         objectives=["quality", "macs"],
         seed=5,
     )
+    return search_pb2.CreateSearchRequest(search_id=SEARCH_ID, search=search)
+
+
+async def tune(process: ServiceProcess, folder: Path, url: str, strike: Strike) -> ScriptedWorker:
+    """A search that is struck in its midst; each trial must be recorded once, with success."""
+    dataset = store_dataset(ArtifactStore((folder / "artifacts").as_uri()))
     name = f"searches/{SEARCH_ID}"
     async with working(url) as (worker, connection), grpc.aio.insecure_channel(process.address) as channel:
         stub = search_pb2_grpc.SearchServiceStub(channel)
-        await stub.CreateSearch(search_pb2.CreateSearchRequest(search_id=SEARCH_ID, search=search))
+        await stub.CreateSearch(request(dataset))
         async with asyncio.timeout(60):
             while len(worker.commands) < STRIKES_AFTER:  # noqa: ASYNC110 - messages of another process
                 await asyncio.sleep(0.01)
@@ -155,3 +160,16 @@ async def test_messages_come_again_backwards_and_some_mean_nothing(
     with process.start():
         await tune(process, tmp_path, nats_server.url, strike)
     assert dead_letters == 3
+
+
+@pytest.mark.timeout(240)
+async def test_the_broker_comes_back_without_its_disk(tmp_path: Path, nats_server: NatsServer) -> None:
+    process = ServiceProcess("autoisp_search", tmp_path, nats_url=nats_server.url, ack_wait_seconds=3)
+
+    async def strike(_connection: NatsConnection) -> None:
+        nats_server.kill()
+        shutil.rmtree(tmp_path / "nats" / "data")
+        await asyncio.to_thread(nats_server.start)
+
+    with process.start():
+        await tune(process, tmp_path, nats_server.url, strike)
