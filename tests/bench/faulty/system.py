@@ -25,7 +25,7 @@ from autoisp_testing.postgres import PostgresServer, postgres_server
 
 HERE = Path(__file__).resolve().parents[3]
 SERVICES = ("ingest", "search", "evaluation", "registry")
-_ROOTS = ("protos", "shared", "services")
+_ROOTS = ("protos", "shared", "services", "tests/bench")
 _LOOK_S = 0.1
 _PROBES_FAILED = 3  # in a row, before a broker is restarted
 _BROKER_PAUSE_S = 2.0
@@ -58,11 +58,18 @@ class System:
         workers: how many.
         placing: of the parts that run elsewhere or otherwise, by name (``search``, ``worker-1``, …).
         settings: ``AUTOISP_*`` of every part.
+        worker: the module that a worker runs.
     """
 
     def __init__(
-        self, folder: Path, workers: int, placing: Mapping[str, Placing], settings: Mapping[str, str]
+        self,
+        folder: Path,
+        workers: int,
+        placing: Mapping[str, Placing],
+        settings: Mapping[str, str],
+        worker: str = "autoisp_worker",
     ) -> None:
+        self._worker = worker
         self.folder = folder
         self.placing = dict(placing)
         self._settings = settings
@@ -174,7 +181,7 @@ class System:
         return self.placing.get(name, Placing())
 
     def _command(self, name: str) -> Callable[[], tuple[list[str], dict[str, str]]]:
-        module = "autoisp_worker" if name.startswith("worker") else f"autoisp_{name}"
+        module = self._worker if name.startswith("worker") else f"autoisp_{name}"
 
         def command() -> tuple[list[str], dict[str, str]]:
             place = self._place(name)

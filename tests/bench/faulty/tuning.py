@@ -125,7 +125,7 @@ class Tuning:
                 time.sleep(0.02)
         raise TimeoutError("no trial left a checkpoint")
 
-    def finish(self, timeout_s: float) -> dict[str, object]:
+    def finish(self, timeout_s: float, *, registered: bool = True) -> dict[str, object]:
         """Wait for the end of search, evaluation and registration; what was missing, and what was twice.
 
         Raises:
@@ -138,7 +138,7 @@ class Tuning:
                     raise TimeoutError(f"the search did not end: {search}")
                 time.sleep(0.3)
             trials = list(client.list_trials(NAME))
-            versions = self._versions(client, search.model, deadline)
+            versions = self._versions(client, search.model, deadline) if registered else 0
         self._over.set()
         for onlooker in self._onlookers:
             onlooker.join()

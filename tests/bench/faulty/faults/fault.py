@@ -31,7 +31,7 @@ class Fault:
         seconds, quick_seconds: how long it lasts.
         dead_letters: how many messages nobody can handle, which end in the dead letters.
         needs_root: mounts, or network namespaces.
-        same_winner: whether the search must end with what it ends with when nothing breaks.
+        trains: whether it needs workers that train; those that only sleep leave no checkpoints.
     """
 
     name: str
@@ -42,4 +42,4 @@ class Fault:
     quick_seconds: float = 0.0
     dead_letters: int = 0
     needs_root: bool = False
-    same_winner: bool = True
+    trains: bool = False

@@ -60,7 +60,7 @@ async def leader(system: System) -> str:
 
 FAULTS = (
     Fault("none", "nothing breaks", _nothing),
-    Fault("worker", "kill -9 of a worker in mid-trial", _worker),
+    Fault("worker", "kill -9 of a worker in mid-trial", _worker, trains=True),
     Fault("services", "kill -9 of every service, one after the other", _services, seconds=8, quick_seconds=2),
     Fault("nats-leader", "kill -9 of the broker that leads the queue", _leader),
     Fault("nats-all", "all three brokers away", _brokers, seconds=60, quick_seconds=5),

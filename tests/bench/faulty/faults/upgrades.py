@@ -53,6 +53,7 @@ FAULTS = (
         _all_old,
         seconds=6,
         quick_seconds=1,
+        trains=True,
     ),
     Fault(
         "upgrade-workers-first",
@@ -61,5 +62,6 @@ FAULTS = (
         _all_old,
         seconds=6,
         quick_seconds=1,
+        trains=True,
     ),
 )
