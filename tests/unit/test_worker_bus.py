@@ -274,6 +274,13 @@ async def test_a_result_that_no_message_holds_fails_its_clip_rather_than_never_a
     assert "fewer frames" in result.failure.message
 
 
+async def test_a_command_of_a_newer_release_is_left_to_a_newer_worker(bench: Bench) -> None:
+    newer = Envelope("autoisp.v1.cmd.trial.distil.s-r0-0000", b"\xff", "id")
+    with pytest.raises(UnavailableError, match=r"trial\.distil") as raised:
+        await bench.bus.handle(newer)
+    assert raised.value.transient
+
+
 async def test_an_error_of_the_surroundings_leaves_the_trial_to_the_next_delivery(bench: Bench) -> None:
     bench.jobs.error = UnavailableError("the store is away")
     with pytest.raises(UnavailableError):
