@@ -167,8 +167,6 @@ class Tuning:
             "dead_letters": dead,
             "winner": winner.spec,
             "winner_psnr_db": round(winner.quality.psnr_db, 4),
-            "specs": sorted(trial.spec for trial in trials),
-            "qualities": {trial.spec: round(trial.quality.psnr_db, 4) for trial in trials},
         }
 
     def recovery(self, ended_at: float) -> dict[str, float | None]:
