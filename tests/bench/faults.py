@@ -27,7 +27,8 @@ from faulty.tuning import Tuning
 from record import record
 
 _RESULTS = Path(__file__).parent / "results"
-_TRIALS, _STEPS = 14, 120
+# Enough that the search goes on when the fault is over, where work goes on during it.
+_TRIALS, _QUICK_TRIALS, _STEPS = 48, 14, 120
 _STRIKES_AFTER = 3
 _WORKERS = 2
 _SETTINGS = {"ack_wait_seconds": "4", "checkpoint_seconds": "0.2", "slots": "1", "trial_seconds": "1"}
@@ -35,13 +36,13 @@ _END_S = 240.0
 _WORKER, _SLEEPING = "autoisp_worker", "sleeping_worker"
 
 
-def run(fault: Fault, seconds: float, worker: str) -> dict[str, Any]:
+def run(fault: Fault, seconds: float, trials: int, worker: str) -> dict[str, Any]:
     """One run; what was seen."""
     with tempfile.TemporaryDirectory(prefix="autoisp-faults-") as name:
         folder = Path(name) / "system"
         begun = time.monotonic()
         with fault.prepare(folder) as placing, System(folder, _WORKERS, placing, _SETTINGS, worker) as system:
-            tuning = Tuning(system, _TRIALS, _STEPS)
+            tuning = Tuning(system, trials, _STEPS)
             tuning.start(Path(name) / "footage")
             tuning.until(_STRIKES_AFTER)
             struck = time.monotonic()
@@ -56,16 +57,16 @@ def run(fault: Fault, seconds: float, worker: str) -> dict[str, Any]:
             outcome["fault_s"] = round(ended - struck, 1)
             outcome["whole_s"] = round(time.monotonic() - begun, 1)
             outcome["notes"] = list(system.notes)
-            outcome["ok"] = _ok(outcome, fault, worker)
+            outcome["ok"] = _ok(outcome, fault, trials, worker)
             if not outcome["ok"]:
                 _keep_logs(system)
             return outcome
 
 
-def _ok(outcome: dict[str, Any], fault: Fault, worker: str) -> bool:
+def _ok(outcome: dict[str, Any], fault: Fault, trials: int, worker: str) -> bool:
     return bool(
         outcome["succeeded"]
-        and outcome["trials"] == _TRIALS == outcome["results"]
+        and outcome["trials"] == trials == outcome["results"]
         and not outcome["failed"]
         and outcome["lost"] == outcome["recorded_twice"] == 0
         and (outcome["versions"] == 1 or worker == _SLEEPING)
@@ -135,7 +136,10 @@ def main() -> None:
         while len(runs.setdefault(name, [])) < chosen.runs:
             print(f"{name}: {fault.what}", flush=True)
             try:
-                outcome = run(fault, fault.quick_seconds if chosen.quick else fault.seconds, worker)
+                seconds, trials = (
+                    (fault.quick_seconds, _QUICK_TRIALS) if chosen.quick else (fault.seconds, _TRIALS)
+                )
+                outcome = run(fault, seconds, trials, worker)
             except Exception as error:
                 outcome = {"ok": False, "error": f"{type(error).__name__}: {error}"[:2000]}
             runs[name].append(outcome)

@@ -58,7 +58,7 @@ FAULTS = (
         "clocks jump an hour on, two back, and right again",
         _jump,
         _faked,
-        seconds=20,
+        seconds=12,
         quick_seconds=6,
     ),
 )

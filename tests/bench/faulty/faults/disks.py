@@ -97,7 +97,7 @@ def _named(which: str, what: str, mib: int) -> Fault:
         f"the disk of {what} is full, then not any more",
         _full(which),
         prepare,
-        seconds=30,
+        seconds=15,
         quick_seconds=5,
         needs_root=True,
     )
@@ -111,7 +111,7 @@ FAULTS = (
         "disk-slow",
         "database and brokers stand still nine tenths of the time",
         _slow,
-        seconds=30,
+        seconds=15,
         quick_seconds=5,
     ),
 )

@@ -59,7 +59,7 @@ FAULTS = tuple(
         f"the {what} is cut off from brokers and callers",
         _cut(part),
         _apart(part),
-        seconds=30,
+        seconds=15,
         quick_seconds=8,
         needs_root=True,
     )
