@@ -13,6 +13,7 @@ from autoisp_search.api import SearchServicer
 from autoisp_search.bus import OutboxSender, ResultConsumer
 from autoisp_search.config import SearchConfig
 from autoisp_search.datasets import StoredDatasets
+from autoisp_search.resumption import Resumption
 from autoisp_search.store import SqlSearchStore, outbox
 from autoisp_search.store.figures import sample_states
 from autoisp_search.usecases import Changes, LiveSearches, ResultHandlers, Searches
@@ -34,7 +35,9 @@ async def build(runtime: Runtime[SearchConfig]) -> None:
     consumer = ResultConsumer(results)
     runtime.consume(SEARCH_RESULTS, consumer, batch=16, patient=True, on_dead_letter=consumer.bury)
     runtime.sample(lambda: sample_states(runtime.database))
-    runtime.spawn("resume", results.resume())
+    resumption = Resumption(results, runtime.nats)
+    runtime.nats.on_reconnect(resumption.look_again)
+    runtime.spawn("resume", resumption.start())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import structlog
 from autoisp.events.v1 import commands_pb2
-from autoisp_core.errors import AutoISPError
+from autoisp_core.errors import AutoISPError, UnavailableError
 from autoisp_runtime.jetstream import Command, Envelope, Publisher
 
 from autoisp_worker import wire, wire_conversion, wire_evaluation
@@ -109,8 +109,14 @@ class CommandBus:
                 return self._trial(envelope)
             case Command.MODEL_VERSION_CONVERT:
                 return self._conversion(envelope)
-            case _:
+            case Command.EVALUATION_RUN:
                 return self._evaluation(envelope)
+            case unknown:
+                # In an upgrade old and new workers share the queue: not a dead letter, another worker's work.
+                raise UnavailableError(
+                    f"this worker does not know {unknown}; it is left to a newer one",
+                    reason="UNKNOWN_COMMAND",
+                )
 
     def _profile(self, envelope: Envelope) -> tuple[Ticket, Work]:
         job = wire.profile_job(envelope.decode(commands_pb2.ProfilePrototype))

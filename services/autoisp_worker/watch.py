@@ -25,6 +25,7 @@ from autoisp_worker.usecases import OnFrames, OnProgress
 
 _LOOK_EVERY_S = 1.0
 _REPORT_TIMEOUT_S = 1.0
+_REPORT_AFTER, _REPORT_SELDOM_S = 0.05, 30.0
 
 
 class Cancelled(Protocol):
@@ -99,6 +100,18 @@ class JobWatch:
                 stop.request(StopReason.CANCELLED)
 
 
+def report_pause(running_s: float) -> float:
+    """Seconds from one report of a trial to the next: a twentieth of the time that it runs, at most 30.
+
+    The search service records every report. A thousand workers that reported every second would keep it from
+    the results. It takes ten minutes of silence for a sign that a worker is gone.
+
+    >>> report_pause(8.0), report_pause(200.0), report_pause(3600.0)
+    (0.4, 10.0, 30.0)
+    """
+    return min(_REPORT_AFTER * running_s, _REPORT_SELDOM_S)
+
+
 class TrialWatch:
     """Watches trials. Of their progress the newest counts, so the next report makes up for a lost one.
 
@@ -116,8 +129,14 @@ class TrialWatch:
         """Watch while the body runs; what it yields takes progress from any thread."""
         search_id, _ = names.TRIAL.parse(trial, "trial")
         newest = [TrialProgress(0.0, 0, 0.0)]
+        begun, reported = time.monotonic(), float("-inf")
 
         async def report() -> None:
+            nonlocal reported
+            now = time.monotonic()
+            if now - reported < report_pause(now - begun):
+                return
+            reported = now
             del newest[:-1]
             await self._watch.publish(
                 report_subject(trial), wire.trial_reported(trial, self._worker_id, newest[-1])

@@ -40,6 +40,24 @@ class PostgresServer:
         while _runs(pid):
             time.sleep(0.02)
 
+    @property
+    def pid(self) -> int:
+        """The process id of its first process.
+
+        Raises:
+            RuntimeError: it is not running.
+        """
+        pid = self._server.get_pid()
+        if pid is None:
+            raise RuntimeError("PostgreSQL is not running")
+        return int(pid)
+
+    @property
+    def running(self) -> bool:
+        """Whether its process lives."""
+        pid = self._server.get_pid()
+        return pid is not None and _runs(pid)
+
     def start(self) -> None:
         """Start it again after :meth:`kill`; takes some seconds."""
         self._server.ensure_postgres_running()

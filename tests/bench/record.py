@@ -24,8 +24,8 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def record(bench: str, figures: dict[str, Any]) -> Path:
-    """Writes and prints `tests/bench/results/<bench>.json`."""
+def record(bench: str, figures: dict[str, Any], *, quiet: bool = False) -> Path:
+    """Writes `tests/bench/results/<bench>.json`, and prints it unless `quiet`."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"],
         cwd=_RESULTS.parent,
@@ -45,7 +45,8 @@ def record(bench: str, figures: dict[str, Any]) -> Path:
     path = _RESULTS / f"{bench}.json"
     text = json.dumps(document, indent=2)
     path.write_text(text + "\n")
-    print(text)
+    if not quiet:
+        print(text)
     return path
 
 

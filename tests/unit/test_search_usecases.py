@@ -3,6 +3,7 @@
 import asyncio
 import random
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from autoisp_core.errors import (
@@ -306,6 +307,10 @@ async def test_a_broker_that_lost_its_disk_is_told_again(service: Service, worke
     lose_the_disk()
     await service.results.resume()
     assert [m.trial.trial_id for m in service.store.sent if isinstance(m, RunTrial)] == ["r0-0002"]
+    lose_the_disk()
+    await service.results.resume(queue_since=service.clock.now + timedelta(seconds=1))
+    assert [m.trial.trial_id for m in service.store.sent if isinstance(m, RunTrial)] == ["r0-0001", "r0-0002"]
+    lose_the_disk()
     service.clock.now += 2 * SILENCE
     await service.results.resume()
     again = [m.trial.trial_id for m in service.store.sent if isinstance(m, RunTrial)]

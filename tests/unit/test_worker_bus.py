@@ -22,6 +22,7 @@ from autoisp_core.errors import (
     ResourceExhaustedError,
     UnavailableError,
 )
+from autoisp_core.quality.results import Latency
 from autoisp_runtime.artifacts import ArtifactStore
 from autoisp_runtime.jetstream import Command, Envelope, command_subject
 from autoisp_runtime.jetstream.publisher import MAX_PAYLOAD_BYTES
@@ -43,7 +44,6 @@ from autoisp_worker.domain_evaluation import (
     ClipResult,
     EvaluationJob,
     FrameValues,
-    Latency,
     SubjectResult,
 )
 from autoisp_worker.results import Checkpoints, Results
@@ -272,6 +272,13 @@ async def test_a_result_that_no_message_holds_fails_its_clip_rather_than_never_a
     assert (result.clip, result.state) == ("clips/c", evaluation_pb2.EVALUATION_STATE_FAILED)
     assert result.failure.reason == "RESULT_TOO_LARGE"
     assert "fewer frames" in result.failure.message
+
+
+async def test_a_command_of_a_newer_release_is_left_to_a_newer_worker(bench: Bench) -> None:
+    newer = Envelope("autoisp.v1.cmd.trial.distil.s-r0-0000", b"\xff", "id")
+    with pytest.raises(UnavailableError, match=r"trial\.distil") as raised:
+        await bench.bus.handle(newer)
+    assert raised.value.transient
 
 
 async def test_an_error_of_the_surroundings_leaves_the_trial_to_the_next_delivery(bench: Bench) -> None:

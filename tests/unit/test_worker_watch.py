@@ -131,3 +131,23 @@ async def test_a_clip_of_a_cancelled_evaluation_is_stopped_and_one_that_takes_to
 
     assert stop.reason is StopReason.CANCELLED
     assert slow.reason is StopReason.TIME_LIMIT
+
+
+@pytest.mark.parametrize(("running_s", "pause_s"), [(0.0, 0.0), (10.0, 0.5), (100.0, 5.0), (86_400.0, 30.0)])
+def test_the_longer_a_trial_runs_the_rarer_are_its_reports(running_s: float, pause_s: float) -> None:
+    assert watch.report_pause(running_s) == pytest.approx(pause_s)
+
+
+async def test_a_report_that_is_not_due_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "_LOOK_EVERY_S", 0.01)
+    publisher = SlowPublisher()
+    trials = watch.TrialWatch(watch.JobWatch(Cancelled(), cast(Publisher, publisher), 60.0), "w")
+    monkeypatch.setattr(watch, "report_pause", lambda _running_s: 0.0)
+    async with trials.over(TRIAL, StopRequest()):
+        await asyncio.sleep(0.2)
+    assert len(publisher.payloads) > 1
+    publisher.payloads.clear()
+    monkeypatch.setattr(watch, "report_pause", lambda _running_s: 60.0)
+    async with trials.over(TRIAL, StopRequest()):
+        await asyncio.sleep(0.2)
+    assert len(publisher.payloads) == 1

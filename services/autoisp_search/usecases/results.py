@@ -7,7 +7,7 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from autoisp_core import names
 
@@ -99,11 +99,15 @@ class ResultHandlers:
             await self._advance(transaction, search, live)
         self._changes.notify(search_id)
 
-    async def resume(self) -> int:
+    async def resume(self, queue_since: datetime | None = None) -> int:
         """Go on with every unfinished search, as after a start; returns how many there are.
 
         What nobody is heard to work on is commanded once more, in case the broker lost its disk. Else
         JetStream knows the command's id and drops the copy, or the worker knows the result and only tells it.
+
+        Args:
+            queue_since: when the queue was made. What was heard of before that alone is lost with an earlier
+                queue, so nobody's silence has to be waited for.
         """
         unfinished = await self._store.unfinished()
         for search_id in unfinished:
@@ -115,7 +119,7 @@ class ResultHandlers:
                     await transaction.emit(ProfilePrototype(search))
                 else:
                     live = await self._live.of(transaction, search)
-                    await self._command_again(transaction, search, live)
+                    await self._command_again(transaction, search, live, queue_since)
                     await self._advance(transaction, search.changed(), live)
             self._changes.notify(search_id)
         return len(unfinished)
@@ -127,8 +131,12 @@ class ResultHandlers:
             async with self._store.transaction() as transaction:
                 yield transaction
 
-    async def _command_again(self, transaction: Transaction, search: Search, live: LiveSearch) -> None:
+    async def _command_again(
+        self, transaction: Transaction, search: Search, live: LiveSearch, queue_since: datetime | None
+    ) -> None:
         silent_since = self._clock() - SILENCE
+        if queue_since is not None:
+            silent_since = max(silent_since, queue_since)
         for trial in live.board.unfinished():
             if trial.heard is None or trial.heard < silent_since:
                 await self._command(transaction, search, trial, live)

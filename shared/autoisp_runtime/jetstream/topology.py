@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from nats.js import JetStreamContext, api
@@ -228,6 +229,15 @@ async def find_topology(js: JetStreamContext) -> None:
         await js.stream_info(str(stream.name))
     for spec in CONSUMERS:
         await js.consumer_info(spec.stream, spec.durable)
+
+
+async def queue_since(js: JetStreamContext) -> datetime | None:
+    """When the queue of commands was made; what was commanded before that is lost with an earlier one.
+
+    Raises:
+        nats.errors.Error: the server refused or can't be reached.
+    """
+    return (await js.stream_info(COMMAND_STREAM)).created
 
 
 def consumer_config(spec: ConsumerSpec, ack_wait_s: float) -> api.ConsumerConfig:

@@ -1,0 +1,117 @@
+"""Disks that are full, and one that is slow."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from faulty.faults.fault import Fault, Prepare
+from faulty.system import Placing, System
+from faulty.tuning import Tuning
+
+_MIB = 1 << 20
+
+
+def _small_disk(which: str, mib: int) -> Prepare:
+    """A file system of its own for ``postgres``, ``nats`` or ``state``."""
+
+    @contextmanager
+    def mounted(folder: Path) -> Iterator[Mapping[str, Placing]]:
+        place = folder / which
+        place.mkdir(parents=True)
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={mib}m,mode=755", "autoisp-faults", place], check=True
+        )
+        try:
+            yield {}
+        finally:
+            subprocess.run(["umount", "--lazy", place], check=True)
+
+    return mounted
+
+
+def _full(which: str) -> Callable[[System, Tuning, float], None]:
+    def strike(system: System, _tuning: Tuning, seconds: float) -> None:
+        ballast = system.folder / which / "ballast"
+        fill(ballast)
+        time.sleep(seconds)
+        ballast.unlink()
+
+    return strike
+
+
+def fill(ballast: Path) -> None:
+    """Write until nothing more goes in."""
+    with ballast.open("wb", buffering=0) as file:
+        for size in (_MIB, 4096):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+
+
+def _slow(system: System, _tuning: Tuning, seconds: float) -> None:
+    """Every process that writes for the database or the brokers stands still nine tenths of the time.
+
+    A stand-in for a slow disk: this kernel has no device mapper, and throttling by cgroup needs a disk of its
+    own. What waits for a commit or a receipt waits as if ``fsync`` took most of a second.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        pids = [*_family(system.postgres.pid), *(system.pid(name) for name in system.brokers.names)]
+        _signal(pids, signal.SIGSTOP)
+        try:
+            time.sleep(0.9)
+        finally:
+            _signal(pids, signal.SIGCONT)
+        time.sleep(0.1)
+
+
+def _signal(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
+
+
+def _family(pid: int) -> list[int]:
+    import psutil
+
+    process = psutil.Process(pid)
+    return [pid, *(child.pid for child in process.children(recursive=True))]
+
+
+def _named(which: str, what: str, mib: int) -> Fault:
+    prepare: Callable[[Path], AbstractContextManager[Mapping[str, Placing]]] = _small_disk(which, mib)
+    return Fault(
+        f"disk-full-{which}",
+        f"the disk of {what} is full, then not any more",
+        _full(which),
+        prepare,
+        seconds=15,
+        quick_seconds=5,
+        needs_root=True,
+    )
+
+
+FAULTS = (
+    _named("state", "the artifact store", 64),
+    _named("postgres", "PostgreSQL", 384),
+    _named("nats", "the brokers", 96),
+    Fault(
+        "disk-slow",
+        "database and brokers stand still nine tenths of the time",
+        _slow,
+        seconds=15,
+        quick_seconds=5,
+    ),
+)

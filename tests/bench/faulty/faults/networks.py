@@ -1,0 +1,67 @@
+"""Partitions: a part in a network namespace of its own, whose cable is pulled and plugged in again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from faulty.faults.fault import Fault, Prepare
+from faulty.system import Placing, System
+from faulty.tuning import Tuning
+
+_HOST, _GUEST = "10.213.77.1", "10.213.77.2"
+
+
+def _ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True)
+
+
+def _cable() -> str:
+    return f"flt{os.getpid() % 100000}"
+
+
+def _apart(part: str) -> Prepare:
+    @contextmanager
+    def prepared(_folder: Path) -> Iterator[Mapping[str, Placing]]:
+        name = _cable()
+        _ip("netns", "add", name)
+        try:
+            _ip("link", "add", f"{name}h", "type", "veth", "peer", "name", f"{name}g", "netns", name)
+            _ip("addr", "add", f"{_HOST}/30", "dev", f"{name}h")
+            _ip("link", "set", f"{name}h", "up")
+            _ip("-n", name, "addr", "add", f"{_GUEST}/30", "dev", f"{name}g")
+            _ip("-n", name, "link", "set", f"{name}g", "up")
+            _ip("-n", name, "link", "set", "lo", "up")
+            yield {part: Placing(("ip", "netns", "exec", name), _GUEST, _HOST)}
+        finally:
+            _ip("netns", "delete", name)
+
+    return prepared
+
+
+def _cut(_part: str) -> Callable[[System, Tuning, float], None]:
+    def strike(_system: System, _tuning: Tuning, seconds: float) -> None:
+        # Packets vanish without a word, as in a real partition; nobody's connection is closed.
+        _ip("-n", _cable(), "link", "set", f"{_cable()}g", "down")
+        time.sleep(seconds)
+        _ip("-n", _cable(), "link", "set", f"{_cable()}g", "up")
+
+    return strike
+
+
+FAULTS = tuple(
+    Fault(
+        f"partition-{part}",
+        f"the {what} is cut off from brokers and callers",
+        _cut(part),
+        _apart(part),
+        seconds=15,
+        quick_seconds=8,
+        needs_root=True,
+    )
+    for part, what in (("search", "search service"), ("worker-1", "first worker"))
+)

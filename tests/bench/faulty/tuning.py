@@ -1,0 +1,235 @@
+"""A search that runs while something breaks, and what must be true of it at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+import nats
+from autoisp.events.v1 import events_pb2
+from autoisp.ingest.v1 import ingest_pb2
+from autoisp.prototype.v1 import prototype_pb2
+from autoisp.search.v1 import search_pb2, search_pb2_grpc
+from autoisp_client import Client
+from autoisp_core.spec import Spec
+from autoisp_isp.export import export_onnx
+from autoisp_isp.network import build
+from autoisp_runtime.jetstream.topology import DEAD_LETTER_STREAM, EVENT_STREAM
+from autoisp_testing.scenes import moving_scene, write_video
+
+from faulty.system import SERVICES, System
+
+SEARCH_ID = "faults"
+NAME = f"searches/{SEARCH_ID}"
+_LOOK_S = 0.1
+_ENDED = (
+    search_pb2.TRIAL_STATE_SUCCEEDED,
+    search_pb2.TRIAL_STATE_FAILED,
+    search_pb2.TRIAL_STATE_PRUNED,
+    search_pb2.TRIAL_STATE_CANCELLED,
+)
+_OVER = (
+    search_pb2.SEARCH_STATE_SUCCEEDED,
+    search_pb2.SEARCH_STATE_FAILED,
+    search_pb2.SEARCH_STATE_CANCELLED,
+)
+
+
+@dataclass
+class Seen:
+    """What an onlooker saw: (monotonic time, trials recorded), and whether all services were healthy."""
+
+    recorded: list[tuple[float, int]] = field(default_factory=list)
+    healthy: list[tuple[float, bool]] = field(default_factory=list)
+
+
+class Tuning:
+    """One search of one rung, so that its trials and its winner don't depend on who was quicker."""
+
+    def __init__(self, system: System, trials: int, steps: int) -> None:
+        self._system = system
+        self._trials = trials
+        self._steps = steps
+        self.seen = Seen()
+        self._over = threading.Event()
+        self._onlookers = [
+            threading.Thread(target=target, daemon=True) for target in (self._look, self._probe)
+        ]
+
+    @property
+    def recorded(self) -> int:
+        """How many trials the search service has recorded as ended, as far as is known."""
+        return self.seen.recorded[-1][1] if self.seen.recorded else 0
+
+    def start(self, folder: Path) -> None:
+        """Upload three tiny clips and a quick network as the prototype; start the search, and watching it."""
+        splits = (ingest_pb2.SPLIT_TRAIN, ingest_pb2.SPLIT_VALIDATION, ingest_pb2.SPLIT_TEST)
+        folder.mkdir(parents=True, exist_ok=True)
+        with Client(self._system.endpoints, patience=30) as client:
+            clips = []
+            for seed, split in enumerate(splits):
+                clip = client.upload_clip(write_video(folder / f"{seed}.mp4", moving_scene(seed=seed)))
+                clips.append(ingest_pb2.DatasetClip(clip=clip.name, split=split))
+            dataset = client.create_dataset(clips)
+            stand_in = folder / "prototype.onnx"
+            spec = Spec(Spec.code((1, 1, 3, 0, 0), (2, 7, 0, 0, 0)), width=32)
+            stand_in.write_bytes(export_onnx(build(spec)))
+            search = search_pb2.Search(
+                dataset=dataset.name,
+                prototype=prototype_pb2.Prototype(onnx=client.upload_artifact(stand_in)),
+                budget=search_pb2.Budget(macs_per_pixel=3000),
+                rungs=[search_pb2.Rung(trials=self._trials, steps=self._steps)],
+                max_parallel_trials=8,  # more than workers: some always wait in the queue
+                validation_frames_per_clip=2,
+                test_frames_per_clip=2,
+                strategy="random",
+                objectives=["quality", "macs"],
+                seed=1,
+            )
+            client.create_search(search, search_id=SEARCH_ID)
+        for onlooker in self._onlookers:
+            onlooker.start()
+
+    def until(self, recorded: int, timeout_s: float = 300.0) -> None:
+        """Wait until so many trials are recorded.
+
+        Raises:
+            TimeoutError: they were not.
+        """
+        deadline = time.monotonic() + timeout_s
+        while self.recorded < recorded:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.recorded} of {recorded} trials are recorded; {self._system.notes}")
+            time.sleep(_LOOK_S / 2)
+
+    def in_mid_trial(self, timeout_s: float = 300.0) -> str:
+        """Wait for the first checkpoint of a trial that goes on; the name of its worker.
+
+        Raises:
+            TimeoutError: none came.
+        """
+        checkpoints = self._system.folder / "state/artifacts/results/checkpoints" / SEARCH_ID
+        deadline = time.monotonic() + timeout_s
+        with Client(self._system.endpoints) as client:
+            while time.monotonic() < deadline:
+                for trial in client.list_trials(NAME):
+                    running = trial.state == search_pb2.TRIAL_STATE_RUNNING and trial.worker
+                    if running and (checkpoints / trial.name.rsplit("/", 1)[-1]).exists():
+                        return str(trial.worker)
+                time.sleep(0.02)
+        raise TimeoutError("no trial left a checkpoint")
+
+    def finish(self, timeout_s: float, *, registered: bool = True) -> dict[str, object]:
+        """Wait for the end of search, evaluation and registration; what was missing, and what was twice.
+
+        Raises:
+            TimeoutError: it did not end.
+        """
+        deadline = time.monotonic() + timeout_s
+        with Client(self._system.endpoints, patience=60) as client:
+            while (search := client.get_search(NAME)).state not in _OVER:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"the search did not end: {search}")
+                time.sleep(0.3)
+            trials = list(client.list_trials(NAME))
+            versions = self._versions(client, search.model, deadline) if registered else 0
+        self._over.set()
+        for onlooker in self._onlookers:
+            onlooker.join()
+        completed, reports, dead = asyncio.run(self._events())
+        names = {trial.name for trial in trials}
+        results = {path.name for path in (self._system.folder / "state/artifacts/results/trials").rglob("r*")}
+        lost = [trial.name for trial in trials if trial.state not in _ENDED]
+        lost += [f"trial {index}" for index in range(len(trials), self._trials)]
+        winner = next((trial for trial in trials if trial.name == search.best_trial), search_pb2.Trial())
+        return {
+            "succeeded": search.state == search_pb2.SEARCH_STATE_SUCCEEDED,
+            "trials": len(trials),
+            "failed": [
+                f"{trial.name}: {trial.failure.reason}"
+                for trial in trials
+                if trial.state != search_pb2.TRIAL_STATE_SUCCEEDED
+            ],
+            "lost": len(lost),
+            "recorded_twice": len(trials) - len(names) + max(0, search.trial_counts.succeeded - len(names)),
+            "versions": versions,
+            "results": len(results),
+            "announced_again": sum(count - 1 for count in completed.values()),
+            "resumed": self._counted('"resuming"'),
+            "found_recorded": self._counted('"recorded already'),
+            "reports": reports,
+            "dead_letters": dead,
+            "winner": winner.spec,
+            "winner_psnr_db": round(winner.quality.psnr_db, 4),
+        }
+
+    def recovery(self, ended_at: float) -> dict[str, float | None]:
+        """Seconds from the fault's end to the next recorded trial, and until all services were healthy."""
+        before = max((count for at, count in self.seen.recorded if at <= ended_at), default=0)
+        next_trial = next((at for at, count in self.seen.recorded if at > ended_at and count > before), None)
+        # A round that began before the end says nothing of the time after it.
+        healthy = next((at for at, well in self.seen.healthy if at > ended_at and well), None)
+        return {
+            "next_trial_s": None if next_trial is None else round(next_trial - ended_at, 2),
+            "serving_s": None if healthy is None else round(healthy - ended_at, 2),
+        }
+
+    def _versions(self, client: Client, model: str, deadline: float) -> int:
+        """How many versions the search registered; waits for the first."""
+        while True:
+            try:
+                found = len(list(client.list_model_versions(model)))
+            except Exception:  # not there yet
+                found = 0
+            if found or time.monotonic() > deadline:
+                return found
+            time.sleep(0.3)
+
+    def _counted(self, phrase: str) -> int:
+        return sum(len(re.findall(phrase, self._system.log(name))) for name in self._system.workers)
+
+    def _look(self) -> None:
+        while not self._over.wait(_LOOK_S):
+            try:
+                with grpc.insecure_channel(self._system.address("search")) as channel:
+                    request = search_pb2.GetSearchRequest(name=NAME)
+                    found = search_pb2_grpc.SearchServiceStub(channel).GetSearch(request, timeout=2)
+            except grpc.RpcError:
+                continue
+            counts = found.trial_counts
+            ended = counts.succeeded + counts.failed + counts.pruned
+            self.seen.recorded.append((time.monotonic(), ended))
+
+    def _probe(self) -> None:
+        while not self._over.wait(_LOOK_S):
+            self.seen.healthy.append(
+                (time.monotonic(), all(self._system.serving(service) for service in SERVICES))
+            )
+
+    async def _events(self) -> tuple[Counter[str], int, int]:
+        connection = await nats.connect(self._system.brokers.url().split(","))
+        js = connection.jetstream()
+        state = (await js.stream_info(EVENT_STREAM)).state
+        completed: Counter[str] = Counter()
+        reports = 0
+        for sequence in range(max(1, state.first_seq), state.last_seq + 1):
+            try:
+                message = await js.get_msg(EVENT_STREAM, sequence)
+            except nats.js.errors.NotFoundError:  # a fault took it out
+                continue
+            subject = message.subject or ""
+            reports += subject.startswith("autoisp.v1.evt.trial.reported.")
+            if subject.startswith("autoisp.v1.evt.trial.completed."):
+                try:
+                    completed[events_pb2.TrialCompleted.FromString(message.data or b"").trial.name] += 1
+                except Exception:  # poison
+                    continue
+        dead = (await js.stream_info(DEAD_LETTER_STREAM)).state.messages
+        await connection.close()
+        return completed, reports, dead
