@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from autoisp_core.artifact import Artifact
+from autoisp_core.quality.results import DeviceEstimate, Latency
 from autoisp_core.sensor import SensorProfile
 
 from autoisp_worker.domain import ClipRange, Cost, Failure, PrototypeSource, Quality
@@ -58,33 +59,6 @@ class FramesJudged:
     frames: Mapping[str, Sequence[FrameValues]]
     done: int
     wanted: int
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Wall seconds per output megapixel over frames, and the memory that the subject's process grew by.
-
-    ``provider`` is ONNX Runtime's; empty for what doesn't run in it. ``peak_memory_bytes`` 0: unknown.
-    """
-
-    p50: float
-    p95: float
-    p99: float
-    frames: int
-    threads: int
-    provider: str = ""
-    peak_memory_bytes: int = 0
-
-
-@dataclass(frozen=True)
-class DeviceEstimate:
-    """A network's roofline on a device; see ``autoisp_core.spec.device``."""
-
-    device: str
-    seconds_per_megapixel: float
-    bound: str
-    fits_4k30: bool
-    frames_per_second_4k: float
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from autoisp_core.errors import (
     ResourceExhaustedError,
     UnavailableError,
 )
+from autoisp_core.quality.results import Latency
 from autoisp_runtime.artifacts import ArtifactStore
 from autoisp_runtime.jetstream import Command, Envelope, command_subject
 from autoisp_runtime.jetstream.publisher import MAX_PAYLOAD_BYTES
@@ -43,7 +44,6 @@ from autoisp_worker.domain_evaluation import (
     ClipResult,
     EvaluationJob,
     FrameValues,
-    Latency,
     SubjectResult,
 )
 from autoisp_worker.results import Checkpoints, Results

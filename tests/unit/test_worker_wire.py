@@ -11,6 +11,7 @@ from autoisp.prototype.v1 import prototype_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_core.artifact import Artifact
 from autoisp_core.errors import InvalidArgumentError
+from autoisp_core.quality.results import Latency
 from autoisp_core.sensor import IDENTITY_CCM, Noise
 from autoisp_runtime.jetstream.publisher import MAX_PAYLOAD_BYTES
 from autoisp_worker import wire, wire_conversion, wire_evaluation
@@ -18,7 +19,6 @@ from autoisp_worker.domain import Cost, Failure, Fidelity, Quality, Split, Trial
 from autoisp_worker.domain_evaluation import (
     ClipResult,
     FrameValues,
-    Latency,
     Picture,
     SubjectResult,
     WorstFrame,

@@ -10,13 +10,14 @@ from contextlib import AbstractContextManager
 import numpy as np
 from autoisp_core.errors import FailedPreconditionError
 from autoisp_core.quality import metrics_named
+from autoisp_core.quality.results import Latency
 from autoisp_isp.evaluation import Array, Stream
 from autoisp_isp.isolated import IsolatedNetwork, IsolatedStream
 from autoisp_isp.metrics import FrameMetrics
 from autoisp_isp.reel import Shot
 
 from autoisp_worker.domain import Quality
-from autoisp_worker.domain_evaluation import FrameValues, Latency, SubjectResult
+from autoisp_worker.domain_evaluation import FrameValues, SubjectResult
 from autoisp_worker.jobs.faults import blamed
 from autoisp_worker.jobs.subjects import THREADS, OpenSubject
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from autoisp_core.artifact import Artifact
+from autoisp_core.quality.results import DeviceEstimate
 from autoisp_core.spec.device import DEVICES, roofline
 from autoisp_isp.cost import OnnxCost, count_cost
 from autoisp_isp.isolated import IsolatedNetwork
@@ -15,7 +16,7 @@ from autoisp_isp.runtime_session import CPU, load_session
 from autoisp_runtime.artifacts import ArtifactStore
 
 from autoisp_worker.domain import Cost, PrototypeSource
-from autoisp_worker.domain_evaluation import DeviceEstimate, Subject
+from autoisp_worker.domain_evaluation import Subject
 from autoisp_worker.tools import Tools
 
 THREADS = 1
