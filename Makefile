@@ -64,6 +64,8 @@ bench: $(VENV)/.tests ## ratios against the bare operation; results in tests/ben
 	$(BIN)/python tests/bench/overhead.py
 	$(BIN)/python tests/bench/upload.py
 	$(BIN)/python tests/bench/ingest.py
+	$(BIN)/python tests/bench/registry.py
+	$(BIN)/python tests/bench/registry_list.py
 
 clean:
 	rm -rf $(VENV) demo .autoisp .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
