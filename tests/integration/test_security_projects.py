@@ -9,6 +9,7 @@ from random import Random
 
 import grpc
 import pytest
+from autoisp.evaluation.v1.evaluation_pb2 import Evaluation
 from autoisp.ingest.v1.ingest_pb2 import SPLIT_TEST, SPLIT_TRAIN, SPLIT_VALIDATION, DatasetClip
 from autoisp.registry.v1.registry_pb2 import ListModelsRequest, ModelVersion
 from autoisp.registry.v1.rollouts_pb2 import Channel
@@ -26,7 +27,10 @@ from rpc_fuzz import Caller, Generator, rpcs
 pytestmark = pytest.mark.timeout(300)
 
 PROJECTS = ("acme", "zeta")
-SHARED = {"ListClips", "DeleteClip", "ImportClip", "VerifyAuditLog"}
+SHARED = {
+    *("ListClips", "DeleteClip", "ImportClip", "VerifyAuditLog"),
+    *("GetStatus", "ListDeadLetters", "GetDeadLetter", "ReplayDeadLetter", "DropDeadLetter"),
+}
 TOML = """name = "bench"
 cfa = "RGGB"
 black_level = 64
@@ -171,6 +175,39 @@ def test_ids_that_are_left_empty_become_the_projects(world: World) -> None:
             other.create_dataset(parts, request_id="the same", dataset_id="acme-x")
         for name in (made.name, again[0].name):
             client.delete_dataset(name)
+
+
+def test_a_request_id_of_another_tells_nothing(world: World) -> None:
+    """Both use the same one for everything: each makes its own, and hears of its own when it repeats that."""
+
+    def made(client: Client, project: str) -> list[str]:
+        again = "5cc1e4e2"
+        parts = list(client.get_dataset(f"datasets/{project}-0").clips)
+        search = Search(dataset=f"datasets/{project}-0", budget=Budget(reduction=100), seed=2)
+        search.prototype.builtin = "classical"
+        evaluation = Evaluation(dataset=f"datasets/{project}-0", split=SPLIT_TEST)
+        evaluation.subjects.add(label="model", model_version=f"models/{project}-2/versions/1")
+        onnx = world.stack.folder.path / f"{project}.onnx"
+        onnx.write_bytes(root_of(100.0 + ord(project[0])))
+        version = ModelVersion(onnx=client.upload_artifact(onnx))
+        model, channel = f"models/{project}-2", f"products/{project}-phone/channels/again"
+        answers = [
+            client.create_dataset(parts, request_id=again),
+            client.create_search(search, request_id=again),
+            client.create_evaluation(evaluation, request_id=again),
+            client.create_sensor_profile_version(f"{project}-sensor", toml=TOML, request_id=again),
+            client.register_model_version(model, version, request_id=again),
+            client.create_channel(Channel(name=channel, model=model, version=1), request_id=again),
+            client.start_rollout(channel, 2, percent=1, request_id=again),
+        ]
+        return [answer.name for answer in answers]
+
+    with world.client("acme") as client, world.client("zeta") as other:
+        first = made(other, "zeta")
+        assert made(other, "zeta") == first
+        mine = made(client, "acme")
+        assert made(client, "acme") == mine
+    assert {name.split("/")[1].split("-")[0] for name in mine} == {"acme"}
 
 
 def test_pages_tell_nothing_of_what_others_have(world: World) -> None:
