@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from autoisp_client import AsyncClient, Client, Tls
 from autoisp_client.access import Access
 from autoisp_core.errors import AutoISPError, InvalidArgumentError, UnauthenticatedError, UnavailableError
-from autoisp_runtime.security import SecurityConfig, security_of
+from autoisp_runtime.security import SecurityConfig, security_of, server
 from autoisp_testing.certificates import Authority
 from guarded_server import call, serving
 
@@ -153,6 +154,83 @@ async def test_running_calls_outlive_a_rotation(ours: Authority, foreign: Author
         await anext(answers)
         stream.cancel()
         await channel.close()
+
+
+async def until_refused(channel: grpc.aio.Channel) -> grpc.StatusCode:
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                assert await call(channel, "GetUnary_Unary") == "client"
+            except grpc.RpcError as error:
+                return error.code()
+            await asyncio.sleep(0.05)
+
+
+async def test_whoever_stays_connected_proves_itself_again(
+    ours: Authority, foreign: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also: files that change as a secret does that Kubernetes has mounted, by one link for all."""
+    monkeypatch.setattr(server, "_CONNECTION_AGE_MS", 300)
+    files = ours.issue("server")
+    for day, clients in (("monday", ours), ("tuesday", foreign)):
+        (tmp_path / day).mkdir()
+        for name, source in (("tls.crt", files.cert), ("tls.key", files.key), ("ca.crt", clients.ca)):
+            (tmp_path / day / name).write_bytes(source.read_bytes())
+    (tmp_path / "..data").symlink_to("monday")
+    for name in ("tls.crt", "tls.key", "ca.crt"):
+        (tmp_path / name).symlink_to(f"..data/{name}")
+    paths = {"tls_cert": "tls.crt", "tls_key": "tls.key", "tls_client_ca": "ca.crt"}
+    async with serving(**{setting: tmp_path / name for setting, name in paths.items()}) as address:
+        channel = Access(client_files(ours, ours)).aio_channel(address)
+        stream = channel.unary_stream("/autoisp.testing.v1.EchoService/GetUnary_Stream")(b"")
+        answers = aiter(stream)
+        await anext(answers)
+        (tmp_path / "next").symlink_to("tuesday")
+        (tmp_path / "next").replace(tmp_path / "..data")
+        assert await until_refused(channel) is grpc.StatusCode.UNAVAILABLE
+        assert await say(address, client_files(ours, foreign)) == "client"
+        await anext(answers)
+        stream.cancel()
+        await channel.close()
+
+
+async def test_a_certificate_without_a_common_name_has_another(ours: Authority) -> None:
+    async with serving(**server_files(ours)) as address:
+        assert await say(address, client_files(ours, ours, "")) == "localhost"
+        assert await say(address, client_files(ours, ours, "two\nlines")) == "localhost"
+
+
+async def test_files_of_the_client_that_can_not_be_used(ours: Authority, tmp_path: Path) -> None:
+    good, other = ours.issue("client"), ours.issue("other")
+    (tmp_path / "nonsense").write_text("nonsense")
+    async with serving(**server_files(ours)) as address:
+        for tls in (
+            Tls(tmp_path / "nonsense"),
+            Tls(ours.ca, good.cert, tmp_path / "nonsense"),
+            Tls(ours.ca, good.cert, other.key),
+        ):
+            for error in await refusals(address, tls):
+                assert error.reason == "TLS_FAILED"
+                assert "a file of yours can't be used" in error.message
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2])
+async def test_old_versions_of_tls_are_refused(ours: Authority, version: ssl.TLSVersion) -> None:
+    files = ours.issue("client")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(ours.ca)
+    context.load_cert_chain(files.cert, files.key)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.set_alpn_protocols(["h2"])
+    context.minimum_version = context.maximum_version = version
+    async with serving(**server_files(ours)) as address:
+        opening = asyncio.open_connection(*address.split(":"), ssl=context)
+        if version is ssl.TLSVersion.TLSv1_2:
+            _, writer = await opening
+            writer.close()
+        else:
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                await opening
 
 
 @pytest.mark.parametrize(
