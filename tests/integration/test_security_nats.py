@@ -29,6 +29,7 @@ from autoisp_runtime.jetstream import (
 )
 from autoisp_runtime.jetstream.permissions import all_permissions, main
 from autoisp_runtime.jetstream.roles import OPERATOR, ROLES
+from autoisp_runtime.jetstream.topology import dead_letter_subject
 from autoisp_testing.nats import NatsServer
 from autoisp_testing.processes import ServiceProcess
 from autoisp_testing.scenes import moving_scene, write_video
@@ -130,6 +131,12 @@ async def test_a_service_publishes_its_own_subjects_only(
     for event in Event:
         await published(publisher, event_subject(event, f"x-{role}"), event in mine.events)
     await published(publisher, "other.subject", False)
+    foreign = event_subject(Event.CHANNEL_CHANGED, "x")  # that nobody consumes
+    for spec in CONSUMERS:
+        for kind in spec.filter_subjects:
+            subject = dead_letter_subject(spec.durable, kind.replace("*", f"x-{role}"))
+            await published(publisher, subject, spec in mine.consumes)
+        await published(publisher, dead_letter_subject(spec.durable, foreign), False)
     # Nor does it take away a stream, another's messages, or what others are told.
     with pytest.raises((nats.errors.Error, TimeoutError)):
         await connection.client.request("$JS.API.STREAM.PURGE.AUTOISP_CMD", b"", timeout=0.3)

@@ -9,13 +9,13 @@ from random import Random
 
 import grpc
 import pytest
-from autoisp.evaluation.v1.evaluation_pb2 import Evaluation
 from autoisp.ingest.v1.ingest_pb2 import SPLIT_TEST, SPLIT_TRAIN, SPLIT_VALIDATION, DatasetClip
 from autoisp.registry.v1.registry_pb2 import ListModelsRequest, ModelVersion
-from autoisp.registry.v1.rollouts_pb2 import Channel
+from autoisp.registry.v1.rollouts_pb2 import Channel, Rollout
 from autoisp.search.v1.search_pb2 import Budget, Search
 from autoisp_cli.local import LocalStack
 from autoisp_client import Client
+from autoisp_client.evaluations import Source
 from autoisp_core.errors import AutoISPError, PermissionDeniedError
 from autoisp_runtime.security import Scope
 from autoisp_runtime.security.project_methods import FOR_PROJECTS
@@ -185,8 +185,7 @@ def test_a_request_id_of_another_tells_nothing(world: World) -> None:
         parts = list(client.get_dataset(f"datasets/{project}-0").clips)
         search = Search(dataset=f"datasets/{project}-0", budget=Budget(reduction=100), seed=2)
         search.prototype.builtin = "classical"
-        evaluation = Evaluation(dataset=f"datasets/{project}-0", split=SPLIT_TEST)
-        evaluation.subjects.add(label="model", model_version=f"models/{project}-2/versions/1")
+        subjects: dict[str, Source] = {"model": f"models/{project}-2/versions/1"}
         onnx = world.stack.folder.path / f"{project}.onnx"
         onnx.write_bytes(root_of(100.0 + ord(project[0])))
         version = ModelVersion(onnx=client.upload_artifact(onnx))
@@ -194,11 +193,11 @@ def test_a_request_id_of_another_tells_nothing(world: World) -> None:
         answers = [
             client.create_dataset(parts, request_id=again),
             client.create_search(search, request_id=again),
-            client.create_evaluation(evaluation, request_id=again),
+            client.create_evaluation(f"datasets/{project}-0", subjects, request_id=again),
             client.create_sensor_profile_version(f"{project}-sensor", toml=TOML, request_id=again),
             client.register_model_version(model, version, request_id=again),
             client.create_channel(Channel(name=channel, model=model, version=1), request_id=again),
-            client.start_rollout(channel, 2, percent=1, request_id=again),
+            client.start_rollout(channel, Rollout(version=2, percent=1), request_id=again),
         ]
         return [answer.name for answer in answers]
 
