@@ -5,6 +5,8 @@ from __future__ import annotations
 from autoisp_core.errors import AutoISPError, UnauthenticatedError, UnavailableError
 
 _FAILED, _CLOSED = ("handshake failed", "security handshaker"), "failed to connect to all addresses"
+_CUT = ("Socket closed", "Connection reset", "Broken pipe")
+"""Words for one thing: which it is depends on who was faster."""
 _CAUSES = (
     (
         "security handshaker",
@@ -34,7 +36,7 @@ def refused_handshake(details: str, service: str, address: str) -> AutoISPError 
         return UnauthenticatedError(
             f"no TLS with {address} (the {service} service): {why}", reason="TLS_FAILED", metadata=known
         )
-    if _CLOSED in details and "Socket closed" in details:
+    if _CLOSED in details and any(sign in details for sign in _CUT):
         # TLS 1.3 tells a client that its certificate is refused only after its own side is done.
         return UnavailableError(
             f"{address} (the {service} service) closed the connection at once; it refuses your certificate "

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import struct
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -94,6 +96,43 @@ async def test_those_that_are_refused_are_told_why(ours: Authority, foreign: Aut
             assert type(error) is UnauthenticatedError
             assert error.reason == "TLS_FAILED"
             assert "not of an authority that AUTOISP_CA" in error.message
+
+
+async def test_a_connection_that_is_reset_was_refused_too(ours: Authority) -> None:
+    """What is read of a closed connection depends on who was faster."""
+    files = ours.issue("server")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(files.cert, files.key)
+    context.set_alpn_protocols(["h2"])
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        writer.transport.abort()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0, ssl=context) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        for error in await refusals(f"127.0.0.1:{port}", Tls(ours.ca)):
+            assert error.reason == "TLS_REFUSED"
+
+
+async def test_a_slow_link_is_no_refusal(ours: Authority) -> None:
+    async with serving(**server_files(ours)) as address:
+
+        async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while data := await reader.read(1 << 16):
+                writer.write(data)
+            writer.close()
+
+        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await asyncio.sleep(0.7)
+            there, back = await asyncio.open_connection(*address.split(":"))
+            await asyncio.gather(carry(reader, back), carry(there, writer), return_exceptions=True)
+
+        async with await asyncio.start_server(accept, "127.0.0.1", 0) as link:
+            port = link.sockets[0].getsockname()[1]
+            assert await say(f"127.0.0.1:{port}", client_files(ours, ours)) == "client"
 
 
 async def test_expired_certificates_of_either_side(ours: Authority) -> None:
