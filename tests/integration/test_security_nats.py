@@ -7,13 +7,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import nats.errors
 import pytest
 import pytest_asyncio
+from autoisp.registry.v1.registry_pb2 import CONVERSION_STATE_SUCCEEDED
 from autoisp_client import Client, Endpoints
 from autoisp_core.errors import AutoISPError, InvalidArgumentError
 from autoisp_runtime.jetstream import (
@@ -166,6 +168,21 @@ async def published(publisher: Publisher, subject: str, allowed: bool) -> None:
         await publisher.publish(subject, b"", subject, timeout_s=0.1)
 
 
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 100
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+async def poisoned(broker: NatsServer, keys: Path) -> None:
+    """Tells the registry something that it can't read."""
+    operator = await connected(broker, keys, OPERATOR)
+    subject = event_subject(Event.EVALUATION_COMPLETED, "poison")
+    await Publisher(operator, "autoisp/testing").publish(subject, b"\xff", "poison")
+    await operator.close()
+
+
 async def test_strangers_are_refused(broker: NatsServer, keys: Path, tmp_path: Path) -> None:
     assert main([str(tmp_path / "others")]) == 0
     for options in ({}, credential_options(tmp_path / "others" / "operator.nk")):
@@ -207,9 +224,17 @@ async def test_the_whole_product_works_with_one_user_each(
         assert ran.returncode in (0, 1), ran.stderr  # so little training need not pass
         version = json.loads(ran.stdout.splitlines()[-1])["model_version"]
         with Client(str(tmp_path / "endpoints.json")) as client:
-            async with asyncio.timeout(60):
-                while not client.get_model_version(version).formats:  # noqa: ASYNC110
-                    await asyncio.sleep(0.2)
+            until(lambda: client.get_model_version(version).conversion_state == CONVERSION_STATE_SUCCEEDED)
+            for role in addresses:
+                status = client.get_status(role)
+                assert {process.service for process in status.processes} == set(MODULES)
+                assert status.broker.dead_letters == 0
+            await poisoned(broker, keys)
+            until(lambda: any(client.list_dead_letters()))
+            (letter,) = client.list_dead_letters()
+            assert client.get_dead_letter(letter.name).payload == b"\xff"
+            client.drop_dead_letter(letter.name)
+            assert not list(client.list_dead_letters())
         logs = {role: process.log for role, process in services.items()}
     assert "Violation" not in broker.log, [line for line in broker.log.splitlines() if "Violation" in line]
     for role, log in logs.items():
