@@ -15,8 +15,10 @@ from autoisp_client.handshakes import refused_handshake
 CHANNEL_OPTIONS: list[tuple[str, int]] = [
     # gRPC's own pauses grow to two minutes; a service that restarts is back in seconds.
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2000),
+    # No pause, whatever its name: how long an attempt may take. TLS over a satellite, or on a busy machine,
+    # takes more than a fraction of a second.
+    ("grpc.min_reconnect_backoff_ms", 5000),
     # A watch is silent for minutes, and a server whose machine is gone closes nothing: only pings tell. Our
     # servers allow one every ten seconds.
     ("grpc.keepalive_time_ms", 20_000),

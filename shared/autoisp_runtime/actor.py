@@ -24,9 +24,12 @@ def actor_of(context: Any) -> str:
     :data:`UNKNOWN` if it says none or something unprintable.
     """
     caller = current_caller()
-    if caller is not None and caller.name:
-        return caller.name
+    name = caller.name if caller is not None and caller.name else _said(context)
+    return f"{name} (a caller)" if name == _OURS else name
+
+
+def _said(context: Any) -> str:
     for key, value in context.invocation_metadata() or ():
         if key == ACTOR and isinstance(value, str) and (name := actor.decoded(value)):
-            return f"{name} (a caller)" if name == _OURS else name
+            return name
     return UNKNOWN

@@ -47,7 +47,7 @@ class GrpcServer:
         self._security = security
         self._quiet: set[str] = set()
         interceptors = (*security.interceptors, CallInterceptor(self._quiet))
-        self._server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
+        self._server = grpc.aio.server(interceptors=interceptors, options=(*_OPTIONS, *security.options))
         self._health = health.aio.HealthServicer()
         self._names: list[str] = []
         self._serving: bool | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 import structlog
-from autoisp_core.errors import AutoISPError, ErrorCode, InternalError
+from autoisp_core.errors import AutoISPError, ErrorCode, InternalError, UnimplementedError
 from autoisp_core.ids import new_id
 
 from autoisp_runtime.grpc_errors import abort
@@ -22,7 +22,8 @@ from autoisp_runtime.writing import written
 _log = structlog.get_logger(__name__)
 
 _LOGGED_CHARS = 1000
-_OTHERS = ("/grpc.health.", "/grpc.reflection.")  # polled all the time, and not ours to translate
+_POLLED = ("/grpc.health.", "/grpc.reflection.")
+"""Without a line in the log: probes come all the time, and health is open to everybody."""
 _FACTORIES = {
     (False, False): grpc.unary_unary_rpc_method_handler,
     (False, True): grpc.unary_stream_rpc_method_handler,
@@ -60,8 +61,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if wrapped := self._wrapped.get(method):
             return wrapped
         handler: Any = await continuation(handler_call_details)
-        if handler is None or method.startswith(_OTHERS):
-            return handler  # not kept: whoever makes up methods fills no memory
+        if handler is None:
+            return None  # not kept: whoever makes up methods fills no memory
         self._wrapped[method] = wrapped = self._wrap(method, handler)
         return wrapped
 
@@ -70,8 +71,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
         )
 
+        around = _polled if method.startswith(_POLLED) else _call
+
         async def unary(request: Any, context: Any) -> Any:
-            async with _call(method, context):
+            async with around(method, context):
                 return await behaviour(taken(request), context)
 
         good = RPC_SECONDS.labels(method, "OK")
@@ -87,7 +90,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             return response
 
         async def streaming(request: Any, context: Any) -> None:
-            async with _call(method, context):
+            async with around(method, context):
                 await written(behaviour(taken(request), context), context)
 
         factory: Any = _FACTORIES[handler.request_streaming, handler.response_streaming]
@@ -98,6 +101,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             request_deserializer=reading(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
+
+
+@asynccontextmanager
+async def _polled(method: str, context: Any) -> AsyncIterator[None]:
+    try:
+        yield
+    except AutoISPError as error:
+        await abort(context, error)
+    except NotImplementedError:  # gRPC would write a traceback for whoever asks
+        await abort(context, UnimplementedError(f"{method} is not offered here"))
 
 
 @asynccontextmanager

@@ -44,7 +44,9 @@ class Authority:
         self.ca.write_bytes(certificate.public_bytes(_PEM))
 
     def issue(self, name: str, *, valid_for: timedelta = timedelta(hours=1), file: str = "") -> Files:
-        """A certificate of ``name``, good for localhost and 127.0.0.1; one with a negative time has expired.
+        """A certificate of ``name`` (empty: of nobody), good for localhost and 127.0.0.1.
+
+        One with a negative time has expired.
 
         Files of the same name (``file``, by default ``name``) are replaced, each at once.
         """
@@ -77,7 +79,7 @@ def _builder(
 
 
 def _named(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)] if name else [])
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 from autoisp.evaluation.v1 import evaluation_pb2
 from autoisp.ingest.v1 import ingest_pb2, sensor_profiles_pb2
+from autoisp.operations.v1 import operations_pb2
 from autoisp.registry.v1 import registry_pb2, rollouts_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_client import Endpoints
@@ -19,14 +20,19 @@ from autoisp_client.access import Access
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
 
+_EVERYWHERE = (operations_pb2, health_pb2, reflection_pb2)
 FILES = {
     "ingest": (ingest_pb2, sensor_profiles_pb2),
     "search": (search_pb2,),
     "evaluation": (evaluation_pb2,),
-    "registry": (registry_pb2, rollouts_pb2),
+    "registry": (registry_pb2, rollouts_pb2, *_EVERYWHERE),
+    "live": _EVERYWHERE,
 }
-"""Who serves what; live evaluation has an address of its own."""
+"""Who serves what. Live evaluation has an address of its own; what all serve is asked of one with a database
+and of one without."""
 
 _UNARY_S, _STREAM_S, _WATCH_S = 30.0, 60.0, 1.0
 _TAKEN = 3
@@ -231,6 +237,7 @@ class Generator:
     def _fill(self, made: Any, each: FieldDescriptor, depth: int) -> None:
         many = each.is_repeated
         if many and each.message_type is not None and each.message_type.GetOptions().map_entry:
+            self._fill_map(getattr(made, each.name), each.message_type, depth)
             return
         if each.message_type is not None:
             if not many:
@@ -243,6 +250,15 @@ class Generator:
             getattr(made, each.name).extend(self._value(each) for _ in range(count))
         else:
             setattr(made, each.name, self._value(each))
+
+    def _fill_map(self, made: Any, entry: Descriptor, depth: int) -> None:
+        value = entry.fields_by_name["value"]
+        for _ in range(self.random.choice((0, 1, 2, 3, 70))):
+            key = self._value(entry.fields_by_name["key"])
+            if value.message_type is not None:
+                made[key].CopyFrom(self.message(value.message_type, depth + 1))
+            else:
+                made[key] = self._value(value)
 
     def _value(self, each: FieldDescriptor) -> Any:
         draw, kind = self.random, each.cpp_type

@@ -6,7 +6,9 @@ sent.
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from random import Random
@@ -18,6 +20,7 @@ from autoisp.registry.v1.registry_pb2 import ModelVersion
 from autoisp.search.v1.search_pb2 import Budget, Search
 from autoisp_cli.local import LocalStack
 from autoisp_client import Client
+from autoisp_runtime.jetstream import Event, NatsConnection, Publisher, event_subject
 from autoisp_testing.graphs import root_of
 from autoisp_testing.scenes import moving_scene, write_video
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -36,6 +39,7 @@ NAMES = (
         "models/made",
         "products/fuzz",
         "products/fuzz/channels/stable",
+        *("deadLetters/1", "deadLetters/2", "deadLetters/3"),
     ),
 )
 
@@ -60,7 +64,21 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
             onnx.write_bytes(root_of(2.0))
             version = ModelVersion(onnx=client.upload_artifact(onnx))
             client.register_model_version("models/fuzz", version)
+            asyncio.run(poisoned(client.get_status("registry").broker.url))
+            deadline = time.monotonic() + 30
+            while len(list(client.list_dead_letters())) < 3:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
         yield running
+
+
+async def poisoned(url: str) -> None:
+    """Has what nobody can handle become dead letters."""
+    nats = await NatsConnection.open(url)
+    for number in range(3):
+        subject = event_subject(Event.EVALUATION_COMPLETED, f"fuzz-{number}")
+        await Publisher(nats, "autoisp/testing").publish(subject, b"\xff", f"poison-{number}")
+    await nats.close()
 
 
 def test_no_request_finds_a_bug(stack: LocalStack) -> None:

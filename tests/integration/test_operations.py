@@ -26,12 +26,13 @@ from autoisp_runtime.jetstream import (
     command_subject,
     event_subject,
 )
-from autoisp_runtime.jetstream.dead_letters import SUBJECT
-from autoisp_runtime.jetstream.topology import EVENT_STREAM, REGISTRY_EVALUATIONS
+from autoisp_runtime.jetstream.dead_letters import CONSUMER, SUBJECT
+from autoisp_runtime.jetstream.topology import COMMAND_STREAM, EVENT_STREAM, REGISTRY_EVALUATIONS
 from autoisp_runtime.operations import processes
 from autoisp_runtime.operations.dead_letters import REPLAY_OF, DeadLetters
 from autoisp_testing.nats import NatsServer
 from autoisp_testing.processes import ServiceProcess
+from nats.aio.msg import Msg
 
 Stub = operations_pb2_grpc.OperationsServiceStub
 ANN = (("autoisp-actor", "Zo%C3%AB"),)
@@ -247,6 +248,37 @@ async def test_bad_replays_are_refused(stub: Stub, connection: NatsConnection) -
         failure = await refused(stub.ReplayDeadLetter(wire.ReplayDeadLetterRequest(name=name)))
         assert (failure.code, failure.reason) == (ErrorCode.FAILED_PRECONDITION, "UNKNOWN_SUBJECT")
         assert not (await stub.GetDeadLetter(wire.GetDeadLetterRequest(name=name))).HasField("replay")
+
+
+async def test_a_header_does_not_say_where_a_dead_letter_goes(stub: Stub, connection: NatsConnection) -> None:
+    """The broker checks subjects; headers are whatever the process wrote that gave it up."""
+    subject = "autoisp.v1.dlq.worker-trials.cmd.trial.run.x"
+    headers = {SUBJECT: event_subject(Event.MODEL_VERSION_PROMOTED, "x"), CONSUMER: "search-results"}
+    ack = await connection.js.publish(subject, b"", headers=headers)
+    request = wire.ReplayDeadLetterRequest(name=f"deadLetters/{ack.seq}")
+    letter = await stub.ReplayDeadLetter(request)
+    assert (letter.subject, letter.consumer) == ("autoisp.v1.cmd.trial.run.x", "worker-trials")
+    command = await connection.js.get_last_msg(COMMAND_STREAM, "autoisp.v1.cmd.trial.run.x")
+    assert (command.headers or {})["ce-id"] == letter.replay.event_id
+
+
+async def test_only_the_inbox_of_who_asks_is_answered(connection: NatsConnection) -> None:
+    told: list[bytes] = []
+
+    async def hear(msg: Msg) -> None:
+        told.append(msg.data)
+
+    worker = wire.Process(service="worker", instance="w1")
+    answering = asyncio.create_task(processes.answer(connection, lambda: worker))
+    elsewhere = event_subject(Event.CLIP_INGESTED, "x")
+    await connection.client.subscribe(elsewhere, cb=hear)
+    async with asyncio.timeout(20):
+        while worker not in await processes.ask(connection):
+            pass
+    await connection.client.publish(processes.SUBJECT, b"", reply=elsewhere)
+    assert worker in await processes.ask(connection)
+    answering.cancel()
+    assert told == []
 
 
 async def test_a_status_has_the_queue_and_all_processes(

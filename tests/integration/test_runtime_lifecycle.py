@@ -79,7 +79,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (package / "migrations" / "__init__.py").touch()
     (package / "migrations" / "versions" / "0001_first.py").write_text(MIGRATION)
     (package / "__main__.py").write_text(MAIN)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "src"))
+    # In front, not instead: the child must not run another installation than the test.
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "src"), prepend=os.pathsep)
     state = tmp_path / "state"
     state.mkdir()
     return state

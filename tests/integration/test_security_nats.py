@@ -7,13 +7,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import nats.errors
 import pytest
 import pytest_asyncio
+from autoisp.registry.v1.registry_pb2 import CONVERSION_STATE_SUCCEEDED
 from autoisp_client import Client, Endpoints
 from autoisp_core.errors import AutoISPError, InvalidArgumentError
 from autoisp_runtime.jetstream import (
@@ -29,6 +31,7 @@ from autoisp_runtime.jetstream import (
 )
 from autoisp_runtime.jetstream.permissions import all_permissions, main
 from autoisp_runtime.jetstream.roles import OPERATOR, ROLES
+from autoisp_runtime.jetstream.topology import dead_letter_subject
 from autoisp_testing.nats import NatsServer
 from autoisp_testing.processes import ServiceProcess
 from autoisp_testing.scenes import moving_scene, write_video
@@ -130,6 +133,12 @@ async def test_a_service_publishes_its_own_subjects_only(
     for event in Event:
         await published(publisher, event_subject(event, f"x-{role}"), event in mine.events)
     await published(publisher, "other.subject", False)
+    foreign = event_subject(Event.CHANNEL_CHANGED, "x")  # that nobody consumes
+    for spec in CONSUMERS:
+        for kind in spec.filter_subjects:
+            subject = dead_letter_subject(spec.durable, kind.replace("*", f"x-{role}"))
+            await published(publisher, subject, spec in mine.consumes)
+        await published(publisher, dead_letter_subject(spec.durable, foreign), False)
     # Nor does it take away a stream, another's messages, or what others are told.
     with pytest.raises((nats.errors.Error, TimeoutError)):
         await connection.client.request("$JS.API.STREAM.PURGE.AUTOISP_CMD", b"", timeout=0.3)
@@ -157,6 +166,21 @@ async def published(publisher: Publisher, subject: str, allowed: bool) -> None:
         return
     with pytest.raises(AutoISPError):
         await publisher.publish(subject, b"", subject, timeout_s=0.1)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 100
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+async def poisoned(broker: NatsServer, keys: Path) -> None:
+    """Tells the registry something that it can't read."""
+    operator = await connected(broker, keys, OPERATOR)
+    subject = event_subject(Event.EVALUATION_COMPLETED, "poison")
+    await Publisher(operator, "autoisp/testing").publish(subject, b"\xff", "poison")
+    await operator.close()
 
 
 async def test_strangers_are_refused(broker: NatsServer, keys: Path, tmp_path: Path) -> None:
@@ -200,9 +224,17 @@ async def test_the_whole_product_works_with_one_user_each(
         assert ran.returncode in (0, 1), ran.stderr  # so little training need not pass
         version = json.loads(ran.stdout.splitlines()[-1])["model_version"]
         with Client(str(tmp_path / "endpoints.json")) as client:
-            async with asyncio.timeout(60):
-                while not client.get_model_version(version).formats:  # noqa: ASYNC110
-                    await asyncio.sleep(0.2)
+            until(lambda: client.get_model_version(version).conversion_state == CONVERSION_STATE_SUCCEEDED)
+            for role in addresses:
+                status = client.get_status(role)
+                assert {process.service for process in status.processes} == set(MODULES)
+                assert status.broker.dead_letters == 0
+            await poisoned(broker, keys)
+            until(lambda: any(client.list_dead_letters()))
+            (letter,) = client.list_dead_letters()
+            assert client.get_dead_letter(letter.name).payload == b"\xff"
+            client.drop_dead_letter(letter.name)
+            assert not list(client.list_dead_letters())
         logs = {role: process.log for role, process in services.items()}
     assert "Violation" not in broker.log, [line for line in broker.log.splitlines() if "Violation" in line]
     for role, log in logs.items():

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
+import struct
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +16,7 @@ import pytest
 from autoisp_client import AsyncClient, Client, Tls
 from autoisp_client.access import Access
 from autoisp_core.errors import AutoISPError, InvalidArgumentError, UnauthenticatedError, UnavailableError
-from autoisp_runtime.security import SecurityConfig, security_of
+from autoisp_runtime.security import SecurityConfig, security_of, server
 from autoisp_testing.certificates import Authority
 from guarded_server import call, serving
 
@@ -95,6 +98,43 @@ async def test_those_that_are_refused_are_told_why(ours: Authority, foreign: Aut
             assert "not of an authority that AUTOISP_CA" in error.message
 
 
+async def test_a_connection_that_is_reset_was_refused_too(ours: Authority) -> None:
+    """What is read of a closed connection depends on who was faster."""
+    files = ours.issue("server")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(files.cert, files.key)
+    context.set_alpn_protocols(["h2"])
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        writer.transport.abort()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0, ssl=context) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        for error in await refusals(f"127.0.0.1:{port}", Tls(ours.ca)):
+            assert error.reason == "TLS_REFUSED"
+
+
+async def test_a_slow_link_is_no_refusal(ours: Authority) -> None:
+    async with serving(**server_files(ours)) as address:
+
+        async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while data := await reader.read(1 << 16):
+                writer.write(data)
+            writer.close()
+
+        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await asyncio.sleep(0.7)
+            there, back = await asyncio.open_connection(*address.split(":"))
+            await asyncio.gather(carry(reader, back), carry(there, writer), return_exceptions=True)
+
+        async with await asyncio.start_server(accept, "127.0.0.1", 0) as link:
+            port = link.sockets[0].getsockname()[1]
+            assert await say(f"127.0.0.1:{port}", client_files(ours, ours)) == "client"
+
+
 async def test_expired_certificates_of_either_side(ours: Authority) -> None:
     good = client_files(ours, ours)
     async with serving(**server_files(ours, valid_for=GONE)) as address:
@@ -153,6 +193,83 @@ async def test_running_calls_outlive_a_rotation(ours: Authority, foreign: Author
         await anext(answers)
         stream.cancel()
         await channel.close()
+
+
+async def until_refused(channel: grpc.aio.Channel) -> grpc.StatusCode:
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                assert await call(channel, "GetUnary_Unary") == "client"
+            except grpc.RpcError as error:
+                return error.code()
+            await asyncio.sleep(0.05)
+
+
+async def test_whoever_stays_connected_proves_itself_again(
+    ours: Authority, foreign: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also: files that change as a secret does that Kubernetes has mounted, by one link for all."""
+    monkeypatch.setattr(server, "_CONNECTION_AGE_MS", 300)
+    files = ours.issue("server")
+    for day, clients in (("monday", ours), ("tuesday", foreign)):
+        (tmp_path / day).mkdir()
+        for name, source in (("tls.crt", files.cert), ("tls.key", files.key), ("ca.crt", clients.ca)):
+            (tmp_path / day / name).write_bytes(source.read_bytes())
+    (tmp_path / "..data").symlink_to("monday")
+    for name in ("tls.crt", "tls.key", "ca.crt"):
+        (tmp_path / name).symlink_to(f"..data/{name}")
+    paths = {"tls_cert": "tls.crt", "tls_key": "tls.key", "tls_client_ca": "ca.crt"}
+    async with serving(**{setting: tmp_path / name for setting, name in paths.items()}) as address:
+        channel = Access(client_files(ours, ours)).aio_channel(address)
+        stream = channel.unary_stream("/autoisp.testing.v1.EchoService/GetUnary_Stream")(b"")
+        answers = aiter(stream)
+        await anext(answers)
+        (tmp_path / "next").symlink_to("tuesday")
+        (tmp_path / "next").replace(tmp_path / "..data")
+        assert await until_refused(channel) is grpc.StatusCode.UNAVAILABLE
+        assert await say(address, client_files(ours, foreign)) == "client"
+        await anext(answers)
+        stream.cancel()
+        await channel.close()
+
+
+async def test_a_certificate_without_a_common_name_has_another(ours: Authority) -> None:
+    async with serving(**server_files(ours)) as address:
+        assert await say(address, client_files(ours, ours, "")) == "localhost"
+        assert await say(address, client_files(ours, ours, "two\nlines")) == "localhost"
+
+
+async def test_files_of_the_client_that_can_not_be_used(ours: Authority, tmp_path: Path) -> None:
+    good, other = ours.issue("client"), ours.issue("other")
+    (tmp_path / "nonsense").write_text("nonsense")
+    async with serving(**server_files(ours)) as address:
+        for tls in (
+            Tls(tmp_path / "nonsense"),
+            Tls(ours.ca, good.cert, tmp_path / "nonsense"),
+            Tls(ours.ca, good.cert, other.key),
+        ):
+            for error in await refusals(address, tls):
+                assert error.reason == "TLS_FAILED"
+                assert "a file of yours can't be used" in error.message
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2])
+async def test_old_versions_of_tls_are_refused(ours: Authority, version: ssl.TLSVersion) -> None:
+    files = ours.issue("client")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(ours.ca)
+    context.load_cert_chain(files.cert, files.key)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.set_alpn_protocols(["h2"])
+    context.minimum_version = context.maximum_version = version
+    async with serving(**server_files(ours)) as address:
+        opening = asyncio.open_connection(*address.split(":"), ssl=context)
+        if version is ssl.TLSVersion.TLSv1_2:
+            _, writer = await opening
+            writer.close()
+        else:
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                await opening
 
 
 @pytest.mark.parametrize(

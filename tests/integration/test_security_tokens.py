@@ -17,7 +17,7 @@ from autoisp_client.aio_connection import AsyncConnection
 from autoisp_client.errors import from_rpc_error
 from autoisp_core.errors import AutoISPError, ErrorCode, ResourceExhaustedError
 from autoisp_runtime.logging import configure_logging
-from autoisp_runtime.security import Scope
+from autoisp_runtime.security import Scope, guard
 from autoisp_runtime.security.denials import DenialLog
 from autoisp_runtime.security.tokens import new_token
 from google.rpc import error_details_pb2
@@ -118,6 +118,40 @@ async def test_health_is_everybodys_and_reflection_is_not(tmp_path: Path, secret
         assert from_rpc_error(caught.value).reason == "NO_TOKEN"
 
 
+async def test_garbage_is_told_so_and_fills_no_log(
+    tmp_path: Path, secrets: dict[str, str], logged: pytest.LogCaptureFixture
+) -> None:
+    """What everybody may call: a traceback for each would be a way to fill a disk from outside."""
+    read = (("authorization", f"Bearer {secrets['read']}"),)
+    reflection = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+    async with (
+        serving(tokens_file=tmp_path / "tokens.toml") as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        for answer in (
+            channel.unary_unary("/grpc.health.v1.Health/Check")(b"\xff\xff"),
+            anext(aiter(channel.unary_stream("/grpc.health.v1.Health/Watch")(b"\xff\xff"))),
+            anext(aiter(channel.stream_stream(reflection)(iter([b"\xff\xff"]), metadata=read))),
+        ):
+            with pytest.raises(grpc.RpcError) as caught:
+                await answer
+            error = from_rpc_error(caught.value)
+            assert (error.code, error.reason) == (ErrorCode.INVALID_ARGUMENT, "MALFORMED_REQUEST")
+        with pytest.raises(grpc.RpcError) as caught:
+            await channel.unary_unary("/grpc.health.v1.Health/List")(b"")
+        assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert [record.getMessage() for record in logged.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_no_token_passes_for_the_registry_itself(tmp_path: Path) -> None:
+    secret, token = new_token("registry", Scope.READ)
+    (tmp_path / "tokens.toml").write_text(token.to_toml())
+    async with serving(tokens_file=tmp_path / "tokens.toml") as address:
+        channel = Access(token=secret).aio_channel(address)
+        assert await call(channel, "GetUnary_Unary") == "registry (a caller)"
+        await channel.close()
+
+
 async def test_a_changed_file_counts_without_a_restart(tmp_path: Path, secrets: dict[str, str]) -> None:
     path = tmp_path / "tokens.toml"
     async with serving(tokens_file=path) as address:
@@ -135,12 +169,18 @@ async def test_a_changed_file_counts_without_a_restart(tmp_path: Path, secrets: 
 async def test_denials_are_logged_once_and_then_counted(
     tmp_path: Path, secrets: dict[str, str], logged: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(DenialLog.__init__, "__defaults__", (0.5,))
+    logs: list[DenialLog] = []
+
+    def made() -> DenialLog:
+        logs.append(DenialLog(window_s=1000))
+        return logs[0]
+
+    monkeypatch.setattr(guard, "DenialLog", made)
     async with serving(tokens_file=tmp_path / "tokens.toml") as address:
         channel = Access(token=secrets["read"]).aio_channel(address)
         for _ in range(30):
             await refused(channel, "DeleteUnary_Unary")
-        await asyncio.sleep(0.7)
+        logs[0]._end_window()
         await channel.close()
         async with grpc.aio.insecure_channel(address) as nobody:
             await refused(nobody, "GetUnary_Unary")
@@ -210,6 +250,22 @@ async def test_streams_of_one_caller_are_limited_and_end() -> None:
                     except grpc.RpcError:
                         await asyncio.sleep(0.02)
             await asyncio.sleep(0.1)
+
+
+async def test_watches_of_health_are_counted_too(tmp_path: Path, secrets: dict[str, str]) -> None:
+    async with (
+        serving(tokens_file=tmp_path / "tokens.toml", stream_limit=2, rate_limit=1) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        stub = health_pb2_grpc.HealthStub(channel)
+        watches = [stub.Watch(health_pb2.HealthCheckRequest()) for _ in range(2)]
+        for watch in watches:
+            assert await anext(aiter(watch))
+        with pytest.raises(grpc.RpcError) as caught:
+            await anext(aiter(stub.Watch(health_pb2.HealthCheckRequest())))
+        assert from_rpc_error(caught.value).reason == "TOO_MANY_STREAMS"
+        for _ in range(5):  # probes go on
+            assert await stub.Check(health_pb2.HealthCheckRequest())
 
 
 async def test_messages_stay_below_four_mebibytes() -> None:

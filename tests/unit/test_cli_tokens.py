@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from autoisp_cli.__main__ import main
 from autoisp_cli.access import local_tls
+from autoisp_cli.commands.tokens import _append
 from autoisp_client.access import Access, Tls
 from autoisp_runtime.security import Scope
-from autoisp_runtime.security.tokens import TokenFile, parse
+from autoisp_runtime.security.tokens import TokenFile, new_token, parse
 
 
 def test_a_token_and_its_entry_are_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,6 +39,26 @@ def test_entries_are_added_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert found[0].expires
     assert 1.9 < (found[0].expires - datetime.now(UTC)).total_seconds() / 86_400 <= 2
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_linked_file_stays_linked_with_its_mode(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "etc").mkdir()
+    real, link = tmp_path / "etc" / "tokens.toml", tmp_path / "tokens.toml"
+    real.touch(0o600)
+    link.symlink_to(real)
+    assert main(["tokens", "new", "--name", "ann", "--scope", "read", "--append", str(link)]) == 0
+    assert link.readlink() == real
+    assert real.stat().st_mode & 0o777 == 0o600
+    assert TokenFile(real).find(capsys.readouterr().out.strip())
+    assert list((tmp_path / "etc").iterdir()) == [real]
+
+
+def test_tokens_that_are_made_at_once_are_all_there(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.toml"
+    made = [new_token(f"t{number}", Scope.READ)[1] for number in range(20)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda token: _append(path, token), made))
+    assert {token.name for token in parse(path.read_text())} == {token.name for token in made}
 
 
 @pytest.mark.parametrize(

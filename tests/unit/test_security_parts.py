@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from autoisp_core.errors import InvalidArgumentError, ResourceExhaustedError
-from autoisp_runtime.security import Scope, SecurityConfig, caller, config, refuse_open_listen, scopes
+from autoisp_runtime.security import Scope, SecurityConfig, caller, config, refuse_open_listen, scopes, tokens
 from autoisp_runtime.security.denials import Denial, DenialLog
 from autoisp_runtime.security.limits import RateLimit, StreamLimit
 from autoisp_runtime.security.tokens import TokenFile, digest_of, new_token, parse
@@ -26,6 +27,13 @@ def test_the_examples_of_the_docstrings_run(module: object) -> None:
     results = doctest.testmod(module)  # type: ignore[arg-type]
     assert results.attempted > 0
     assert results.failed == 0
+
+
+class Log:
+    """Keeps what is said."""
+
+    def __init__(self, said: list[str]) -> None:
+        self.info = self.warning = self.error = lambda event, **_: said.append(event)
 
 
 class Clock:
@@ -120,6 +128,54 @@ def test_a_file_that_is_replaced_by_a_link_is_read_again(tmp_path: Path) -> None
     clock.now += 1
     assert file.find(secrets[0]) is None
     assert file.find(secrets[1])
+
+
+def test_a_part_of_an_entry_is_no_token_that_may_more(tmp_path: Path) -> None:
+    """Whoever writes the file in place may be read in the middle."""
+    token = new_token("ci", Scope.READ, datetime(2030, 1, 2, tzinfo=UTC), "acme")[1]
+    text = token.to_toml()
+    for length in range(len(text)):
+        try:
+            found = parse(text[:length])
+        except ValueError:
+            continue
+        assert found in ((), (token,)), text[:length]
+
+
+def test_a_file_that_stays_wrong_is_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, clock, said = tmp_path / "tokens.toml", Clock(), []
+    secret, token = new_token("a", Scope.READ)
+    path.write_text(token.to_toml())
+    path.chmod(0o600)
+    file = TokenFile(path, clock)
+    monkeypatch.setattr(tokens, "_log", Log(said))
+    states = ("token = " + "[" * 5000, "# " + "x" * (1 << 20), "nonsense")
+    for text in states:
+        path.write_text(text)
+        for _ in range(3):
+            clock.now += 1
+            assert file.find(secret) == token
+    path.unlink()
+    path.mkdir()  # can be looked at, and not read
+    for _ in range(3):
+        clock.now += 1
+        assert file.find(secret) == token
+    assert said == ["tokens stay as they were"] * 4
+    path.rmdir()
+    path.write_text(token.to_toml())
+    path.chmod(0o666)
+    clock.now += 1
+    assert file.find(secret) == token
+    assert said[4:] == ["others may write the file of tokens; take it from them", "tokens were read again"]
+
+
+def test_many_tokens_are_read_at_once() -> None:
+    entries = "".join(new_token(f"t{number}", Scope.READ)[1].to_toml() for number in range(5000))
+    started = time.monotonic()
+    assert len(parse(entries)) == 5000
+    assert time.monotonic() - started < 10  # comparing each with all took minutes
 
 
 def test_an_entry_is_plain_toml() -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -58,12 +63,36 @@ def _end(days: float | None) -> datetime | None:
 
 
 def _append(path: Path, token: Token) -> None:
+    """All at once for who reads it, and one after the other for who writes it."""
     try:
-        earlier = path.read_text("utf-8") if path.exists() else ""
-        text = "\n\n".join(part for part in (earlier.rstrip("\n"), token.to_toml()) if part)
-        parse(text)
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(text, "utf-8")
-        part.replace(path)
-    except (OSError, ValueError) as error:
+        path = path.resolve()  # a link goes on being one
+        with _locked(path.parent):
+            earlier = path.read_text("utf-8") if path.exists() else ""
+            text = "\n\n".join(part for part in (earlier.rstrip("\n"), token.to_toml()) if part)
+            parse(text)
+            _replace(path, text)
+    except (OSError, ValueError, RuntimeError) as error:
         raise InvalidArgumentError("--append", f"--append {path}: {error}") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, "utf-8")
+        if path.exists():  # owner and mode stay: services may run as another user
+            known = path.stat()
+            os.chown(part, known.st_uid, known.st_gid)
+            part.chmod(stat.S_IMODE(known.st_mode))
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

@@ -20,11 +20,12 @@ from autoisp_runtime.jetstream.roles import OPERATOR, ROLES, Role
 from autoisp_runtime.jetstream.topology import (
     DEAD_LETTER_STREAM,
     EVENT_STREAM,
+    REPLAY_NOTES,
     Command,
     ConsumerSpec,
     Event,
     command_subjects,
-    dead_letter_subjects,
+    dead_letter_subject,
     event_subjects,
     stream_configs,
 )
@@ -52,12 +53,13 @@ def permissions_of(role: Role, *, replays: bool = False) -> Permissions:
         publish += [f"{api}.STREAM.INFO.{stream}", f"{api}.CONSUMER.INFO.{stream}.*"]
     for spec in role.consumes:
         publish += [f"{api}.CONSUMER.MSG.NEXT.{spec.stream}.{spec.durable}", *_acknowledgements(spec)]
-        publish.append(dead_letter_subjects(spec.durable))
+        # Of what it consumes alone: a dead letter's subject is where it is sent to again.
+        publish += [dead_letter_subject(spec.durable, subject) for subject in spec.filter_subjects]
     if role.looks_back:
         publish.append(f"{api}.STREAM.MSG.GET.{EVENT_STREAM}")
     if role.keeps_dead_letters:
         publish += [f"{api}.STREAM.MSG.{verb}.{DEAD_LETTER_STREAM}" for verb in ("GET", "DELETE")]
-        publish.append(dead_letter_subjects("replays"))
+        publish.append(REPLAY_NOTES)
     if replays:
         publish += [*map(command_subjects, Command), *map(event_subjects, Event)]
     subscribe = (_inbox(role.name), _OPERATIONS, *map(event_subjects, role.listens))

@@ -19,6 +19,8 @@ EVENT_STREAM = "AUTOISP_EVT"
 DEAD_LETTER_STREAM = "AUTOISP_DLQ"
 
 _PREFIX = "autoisp.v1"
+REPLAY_NOTES = f"{_PREFIX}.dlq.replays.*"
+"""Subjects of the notes that replays leave among the dead letters, which have longer ones."""
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 _NAME_IN_USE = 10058  # JetStream: the stream exists with another configuration
 _DAY_S = 86_400.0
@@ -80,14 +82,19 @@ def command_subjects(command: Command) -> str:
     return f"{_PREFIX}.cmd.{command.value}.*"
 
 
-def dead_letter_subjects(durable: str) -> str:
-    """The subjects of a durable's dead letters."""
-    return f"{_PREFIX}.dlq.{durable}.>"
-
-
 def dead_letter_subject(durable: str, subject: str) -> str:
     """``autoisp.v1.dlq.<durable>.<what followed the version in the original subject>``."""
     return f"{_PREFIX}.dlq.{durable}.{subject.removeprefix(_PREFIX + '.')}"
+
+
+def of_dead_letter(subject: str) -> tuple[str, str]:
+    """The durable and the original subject of a dead letter's subject.
+
+    >>> of_dead_letter("autoisp.v1.dlq.worker-trials.cmd.trial.run.t-1")
+    ('worker-trials', 'autoisp.v1.cmd.trial.run.t-1')
+    """
+    durable, _, rest = subject.removeprefix(f"{_PREFIX}.dlq.").partition(".")
+    return durable, f"{_PREFIX}.{rest}"
 
 
 def kind_of(subject: str) -> str:

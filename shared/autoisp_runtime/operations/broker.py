@@ -16,11 +16,9 @@ from autoisp_runtime.jetstream.topology import (
     CONSUMERS,
     DEAD_LETTER_STREAM,
     EVENT_STREAM,
+    REPLAY_NOTES,
     ConsumerSpec,
 )
-
-REPLAY_NOTES = "autoisp.v1.dlq.replays.*"
-"""Subjects of the notes that replays leave among the dead letters, which have longer ones."""
 
 _STREAMS = (COMMAND_STREAM, EVENT_STREAM, DEAD_LETTER_STREAM)
 

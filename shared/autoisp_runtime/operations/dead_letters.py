@@ -22,8 +22,15 @@ from autoisp_runtime.jetstream.connection import NatsConnection
 from autoisp_runtime.jetstream.dead_letters import CONSUMER, DELIVERIES, ERROR, PROCESS, REASON, SUBJECT
 from autoisp_runtime.jetstream.envelope import CE_ID, CE_SOURCE, CE_TIME, MESSAGE_ID_HEADER
 from autoisp_runtime.jetstream.publisher import Publisher
-from autoisp_runtime.jetstream.topology import DEAD_LETTER_STREAM, is_consumer_name, is_known_subject, kind_of
-from autoisp_runtime.operations.broker import REPLAY_NOTES, asking
+from autoisp_runtime.jetstream.topology import (
+    DEAD_LETTER_STREAM,
+    REPLAY_NOTES,
+    is_consumer_name,
+    is_known_subject,
+    kind_of,
+    of_dead_letter,
+)
+from autoisp_runtime.operations.broker import asking
 
 REPLAY_OF = "autoisp-replay-of"
 """Header of a replayed message: the id it had before."""
@@ -184,16 +191,18 @@ class DeadLetters:
 
 def _letter(message: api.RawStreamMsg, note: ReplayNote | None) -> DeadLetter:
     headers = message.headers or {}
+    # From the subject, which the broker lets processes write for their own consumers only; headers may lie.
+    consumer, subject = of_dead_letter(message.subject or "")
     sent = headers.get(CE_TIME, "")
     deliveries = headers.get(DELIVERIES, "")
     return DeadLetter(
         sequence=message.seq or 0,
-        subject=headers.get(SUBJECT, message.subject or ""),
+        subject=subject,
         event_id=headers.get(CE_ID) or headers.get(MESSAGE_ID_HEADER, "").partition(":")[2],
         source=headers.get(CE_SOURCE, ""),
         send_time=_time(sent),
         time=message.time,
-        consumer=headers.get(CONSUMER, ""),
+        consumer=consumer,
         process=headers.get(PROCESS, ""),
         reason=headers.get(REASON, ""),
         error=headers.get(ERROR, ""),

@@ -21,6 +21,7 @@ from autoisp_runtime.operations.broker import asking
 SUBJECT = "autoisp.v1.ops.processes"
 """Whoever may ask publishes here; every process listens."""
 
+_INBOX = "_INBOX."
 _ASK_FOR_S = 0.5
 _QUIET_S = 0.25
 
@@ -31,6 +32,9 @@ async def answer(connection: NatsConnection, describe: Callable[[], operations_p
     """Answer whoever asks, until cancelled."""
 
     async def reply(msg: Msg) -> None:
+        # Whoever may ask must not have us publish elsewhere, with rights that it lacks.
+        if not msg.reply.startswith(_INBOX):
+            return
         with contextlib.suppress(nats.errors.Error, OSError):  # who asked sees us missing
             await msg.respond(describe().SerializeToString())
 

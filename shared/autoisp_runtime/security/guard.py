@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import grpc
+from autoisp_core.actor import MAX_CHARS, is_actor
 from autoisp_core.errors import AutoISPError, PermissionDeniedError, UnauthenticatedError
 
 from autoisp_runtime.grpc_errors import abort
@@ -22,7 +23,8 @@ from autoisp_runtime.security.tokens import TokenFile
 from autoisp_runtime.writing import written
 
 _HEALTH = "/grpc.health."
-"""Open to everybody: whoever probes has no token, and learns nothing but whether we work."""
+"""Open to everybody: whoever probes has no token, and learns nothing but whether we work. Only its streams
+are counted."""
 _SCHEME = "bearer "
 _LOGGED_METHOD_CHARS = 200
 
@@ -62,7 +64,7 @@ class Guard(grpc.aio.ServerInterceptor):
         if guarded := self._guarded.get(method):
             return guarded
         handler: Any = await continuation(handler_call_details)
-        if handler is None or method.startswith(_HEALTH):
+        if handler is None or (method.startswith(_HEALTH) and not handler.response_streaming):
             return handler
         self._guarded[method] = guarded = self._guard(method, handler)
         return guarded
@@ -108,11 +110,14 @@ class Guard(grpc.aio.ServerInterceptor):
             self._denials.add(Denial(name, peer, method[:_LOGGED_METHOD_CHARS], error.reason))
 
         try:
-            caller = self._caller(context, peer)
-            name = caller.name
-            if self._rate is not None:
-                self._rate.take(caller.key)
-            self._check_scope(method, caller)
+            if method.startswith(_HEALTH):
+                caller = Caller("", peer, Scope.READ)
+            else:
+                caller = self._caller(context, peer)
+                name = caller.name
+                if self._rate is not None:
+                    self._rate.take(caller.key)
+                self._check_scope(method, caller)
             if streams and self._streams is not None:
                 held.enter_context(self._streams.held(caller.key))
         except AutoISPError as error:
@@ -148,8 +153,12 @@ class Guard(grpc.aio.ServerInterceptor):
     def _certified(self, context: Any) -> str:
         if not self._certificates:
             return ""
-        names = _auth(context).get("x509_common_name") or [b"unnamed certificate"]
-        return names[0].decode("utf-8", "replace")[:128]
+        auth = _auth(context)
+        for key in ("x509_common_name", "x509_subject_alternative_name"):
+            for value in auth.get(key, ()):
+                if is_actor(name := value.decode("utf-8", "replace")[:MAX_CHARS]):
+                    return name
+        return "unnamed certificate"
 
     def _check_scope(self, method: str, caller: Caller) -> None:
         needed = self._scopes(method)

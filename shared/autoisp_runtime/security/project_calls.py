@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from autoisp_core.errors import AutoISPError
+from autoisp_core.pagination import MAX_PAGE_SIZE
 from google.protobuf.message import Message
 
 from autoisp_runtime.grpc_errors import abort
@@ -34,7 +35,7 @@ class ProjectCall:
         if is_page(answer):
             return await self._page(behaviour, request, context, answer)
         if not self._project.filtered(answer):
-            await self._refuse(self._project.refused(answer), context)
+            await self._refuse(self._project.refused(), context)
         return answer
 
     async def streaming(self, behaviour: Behaviour, request: Any, context: Any) -> Any:
@@ -52,6 +53,7 @@ class ProjectCall:
             asked.page_token = page.next_page_token
             page = await behaviour(asked, context)
         token = page.next_page_token
+        asked.page_size = MAX_PAGE_SIZE  # only whether anything follows
         while token:
             asked.page_token = token
             following = await behaviour(asked, context)

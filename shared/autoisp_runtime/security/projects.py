@@ -26,6 +26,7 @@ _NEW_IDS = ("dataset_id", "search_id", "evaluation_id", "profile_id")
 _PARTS = ("entry", "model", "model_version")
 """Of what a change is told with."""
 _PAGE, _NEXT = "page_token", "next_page_token"
+_REQUEST_ID = "request_id"
 
 
 class Project:
@@ -41,7 +42,9 @@ class Project:
         self._fernet = Fernet(base64.urlsafe_b64encode(hashlib.sha256(seal.encode()).digest()))
 
     def check(self, request: Message) -> None:
-        """Make a request the project's: fills in the id of what is to be made, opens a page token.
+        """Make a request the project's: its ids, made up where they are left empty, and its page token.
+
+        A ``request_id`` gets the prefix too: one that another used would tell of what that made.
 
         Raises:
             PermissionDeniedError: reason ``OTHER_PROJECT``: it names something else.
@@ -53,6 +56,8 @@ class Project:
         for field in _NEW_IDS:
             if field in request.DESCRIPTOR.fields_by_name:
                 self._check_id(request, field)
+        if repeated := getattr(request, _REQUEST_ID, ""):
+            setattr(request, _REQUEST_ID, self._prefix + repeated)
         if token := getattr(request, _PAGE, ""):
             setattr(request, _PAGE, self._opened(token))
 
@@ -73,9 +78,9 @@ class Project:
             kept_any = kept_any or bool(value)
         return kept_any or not is_page(answer)
 
-    def refused(self, answer: Message) -> PermissionDeniedError:
-        """The error of a call whose answer is about something else."""
-        return self._refusal(getattr(answer, "name", ""))
+    def refused(self) -> PermissionDeniedError:
+        """The error of a call whose answer is about something else, which it does not name."""
+        return self._refusal("what this call is about")
 
     def seal(self, answer: Message) -> None:
         """Hide the name in the token of the next page."""
@@ -103,7 +108,7 @@ class Project:
         wanted = getattr(request, field)
         if not wanted:
             # From the request's id, so that repeating it asks for the same.
-            again = getattr(request, "request_id", "")
+            again = getattr(request, _REQUEST_ID, "")
             made = hashlib.sha256(again.encode()).hexdigest()[:20] if again else new_id()
             setattr(request, field, self._prefix + made)
         elif not wanted.startswith(self._prefix):

@@ -16,6 +16,10 @@ from autoisp_runtime.security.tokens import TokenFile
 
 _log = structlog.get_logger(__name__)
 
+_CONNECTION_AGE_MS = 600_000
+"""Whoever proved itself proves itself again after about so long: certificates expire, and authorities are
+replaced. Running calls go on."""
+
 
 @dataclass(frozen=True)
 class Security:
@@ -28,6 +32,11 @@ class Security:
 
     guard: Guard | None = None
     credentials: grpc.ServerCredentials | None = None
+
+    @property
+    def options(self) -> tuple[tuple[str, int], ...]:
+        """Of gRPC, beside its own."""
+        return (("grpc.max_connection_age_ms", _CONNECTION_AGE_MS),) if self.credentials else ()
 
     @property
     def interceptors(self) -> tuple[grpc.aio.ServerInterceptor, ...]:

@@ -6,8 +6,10 @@ import hashlib
 import hmac
 import re
 import secrets
+import stat
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,9 +28,14 @@ _log = structlog.get_logger(__name__)
 _PREFIX = "autoisp_"
 """Of every token, so that scanners of source code find those that were left lying about."""
 _LOOK_EVERY_S = 0.5
+_MOST_BYTES = 1 << 20
+"""Some thousand tokens; each call is compared with all."""
+_WRONG = (OSError, ValueError, RecursionError)
 _PROJECT_RULE = "write small letters and digits, a letter first, at most 31, and no hyphen"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REQUIRED, _KEYS = {"name", "sha256", "scope"}, {"name", "sha256", "scope", "project", "expires"}
+
+_State = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -53,13 +60,16 @@ class Token:
         return self.expires is not None and now >= self.expires
 
     def to_toml(self) -> str:
-        """Its entry in the file."""
-        lines = [f"name = {_quoted(self.name)}", f'sha256 = "{self.sha256}"', f'scope = "{self.scope.word}"']
+        """Its entry in the file.
+
+        The scope is last: an entry that is not whole yet is wrong, and never one without its limits.
+        """
+        lines = [f"name = {_quoted(self.name)}", f'sha256 = "{self.sha256}"']
         if self.project:
             lines.append(f'project = "{self.project}"')
         if self.expires is not None:
             lines.append(f"expires = {self.expires.astimezone(UTC).isoformat(timespec='seconds')}")
-        return "\n".join(("[[token]]", *lines, ""))
+        return "\n".join(("[[token]]", *lines, f'scope = "{self.scope.word}"', ""))
 
 
 def new_token(
@@ -94,10 +104,10 @@ def parse(text: str) -> tuple[Token, ...]:
     if data or not isinstance(entries, list):
         raise ValueError("write one [[token]] table for each token, and nothing else")
     tokens = tuple(_token(entry, f"token {number}") for number, entry in enumerate(entries, 1))
-    for what, values in (("name", [t.name for t in tokens]), ("sha256", [t.sha256 for t in tokens])):
-        twice = sorted({value for value in values if values.count(value) > 1})
-        if twice:
-            raise ValueError(f"two tokens have the {what} {twice[0]!r}")
+    for what in ("name", "sha256"):
+        for value, count in Counter(getattr(token, what) for token in tokens).most_common(1):
+            if count > 1:
+                raise ValueError(f"two tokens have the {what} {value!r}")
     return tokens
 
 
@@ -143,10 +153,12 @@ class TokenFile:
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._path, self._clock = path, clock
+        self._state: _State | None = None
+        self._tokens: tuple[Token, ...] = ()
+        self._said = ""
         try:
-            self._state = self._stat()
-            self._tokens = parse(path.read_text("utf-8"))
-        except (OSError, ValueError) as error:
+            self._read()
+        except _WRONG as error:
             raise InvalidArgumentError("tokens_file", f"{path} is no file of tokens: {error}") from error
         self._looked = clock()
 
@@ -164,21 +176,29 @@ class TokenFile:
             return
         self._looked = self._clock()
         try:
-            state = self._stat()
-            if state == self._state:
-                return
-            self._state = state
-            self._tokens = parse(self._path.read_text("utf-8"))
-            _log.info("tokens were read again", path=str(self._path), tokens=len(self._tokens))
-        except (OSError, ValueError) as error:
-            if self._state is not None or not isinstance(error, OSError):
-                _log.error("tokens stay as they were", path=str(self._path), error=str(error))
+            if self._read():
+                self._said = ""
+                _log.info("tokens were read again", path=str(self._path), tokens=len(self._tokens))
+        except _WRONG as error:
             if isinstance(error, OSError):
-                self._state = None
+                self._state = None  # what is mended may look as before
+            if str(error) != self._said:
+                self._said = str(error)
+                _log.error("tokens stay as they were", path=str(self._path), error=self._said)
 
-    def _stat(self) -> tuple[int, int, int] | None:
+    def _read(self) -> bool:
+        """Read the file if it changed; returns whether it did."""
         status = self._path.stat()
-        return status.st_ino, status.st_size, status.st_mtime_ns
+        state = status.st_ino, status.st_size, status.st_mtime_ns
+        if state == self._state:
+            return False
+        self._state = state
+        if status.st_size > _MOST_BYTES:
+            raise ValueError(f"it has {status.st_size} bytes, and may have {_MOST_BYTES}")
+        self._tokens = parse(self._path.read_text("utf-8"))
+        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            _log.warning("others may write the file of tokens; take it from them", path=str(self._path))
+        return True
 
 
 def _quoted(text: str) -> str:
