@@ -53,7 +53,7 @@ def run(fault: Fault, seconds: float, trials: int, worker: str) -> dict[str, Any
             except BaseException:
                 _keep_logs(system)
                 raise
-            outcome |= tuning.recovery(ended)
+            outcome |= tuning.recovery(struck, ended)
             outcome["fault_s"] = round(ended - struck, 1)
             outcome["whole_s"] = round(time.monotonic() - begun, 1)
             outcome["notes"] = list(system.notes)
@@ -71,6 +71,8 @@ def _ok(outcome: dict[str, Any], fault: Fault, trials: int, worker: str) -> bool
         and outcome["lost"] == outcome["recorded_twice"] == 0
         and (outcome["versions"] == 1 or worker == _SLEEPING)
         and outcome["dead_letters"] == fault.dead_letters
+        # Else the search was over before the fault was, and nothing is known of how it recovers.
+        and outcome["trials_after"] > 0
     )
 
 
@@ -139,7 +141,7 @@ def main() -> None:
                 seconds, trials = (
                     (fault.quick_seconds, _QUICK_TRIALS) if chosen.quick else (fault.seconds, _TRIALS)
                 )
-                outcome = run(fault, seconds, trials, worker)
+                outcome = run(fault, seconds, trials * fault.longer, worker)
             except Exception as error:
                 outcome = {"ok": False, "error": f"{type(error).__name__}: {error}"[:2000]}
             runs[name].append(outcome)

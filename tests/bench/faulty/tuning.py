@@ -108,6 +108,17 @@ class Tuning:
                 raise TimeoutError(f"{self.recorded} of {recorded} trials are recorded; {self._system.notes}")
             time.sleep(_LOOK_S / 2)
 
+    def one_more(self) -> None:
+        """Wait until one more trial is recorded than now.
+
+        Raises:
+            RuntimeError: all are already, so nothing can be seen any more; the search was too short.
+            TimeoutError: it was not.
+        """
+        if self.recorded >= self._trials:
+            raise RuntimeError(f"all {self._trials} trials are recorded before the fault is over")
+        self.until(self.recorded + 1)
+
     def in_mid_trial(self, timeout_s: float = 300.0) -> str:
         """Wait for the first checkpoint of a trial that goes on; the name of its worker.
 
@@ -169,13 +180,19 @@ class Tuning:
             "winner_psnr_db": round(winner.quality.psnr_db, 4),
         }
 
-    def recovery(self, ended_at: float) -> dict[str, float | None]:
-        """Seconds from the fault's end to the next recorded trial, and until all services were healthy."""
+    def recovery(self, struck_at: float, ended_at: float) -> dict[str, float | None]:
+        """Seconds from the fault's end to the next recorded trial, and until all services were healthy.
+
+        ``trials_during`` of the trials were recorded while the fault lasted, ``trials_after`` after it.
+        """
+        at_first = max((count for at, count in self.seen.recorded if at <= struck_at), default=0)
         before = max((count for at, count in self.seen.recorded if at <= ended_at), default=0)
         next_trial = next((at for at, count in self.seen.recorded if at > ended_at and count > before), None)
         # A round that began before the end says nothing of the time after it.
         healthy = next((at for at, well in self.seen.healthy if at > ended_at and well), None)
         return {
+            "trials_during": before - at_first,
+            "trials_after": self.recorded - before,
             "next_trial_s": None if next_trial is None else round(next_trial - ended_at, 2),
             "serving_s": None if healthy is None else round(healthy - ended_at, 2),
         }
