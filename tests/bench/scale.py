@@ -238,7 +238,9 @@ class Plant:
         if self._postgres is not None:
             process = psutil.Process(self._postgres.pid)
             # The backends' times come to their parent when they end; while they live they are its children.
-            found["postgresql"] = _cpu(process.pid) + sum(_cpu(each.pid) for each in process.children())
+            ended = process.cpu_times()
+            found["postgresql"] = _cpu(process.pid) + ended.children_user + ended.children_system
+            found["postgresql"] += sum(_cpu(each.pid) for each in process.children())
         return found
 
     def sizes(self) -> dict[str, float]:
