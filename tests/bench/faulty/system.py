@@ -44,6 +44,7 @@ class Placing:
         broker: the host under which it sees the brokers.
         environment: added to its own.
         sources: the working tree whose code it runs.
+        patches: folders of Python modules that it finds before all others.
     """
 
     prefix: Sequence[str] = ()
@@ -51,6 +52,7 @@ class Placing:
     broker: str = "127.0.0.1"
     environment: Mapping[str, str] = field(default_factory=dict)
     sources: Path = HERE
+    patches: Sequence[Path] = ()
 
 
 class System:
@@ -188,8 +190,9 @@ class System:
 
         def command() -> tuple[list[str], dict[str, str]]:
             place = self._place(name)
+            roots = (*place.patches, *(place.sources / root for root in _ROOTS))
             ours = {
-                "PYTHONPATH": os.pathsep.join(str(place.sources / root) for root in _ROOTS),
+                "PYTHONPATH": os.pathsep.join(map(str, roots)),
                 "PYTHONUNBUFFERED": "1",
                 "OMP_NUM_THREADS": "1",
                 "OPENBLAS_NUM_THREADS": "1",

@@ -24,6 +24,11 @@ _FILE = "clock"
 _MOST_WORKERS = 8
 _STAMP = re.compile(r'"timestamp": "([^"]+)"')
 _HOUR_S = 3600
+# time.sleep waits for a moment of the monotonic clock, and libfaketime gives the kernel a wrong one for it.
+_SLEEP = """
+import select, time
+time.sleep = lambda seconds: select.select([], [], [], seconds) and None
+"""
 
 
 @contextmanager
@@ -33,6 +38,9 @@ def _faked(folder: Path) -> Iterator[Mapping[str, Placing]]:
         raise FileNotFoundError(f"{_LIBRARY}; apt-get install faketime")
     folder.mkdir(parents=True, exist_ok=True)
     _set(folder, "+0")
+    patches = folder / "clock-patches"
+    patches.mkdir()
+    (patches / "sitecustomize.py").write_text(_SLEEP)
     environment = {
         "LD_PRELOAD": libraries[0],
         "FAKETIME_TIMESTAMP_FILE": str(folder / _FILE),
@@ -41,7 +49,7 @@ def _faked(folder: Path) -> Iterator[Mapping[str, Placing]]:
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
     names = (*SERVICES, *(f"worker-{number}" for number in range(1, _MOST_WORKERS + 1)))
-    yield {name: Placing(environment=environment) for name in names}
+    yield {name: Placing(environment=environment, patches=(patches,)) for name in names}
 
 
 def _set(folder: Path, offset: str) -> None:

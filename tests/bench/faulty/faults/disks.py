@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import re
 import signal
 import subprocess
 import time
@@ -20,6 +21,8 @@ from faulty.tuning import Tuning
 
 _MIB = 1 << 20
 _LOG_SEGMENTS = 20
+_TOOK = re.compile(r'SearchService/GetSearch", "code": "OK", "ms": ([0-9.]+)')
+_SLOW_MS, _SLOW_CALLS = 500.0, 3
 
 
 def _small_disk(which: str, mib: int) -> Prepare:
@@ -99,6 +102,12 @@ def _slow(system: System, _tuning: Tuning, seconds: float) -> None:
         time.sleep(0.1)
 
 
+def _quick(system: System) -> list[str]:
+    """Whether the search service, which reads its database for every call, was as quick as ever."""
+    slow = [float(took) for took in _TOOK.findall(system.log("search")) if float(took) > _SLOW_MS]
+    return [] if len(slow) >= _SLOW_CALLS else [f"{len(slow)} calls took {_SLOW_MS:g} ms"]
+
+
 def _signal(pids: list[int], number: signal.Signals) -> None:
     for pid in pids:
         try:
@@ -137,5 +146,6 @@ FAULTS = (
         _slow,
         seconds=15,
         quick_seconds=5,
+        wrong=_quick,
     ),
 )

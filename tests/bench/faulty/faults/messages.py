@@ -124,7 +124,7 @@ def _unburied(system: System) -> list[str]:
     """What ``autoisp dlq`` does not show, or does not send again."""
     wanted = sorted((kind_of(subject), subject.rpartition(".")[2]) for subject in POISONED)
     letters = _dead_letters(system, "list")
-    shown = sorted((letter["kind"], letter["resourceId"]) for letter in letters)
+    shown = sorted((letter["kind"], letter["resource_id"]) for letter in letters)
     if shown != wanted:
         return [f"autoisp dlq list shows {shown} of {wanted}"]
     sent = _dead_letters(system, "replay", "--all")
