@@ -33,6 +33,7 @@ _STRIKES_AFTER = 3
 _WORKERS = 2
 _SETTINGS = {"ack_wait_seconds": "4", "checkpoint_seconds": "0.2", "slots": "1", "trial_seconds": "1"}
 _END_S = 240.0
+_COUNTED = ("lost", "recorded_twice", "done_again", "resumed")
 _WORKER, _SLEEPING = "autoisp_worker", "sleeping_worker"
 
 
@@ -53,7 +54,8 @@ def run(fault: Fault, seconds: float, trials: int, worker: str) -> dict[str, Any
             except BaseException:
                 _keep_logs(system)
                 raise
-            outcome |= tuning.recovery(ended)
+            outcome["wrong"] += fault.wrong(system)
+            outcome |= tuning.recovery(struck, ended)
             outcome["fault_s"] = round(ended - struck, 1)
             outcome["whole_s"] = round(time.monotonic() - begun, 1)
             outcome["notes"] = list(system.notes)
@@ -69,8 +71,11 @@ def _ok(outcome: dict[str, Any], fault: Fault, trials: int, worker: str) -> bool
         and outcome["trials"] == trials == outcome["results"]
         and not outcome["failed"]
         and outcome["lost"] == outcome["recorded_twice"] == 0
+        and not outcome["wrong"]
         and (outcome["versions"] == 1 or worker == _SLEEPING)
         and outcome["dead_letters"] == fault.dead_letters
+        # Else the search was over before the fault was, and nothing is known of how it recovers.
+        and outcome["trials_after"] > 0
     )
 
 
@@ -83,23 +88,35 @@ def _keep_logs(system: System) -> None:
 
 def table(runs: dict[str, list[dict[str, Any]]]) -> str:
     """The fault table: one line per fault."""
-    widths = {"runs": 5, "lost": 6, "twice": 7, "resumed": 9, "winner": 8, "trial s": 9, "serving s": 11}
-    lines = ["fault".ljust(24) + "".join(title.rjust(width) for title, width in widths.items())]
-    standard = (runs.get("none") or [{}])[0].get("winner")
+    titles = ("runs", "lost", "twice", "again", "resumed", "winner", "trial s", "in hand s", "serving s")
+    lines = ["fault".ljust(24) + "".join(map(_cell, titles))]
+    standard = (runs.get("none") or [{}])[0]
     for name, outcomes in runs.items():
         complete = [outcome for outcome in outcomes if "lost" in outcome]
         broken = len(outcomes) - len(complete)
-        same = all(outcome["winner"] == standard for outcome in complete) if standard else None
+        cells = (
+            len(outcomes),
+            *(sum(outcome[key] for outcome in complete) for key in _COUNTED),
+            _winner(complete, standard),
+            *(_middle(complete, key) for key in ("next_trial_s", "in_hand_s", "serving_s")),
+        )
         lines.append(
-            f"{name:24}{len(outcomes):>5}"
-            f"{sum(outcome['lost'] for outcome in complete):>6}"
-            f"{sum(outcome['recorded_twice'] for outcome in complete):>7}"
-            f"{sum(outcome['resumed'] for outcome in complete):>9}"
-            f"{'?' if same is None else 'same' if same else 'other':>8}"
-            f"{_middle(complete, 'next_trial_s'):>9}{_middle(complete, 'serving_s'):>11}"
+            f"{name:24}"
+            + "".join(map(_cell, cells))
             + ("" if all(outcome.get("ok") for outcome in outcomes) else f"  NOT OK ({broken} did not end)")
         )
     return "\n".join(lines)
+
+
+def _cell(content: object) -> str:
+    return f"{content:>11}"
+
+
+def _winner(outcomes: list[dict[str, Any]], standard: dict[str, Any]) -> str:
+    """Whether the best trial is the one of the run without a fault; a longer search may find a better one."""
+    if not outcomes or any(outcome["trials"] != standard.get("trials") for outcome in outcomes):
+        return "-"
+    return "same" if all(outcome["winner"] == standard["winner"] for outcome in outcomes) else "other"
 
 
 def _middle(outcomes: list[dict[str, Any]], key: str) -> str:
@@ -139,7 +156,7 @@ def main() -> None:
                 seconds, trials = (
                     (fault.quick_seconds, _QUICK_TRIALS) if chosen.quick else (fault.seconds, _TRIALS)
                 )
-                outcome = run(fault, seconds, trials, worker)
+                outcome = run(fault, seconds, trials * fault.longer, worker)
             except Exception as error:
                 outcome = {"ok": False, "error": f"{type(error).__name__}: {error}"[:2000]}
             runs[name].append(outcome)

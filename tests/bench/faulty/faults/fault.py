@@ -31,6 +31,9 @@ class Fault:
         seconds, quick_seconds: how long it lasts.
         dead_letters: how many messages nobody can handle, which end in the dead letters.
         needs_root: mounts, or network namespaces.
+        wrong: asked at the end, with everything still up: in words, what this fault left wrong, or why it
+            was none.
+        longer: how many times as many trials it needs as others, so that the search outlasts it.
         trains: whether it needs workers that train; those that only sleep leave no checkpoints.
     """
 
@@ -42,4 +45,6 @@ class Fault:
     quick_seconds: float = 0.0
     dead_letters: int = 0
     needs_root: bool = False
+    wrong: Callable[[System], list[str]] = lambda _system: []
+    longer: int = 1
     trains: bool = False

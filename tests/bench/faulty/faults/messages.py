@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import nats
 from autoisp_runtime.jetstream import Command, Event, command_subject, event_subject
-from autoisp_runtime.jetstream.topology import COMMAND_STREAM, EVENT_STREAM, WORKER_TRIALS
+from autoisp_runtime.jetstream.topology import COMMAND_STREAM, EVENT_STREAM, WORKER_TRIALS, kind_of
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from faulty.faults.fault import Fault
-from faulty.system import System
+from faulty.system import SERVICES, System
 from faulty.tuning import SEARCH_ID, Tuning
 
 _OUR_ID = "Nats-Msg-Id"
+_BURIED_AGAIN_S = 60.0
 _POISON = b"\xff\xff\xff"
 
 
@@ -113,8 +119,40 @@ POISONED = (
 )
 """Where a message of bytes that mean nothing is put."""
 
+
+def _unburied(system: System) -> list[str]:
+    """What ``autoisp dlq`` does not show, or does not send again."""
+    wanted = sorted((kind_of(subject), subject.rpartition(".")[2]) for subject in POISONED)
+    letters = _dead_letters(system, "list")
+    shown = sorted((letter["kind"], letter["resource_id"]) for letter in letters)
+    if shown != wanted:
+        return [f"autoisp dlq list shows {shown} of {wanted}"]
+    sent = _dead_letters(system, "replay", "--all")
+    deadline = time.monotonic() + _BURIED_AGAIN_S
+    while len(letters := _dead_letters(system, "list")) < 2 * len(wanted):
+        if time.monotonic() > deadline:
+            return [f"{len(sent)} were replayed, and {len(letters) - len(wanted)} of them died again"]
+        time.sleep(1)
+    replayed = sum("replay" in letter for letter in letters)
+    return [] if replayed == len(wanted) else [f"{replayed} of {len(wanted)} letters tell of their replay"]
+
+
+def _dead_letters(system: System, *words: str) -> list[dict[str, Any]]:
+    server = ",".join(f"{service}={system.address(service)}" for service in SERVICES)
+    command = [sys.executable, "-m", "autoisp_cli", "dlq", *words, "--server", server, "--json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
 FAULTS = (
     Fault("duplicated", "every waiting command and every event twice more, shuffled", _duplicated),
     Fault("reordered", "waiting commands and gathered events in reverse", _reordered),
-    Fault("poison", "messages that nobody can decode", _poisoned, dead_letters=len(POISONED)),
+    Fault(
+        "poison",
+        "messages that nobody can decode",
+        _poisoned,
+        dead_letters=len(POISONED),
+        wrong=_unburied,
+    ),
 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,21 +44,32 @@ def _apart(part: str) -> Prepare:
     return prepared
 
 
-def _cut(_part: str) -> Callable[[System, Tuning, float], None]:
-    def strike(_system: System, _tuning: Tuning, seconds: float) -> None:
+def _cut(system: System, _tuning: Tuning, seconds: float) -> None:
+    if not _reaches_broker(system):
+        raise RuntimeError("the broker was not reached before, so this would prove nothing")
+    _ip("-n", _cable(), "link", "set", f"{_cable()}g", "down")
+    try:
         # Packets vanish without a word, as in a real partition; nobody's connection is closed.
-        _ip("-n", _cable(), "link", "set", f"{_cable()}g", "down")
+        if _reaches_broker(system):
+            raise RuntimeError("the broker is still reached, so nothing is cut off")
         time.sleep(seconds)
+    finally:
         _ip("-n", _cable(), "link", "set", f"{_cable()}g", "up")
 
-    return strike
+
+def _reaches_broker(system: System) -> bool:
+    """Whether the broker answers from where the part is."""
+    port = system.brokers.url().split(",")[0].rpartition(":")[2]
+    ask = f"import socket; socket.create_connection(({_HOST!r}, {port}), 1)"
+    command = ["ip", "netns", "exec", _cable(), sys.executable, "-S", "-c", ask]
+    return subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode == 0
 
 
 FAULTS = tuple(
     Fault(
         f"partition-{part}",
         f"the {what} is cut off from brokers and callers",
-        _cut(part),
+        _cut,
         _apart(part),
         seconds=15,
         quick_seconds=8,

@@ -39,7 +39,7 @@ def _rolled(order: Sequence[str]) -> Callable[[System, Tuning, float], None]:
                 system.wait_serving()
             if number == len(order) // 2:
                 # Half old and half new must get somewhere together, not only survive each other.
-                tuning.until(tuning.recorded + 1)
+                tuning.one_more()
             time.sleep(seconds / len(order))
 
     return strike
@@ -54,6 +54,7 @@ FAULTS = (
         seconds=6,
         quick_seconds=1,
         trains=True,
+        longer=2,
     ),
     Fault(
         "upgrade-workers-first",
@@ -63,5 +64,6 @@ FAULTS = (
         seconds=6,
         quick_seconds=1,
         trains=True,
+        longer=2,
     ),
 )
