@@ -76,7 +76,7 @@ ROLES = (
             Event.EVALUATION_CLIP_JUDGED,
             Event.MODEL_VERSION_CONVERTED,
         ),
-        consumes=(topology.WORKER_FIRST, topology.WORKER_TRIALS),
+        consumes=(topology.WORKER_FIRST, topology.WORKER_TRIALS, topology.WORKER_CONVERSIONS),
         looks_back=True,  # whether what it works on was cancelled
     ),
     Role("live"),
