@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,18 +44,24 @@ class Authority:
         self.ca = folder / f"{name}.pem"
         self.ca.write_bytes(certificate.public_bytes(_PEM))
 
-    def issue(self, name: str, *, valid_for: timedelta = timedelta(hours=1), file: str = "") -> Files:
-        """A certificate of ``name``, good for localhost and 127.0.0.1; one with a negative time has expired.
+    def issue(
+        self,
+        name: str,
+        *,
+        valid_for: timedelta = timedelta(hours=1),
+        file: str = "",
+        places: Sequence[str] = ("localhost", "127.0.0.1"),
+    ) -> Files:
+        """A certificate of ``name``, good for ``places``; one with a negative time has expired.
 
         Files of the same name (``file``, by default ``name``) are replaced, each at once.
         """
         key = ec.generate_private_key(ec.SECP256R1())
-        places = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        certificate = (
-            _builder(_named(name), self._name, key, datetime.now(UTC) + valid_for)
-            .add_extension(x509.SubjectAlternativeName(places), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
+        builder = _builder(_named(name), self._name, key, datetime.now(UTC) + valid_for)
+        if places:
+            names = x509.SubjectAlternativeName([_place(place) for place in places])
+            builder = builder.add_extension(names, critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256())
         files = Files(self._folder / f"{file or name}.crt", self._folder / f"{file or name}.key")
         private = key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         _write(files.key, private)
@@ -74,6 +81,13 @@ def _builder(
         .not_valid_before(min(until, datetime.now(UTC)) - timedelta(hours=1))
         .not_valid_after(until)
     )
+
+
+def _place(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
 
 
 def _named(name: str) -> x509.Name:
