@@ -35,9 +35,14 @@ def _built(folder: Path) -> str:
     return result.stdout
 
 
+def build(folder: Path) -> list[Manifest]:
+    """Everything that the folder's kustomization makes."""
+    return list(yaml.safe_load_all(_built(folder)))
+
+
 def build_overlay(name: str) -> list[Manifest]:
     """Everything in an overlay."""
-    return list(yaml.safe_load_all(_built(K8S / "overlays" / name)))
+    return build(K8S / "overlays" / name)
 
 
 def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import time
@@ -21,7 +22,7 @@ from autoisp_runtime.security.config import is_loopback, refuse_open_listen
 from autoisp_testing.certificates import Authority
 from autoisp_testing.nats import NatsServer
 from autoisp_testing.nats_cluster import free_ports
-from manifests import K8S, Manifest, build_overlay, environment, named, of_kind, ours, pod_spec
+from manifests import K8S, Manifest, build, build_overlay, environment, named, of_kind, ours, pod_spec
 from pods import GUIDE, MountedSecret, Pod, secrets_of_the_guide
 from processes import check_environment
 
@@ -84,8 +85,23 @@ def test_nobody_is_let_in_unasked(prod: list[Manifest]) -> None:
 
 
 def test_the_base_lets_nobody_in_either() -> None:
-    assert not [path for path in (K8S / "base").rglob("*.yaml") if "INSECURE" in path.read_text()]
-    assert "AUTOISP_INSECURE=true" in (K8S / "overlays" / "dev" / "kustomization.yaml").read_text()
+    assert "AUTOISP_INSECURE" not in yaml.safe_dump_all(build(K8S / "base"))
+
+
+def test_authentication_goes_without_tls(tmp_path: Path) -> None:
+    """As where a mesh encrypts: kubelet asks the services itself then."""
+    parts = {name: os.path.relpath(K8S / name, tmp_path) for name in ("base", "components/authentication")}
+    kustomization = {"resources": [parts["base"]], "components": [parts["components/authentication"]]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    manifests = build(tmp_path)
+    for workload, container, module in ours(manifests):
+        if workload["kind"] == "Deployment":
+            config = check_environment(module, environment(manifests, container))
+            refuse_open_listen(config, config.listen)
+            assert not config.tls_cert
+            assert ("grpc" in container["livenessProbe"]) is not is_loopback(config.listen)
+    for service in of_kind(manifests, "Service"):
+        assert service["spec"]["ports"][0].get("appProtocol") in (None, "kubernetes.io/h2c")
 
 
 def test_every_secret_is_one_that_the_guide_makes_and_has_what_is_read_of_it(
