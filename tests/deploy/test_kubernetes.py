@@ -280,6 +280,9 @@ def test_workers_in_production_have_a_gpu_and_time_to_leave() -> None:
     assert container["image"].endswith("-cuda")
     assert spec["terminationGracePeriodSeconds"] >= 60
     assert spec["topologySpreadConstraints"]
+    assert worker["spec"]["strategy"]["rollingUpdate"]["maxSurge"] == 0, (
+        "there may be no GPU beside those in use"
+    )
 
 
 def test_keda_scales_on_the_consumers_of_the_worker() -> None:
@@ -355,6 +358,41 @@ def test_networks_are_closed_but_for_a_list() -> None:
         assert not allowed(name, "search", PORT), name
     assert allowed("nats", "nats", 6222)
     assert not allowed("worker", "nats", 6222)
+
+
+@pytest.mark.parametrize(
+    ("direction", "names", "namespace", "port"),
+    [
+        (
+            "egress",
+            {"ingest", "search", "evaluation", "registry", "live", "worker", "migrate", "nats"},
+            "kube-system",
+            53,
+        ),
+        ("egress", {"ingest", "search", "evaluation", "registry", "live", "worker"}, "monitoring", 4318),
+        ("ingress", {"ingest", "search", "evaluation", "registry", "live", "worker"}, "monitoring", 9464),
+        ("ingress", {"nats"}, "keda", 8222),
+    ],
+)
+def test_what_runs_in_other_namespaces_is_reached(
+    direction: str, names: set[str], namespace: str, port: int
+) -> None:
+    overlay = build_overlay("prod")
+    reached = set()
+    for policy in of_kind(overlay, "NetworkPolicy"):
+        for rule in policy["spec"].get(direction, ()):
+            peers = rule.get("to" if direction == "egress" else "from", ())
+            there = {"kubernetes.io/metadata.name": namespace}
+            if port not in {entry["port"] for entry in rule["ports"]} or not any(
+                peer.get("namespaceSelector", {}).get("matchLabels") == there for peer in peers
+            ):
+                continue
+            reached |= {
+                workload["metadata"]["name"]
+                for workload in workloads(overlay)
+                if _selects(policy["spec"]["podSelector"], workload["spec"]["template"]["metadata"]["labels"])
+            }
+    assert reached >= names
 
 
 def _selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:

@@ -231,14 +231,14 @@ def broker(
         yield broker
 
 
-def until(is_so: Callable[[], bool], timeout_s: float = 30.0) -> None:
+def until(is_so: Callable[[], bool], timeout_s: float = 90.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_it_runs_as_the_manifests_say(
     prod: list[Manifest], secrets: Secrets, made: Path, broker: Broker, tmp_path: Path
 ) -> None:
@@ -257,7 +257,7 @@ def test_it_runs_as_the_manifests_say(
     with registry.running() as process:
         until(lambda: process.poll() is not None or registry.probe("startupProbe") == 0)
         assert process.poll() is None, registry.log
-        assert registry.probe("readinessProbe") == 0
+        until(lambda: registry.probe("readinessProbe") == 0)
 
         address, tls, token = (
             f"127.0.0.1:{port}",
@@ -285,16 +285,16 @@ def test_it_runs_as_the_manifests_say(
             {"tls.crt": files.cert.read_bytes(), "tls.key": files.key.read_bytes()}
         )
         registry.mounted["tokens"].follow({"tokens.toml": b""})
-        until(lambda: refusal(Tls(others.ca), token) == "UNKNOWN_TOKEN", 5)
-        assert registry.probe("livenessProbe") == 0
+        until(lambda: refusal(Tls(others.ca), token) == "UNKNOWN_TOKEN")
+        until(lambda: registry.probe("livenessProbe") == 0)
 
         # NATS reads its users again by the guide's command.
         [signal] = re.findall(r"nats-server (--signal\s+reload=)/run/nats/nats.pid", GUIDE.read_text())
         subprocess.run([find_nats_server(), *f"{signal}{broker.pid_file}".split()], check=True)
-        until(lambda: "Reloaded server configuration" in broker.server.log, 5)
+        until(lambda: "Reloaded server configuration" in broker.server.log)
 
         assert "iolation" not in broker.server.log + registry.log + topology.log
         broker.server.kill()
         until(lambda: registry.probe("readinessProbe") == 1)
-        assert registry.probe("livenessProbe") == 0, "a restart brings NATS not back"
+        until(lambda: registry.probe("livenessProbe") == 0)  # a restart would not bring NATS back
     assert registry.probe("livenessProbe") == 1
