@@ -30,11 +30,12 @@ class Authority:
     Args:
         folder: for the files; made if missing.
         name: of the authority, and of its file.
+        places: names and addresses that its certificates are for.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, places: Sequence[str] = ("localhost", "127.0.0.1")) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._name = folder, _named(name)
+        self._folder, self._name, self._places = folder, _named(name), places
         self._key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             _builder(self._name, self._name, self._key, datetime.now(UTC) + timedelta(days=1))
@@ -44,22 +45,15 @@ class Authority:
         self.ca = folder / f"{name}.pem"
         self.ca.write_bytes(certificate.public_bytes(_PEM))
 
-    def issue(
-        self,
-        name: str,
-        *,
-        valid_for: timedelta = timedelta(hours=1),
-        file: str = "",
-        places: Sequence[str] = ("localhost", "127.0.0.1"),
-    ) -> Files:
-        """A certificate of ``name``, good for ``places``; one with a negative time has expired.
+    def issue(self, name: str, *, valid_for: timedelta = timedelta(hours=1), file: str = "") -> Files:
+        """A certificate of ``name``, good for localhost and 127.0.0.1; one with a negative time has expired.
 
         Files of the same name (``file``, by default ``name``) are replaced, each at once.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_named(name), self._name, key, datetime.now(UTC) + valid_for)
-        if places:
-            names = x509.SubjectAlternativeName([_place(place) for place in places])
+        if self._places:
+            names = x509.SubjectAlternativeName([_place(place) for place in self._places])
             builder = builder.add_extension(names, critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
         files = Files(self._folder / f"{file or name}.crt", self._folder / f"{file or name}.key")

@@ -106,7 +106,7 @@ async def test_a_probe_shows_its_own_certificate_where_clients_must_have_one(tmp
 
 @pytest.mark.parametrize("places", [["*.autoisp.svc", "10.0.0.1"], ["10.0.0.1"], []], ids=str)
 def test_a_probe_finds_a_name_in_any_certificate(tmp_path: Path, places: list[str]) -> None:
-    own = Authority(tmp_path, "ours").issue("server", places=places)
+    own = Authority(tmp_path, "ours", places).issue("server")
     tls = probe.OwnTls.of({"AUTOISP_TLS_CERT": str(own.cert), "AUTOISP_TLS_KEY": str(own.key)})
     assert tls is not None
     assert tls.name == (places[0].replace("*", "any") if places else "server")

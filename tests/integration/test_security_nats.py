@@ -204,12 +204,6 @@ async def test_the_whole_product_works_with_one_user_each(
             async with asyncio.timeout(60):
                 while not client.get_model_version(version).formats:  # noqa: ASYNC110
                     await asyncio.sleep(0.2)
-            for role in addresses:
-                assert len(client.get_status(role).broker.consumers) == len(CONSUMERS)
-                seen: set[str] = set()  # who is busy may answer too late for once
-                while seen != set(services):
-                    seen |= {process.service for process in client.get_status(role).processes}
-            assert not list(client.list_dead_letters())
         logs = {role: process.log for role, process in services.items()}
     assert "Violation" not in broker.log, [line for line in broker.log.splitlines() if "Violation" in line]
     for role, log in logs.items():
