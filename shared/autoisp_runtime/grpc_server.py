@@ -13,6 +13,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from autoisp_runtime.interceptors import CallInterceptor
+from autoisp_runtime.probe import LIVENESS
 from autoisp_runtime.security import OPEN, Security
 
 S = TypeVar("S")
@@ -27,8 +28,6 @@ _OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
 )
-LIVENESS = "liveness"
-"""Health name that is SERVING while the process answers, whatever else is away: what restarts may go by."""
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

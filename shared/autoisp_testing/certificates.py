@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,11 +30,12 @@ class Authority:
     Args:
         folder: for the files; made if missing.
         name: of the authority, and of its file.
+        places: names and addresses that its certificates are for.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, places: Sequence[str] = ("localhost", "127.0.0.1")) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._name = folder, _named(name)
+        self._folder, self._name, self._places = folder, _named(name), places
         self._key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             _builder(self._name, self._name, self._key, datetime.now(UTC) + timedelta(days=1))
@@ -51,12 +53,11 @@ class Authority:
         Files of the same name (``file``, by default ``name``) are replaced, each at once.
         """
         key = ec.generate_private_key(ec.SECP256R1())
-        places = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        certificate = (
-            _builder(_named(name), self._name, key, datetime.now(UTC) + valid_for)
-            .add_extension(x509.SubjectAlternativeName(places), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
+        builder = _builder(_named(name), self._name, key, datetime.now(UTC) + valid_for)
+        if self._places:
+            names = x509.SubjectAlternativeName([_place(place) for place in self._places])
+            builder = builder.add_extension(names, critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256())
         files = Files(self._folder / f"{file or name}.crt", self._folder / f"{file or name}.key")
         private = key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         _write(files.key, private)
@@ -76,6 +77,13 @@ def _builder(
         .not_valid_before(min(until, datetime.now(UTC)) - timedelta(hours=1))
         .not_valid_after(until)
     )
+
+
+def _place(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
 
 
 def _named(name: str) -> x509.Name:

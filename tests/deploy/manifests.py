@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from processes import module_of
 
 ROOT = Path(__file__).parents[2]
 K8S = ROOT / "k8s"
@@ -34,9 +35,14 @@ def _built(folder: Path) -> str:
     return result.stdout
 
 
+def build(folder: Path) -> list[Manifest]:
+    """Everything that the folder's kustomization makes."""
+    return list(yaml.safe_load_all(_built(folder)))
+
+
 def build_overlay(name: str) -> list[Manifest]:
     """Everything in an overlay."""
-    return list(yaml.safe_load_all(_built(K8S / "overlays" / name)))
+    return build(K8S / "overlays" / name)
 
 
 def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
@@ -66,6 +72,16 @@ def containers(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
     for workload in workloads(manifests):
         for container in pod_spec(workload)["containers"]:
             yield workload["metadata"]["name"], container
+
+
+def ours(manifests: list[Manifest]) -> list[tuple[Manifest, Manifest, str]]:
+    """Workload, container and module of each process of AutoISP."""
+    found = []
+    for workload in workloads(manifests):
+        [container] = pod_spec(workload)["containers"]
+        if container["name"] == "autoisp":
+            found.append((workload, container, module_of(container["command"])))
+    return found
 
 
 def environment(manifests: list[Manifest], container: Manifest) -> dict[str, str | None]:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from autoisp_runtime import probe
 from autoisp_runtime.database import Database
 from autoisp_runtime.grpc_server import LIVENESS, GrpcServer
 from autoisp_runtime.jetstream import CONSUMERS, NatsConnection
+from autoisp_runtime.security import SecurityConfig, security_of
+from autoisp_testing.certificates import Authority
 from autoisp_testing.nats import NatsServer
 from autoisp_testing.postgres import PostgresServer
 from sqlalchemy import text
@@ -58,6 +61,77 @@ async def test_a_server_whose_database_is_away_is_alive_but_not_ready() -> None:
         assert await asyncio.to_thread(probe.main, [address, "--service", "nobody"]) == 1
     finally:
         await server.stop(0)
+
+
+async def asked(arguments: list[str], **environment: str) -> tuple[int, str]:
+    """As a container's engine runs it: with the variables of the process."""
+    process = start("autoisp_runtime.probe", *arguments, **environment)
+    return await asyncio.to_thread(ended, process)
+
+
+async def test_under_tls_a_probe_trusts_its_own_certificate(tmp_path: Path) -> None:
+    """Of whatever authority and for whatever names; and no other."""
+    authority = Authority(tmp_path / "ours", "ours")
+    own, other = authority.issue("server"), authority.issue("other")
+    tls = SecurityConfig(tls_cert=own.cert, tls_key=own.key)  # type: ignore[call-arg]
+    server = GrpcServer("127.0.0.1:0", security_of(tls, "127.0.0.1:0"))
+    address = f"127.0.0.1:{await server.start()}"
+    told = {"listen": address, "tls_cert": str(own.cert), "tls_key": str(own.key)}
+    try:
+        assert await asked(["--service", LIVENESS], **told) == (0, f"{address}: SERVING\n")
+        assert await asked([], **told) == (1, f"{address}: NOT_SERVING\n")
+        code, said = await asked(["--service", LIVENESS], **told | {"tls_cert": str(other.cert)})
+        assert code == 1
+        assert "CERTIFICATE_VERIFY_FAILED" in said
+        code, said = await asked(["--service", LIVENESS], listen=address)
+        assert (code, "UNAVAILABLE" in said) == (1, True), said
+    finally:
+        await server.stop(0)
+
+
+async def test_a_probe_shows_its_own_certificate_where_clients_must_have_one(tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "ours")
+    own = authority.issue("server")
+    files = {"tls_cert": own.cert, "tls_key": own.key, "tls_client_ca": authority.ca}
+    server = GrpcServer("127.0.0.1:0", security_of(SecurityConfig(**files), "127.0.0.1:0"))  # type: ignore[arg-type]
+    address = f"127.0.0.1:{await server.start()}"
+    told = {name: str(path) for name, path in files.items()}
+    try:
+        assert (await asked(["--service", LIVENESS], listen=address, **told))[0] == 0
+        del told["tls_client_ca"]
+        assert (await asked(["--service", LIVENESS], listen=address, **told))[0] == 1
+    finally:
+        await server.stop(0)
+
+
+@pytest.mark.parametrize("places", [["*.autoisp.svc", "10.0.0.1"], ["10.0.0.1"], []], ids=str)
+def test_a_probe_finds_a_name_in_any_certificate(tmp_path: Path, places: list[str]) -> None:
+    own = Authority(tmp_path, "ours", places).issue("server")
+    tls = probe.OwnTls.of({"AUTOISP_TLS_CERT": str(own.cert), "AUTOISP_TLS_KEY": str(own.key)})
+    assert tls is not None
+    assert tls.name == (places[0].replace("*", "any") if places else "server")
+    assert tls.key is None, "the key is shown to nobody who does not ask"
+
+
+def test_an_expired_certificate_is_not_ready_and_no_reason_for_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = Authority(tmp_path, "ours").issue("server", valid_for=timedelta(seconds=-5))
+    monkeypatch.setenv("AUTOISP_TLS_CERT", str(own.cert))
+    assert probe.main(["127.0.0.1:1"]) == 1
+    assert probe.main(["127.0.0.1:1", "--service", LIVENESS]) == 0
+    assert "its certificate is good from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [None, b"nonsense"])
+def test_a_probe_without_a_certificate_that_it_was_promised_fails(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        (tmp_path / "tls.crt").write_bytes(content)
+    monkeypatch.setenv("AUTOISP_TLS_CERT", str(tmp_path / "tls.crt"))
+    assert probe.main(["127.0.0.1:1", "--service", LIVENESS]) == 1
+    assert "AUTOISP_TLS_CERT" in capsys.readouterr().err
 
 
 def test_a_server_that_is_not_there_is_not_healthy(capsys: pytest.CaptureFixture[str]) -> None:

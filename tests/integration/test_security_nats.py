@@ -202,10 +202,11 @@ async def test_the_whole_product_works_with_one_user_each(
         for role, module in MODULES.items():
             settings = {"nats_url": broker.url, "nats_credentials": keys / f"{role}.nk", "profile_seconds": 1}
             settings |= {"nats_topology": "false", "store_url": (tmp_path / "artifacts").as_uri()}
+            settings |= {"metrics_listen": "127.0.0.1:0"}  # whose sampler asks the broker
             process = ServiceProcess(module, state, **settings)
             services[role] = stack.enter_context(process.start(wait=False))
         for process in services.values():
-            process.wait_ready()
+            process.wait_ready(120)  # six start at once
         addresses = {role: services[role].address for role in services if role != "worker"}
         (tmp_path / "endpoints.json").write_text(Endpoints(**addresses).to_json())
         (tmp_path / "clips").mkdir()
