@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -14,6 +13,8 @@ from types import TracebackType
 from typing import Self
 
 from autoisp_runtime.nats_binary import find_nats_server
+
+from autoisp_testing.ports import free_ports
 
 _START_TIMEOUT_S = 60.0
 _HEALTHY = "/healthz"
@@ -129,12 +130,3 @@ class NatsCluster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
-
-
-def free_ports(count: int) -> list[int]:
-    """So many different ports of loopback that nobody uses now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]

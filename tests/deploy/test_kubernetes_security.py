@@ -21,7 +21,7 @@ from autoisp_runtime.nats_binary import find_nats_server
 from autoisp_runtime.security.config import is_loopback, refuse_open_listen
 from autoisp_testing.certificates import Authority
 from autoisp_testing.nats import NatsServer
-from autoisp_testing.nats_cluster import free_ports
+from autoisp_testing.ports import free_ports
 from manifests import K8S, Manifest, build, build_overlay, environment, named, of_kind, ours, pod_spec
 from pods import GUIDE, MountedSecret, Pod, secrets_of_the_guide
 from processes import check_environment

@@ -21,7 +21,8 @@ from typing import Self
 from autoisp_cli.local.child import Child
 from autoisp_client import Endpoints
 from autoisp_runtime.probe import SERVING, status
-from autoisp_testing.nats_cluster import NatsCluster, free_ports
+from autoisp_testing.nats_cluster import NatsCluster
+from autoisp_testing.ports import free_ports
 from autoisp_testing.postgres import PostgresServer, postgres_server
 
 HERE = Path(__file__).resolve().parents[3]
