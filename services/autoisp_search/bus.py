@@ -45,7 +45,7 @@ class OutboxSender:
         new = sendable(message)
         waiting = await session.scalar(select(outbox.c.id).where(outbox.c.event_id == new.event_id))
         if waiting is None:
-            with _trace_of(message):
+            with _trace_of(message, new.event_id):
                 await self._outbox.add(session, *new)
 
 
@@ -94,13 +94,16 @@ class ResultConsumer:
             await self._handlers.profiled(search_id, common.failure_from(event.failure))
 
 
-def _trace_of(message: Outgoing) -> AbstractContextManager[object]:
-    """A trial has a trace of its own: the one of what caused it goes on to the next trial, and the next."""
+def _trace_of(message: Outgoing, event_id: str) -> AbstractContextManager[object]:
+    """A trial has a trace of its own: the one of what caused it goes on to the next trial, and the next.
+
+    It is the same trace when the trial is commanded again, because its worker fell silent or NATS lost it.
+    """
     if not isinstance(message, RunTrial):
         return nullcontext()
     trial = message.trial
     names = {"autoisp.trial": trial.name, "autoisp.search": message.search.name}
-    return span("trial", {**names, "autoisp.rung": trial.rung}, parent=Parent.NONE)
+    return span("trial", {**names, "autoisp.rung": trial.rung}, parent=Parent.NONE, trace_key=event_id)
 
 
 def _result(trial: search_pb2.Trial) -> TrialResult:

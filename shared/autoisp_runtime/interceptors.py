@@ -84,7 +84,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             try:
                 response = await behaviour(taken(request), context)
             except Exception:
-                async with _call(method, context):
+                async with _call(method, context, started):
                     raise
             good.observe(time.perf_counter() - started)
             return response
@@ -114,16 +114,15 @@ async def _polled(method: str, context: Any) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _call(method: str, context: Any) -> AsyncIterator[None]:
+async def _call(method: str, context: Any, started: float | None = None) -> AsyncIterator[None]:
     metadata = dict(context.invocation_metadata() or ())
-    with serving(method, metadata.get(TRACEPARENT)) as served:
+    with serving(method, metadata.get(TRACEPARENT), started) as served:
         async with _answered(method, context, served):
             yield
 
 
 @asynccontextmanager
 async def _answered(method: str, context: Any, served: ServedCall) -> AsyncIterator[None]:
-    started = time.monotonic()
     code, fields = "OK", {}
     try:
         yield
@@ -148,10 +147,8 @@ async def _answered(method: str, context: Any, served: ServedCall) -> AsyncItera
         code = "CANCELLED"
         raise
     finally:
-        served.ended(code)
-        _log.info(
-            "call", method=method, code=code, ms=round(1000 * (time.monotonic() - started), 1), **fields
-        )
+        seconds = served.ended(code)
+        _log.info("call", method=method, code=code, ms=round(1000 * seconds, 1), **fields)
 
 
 def _code_of(context: Any) -> str:

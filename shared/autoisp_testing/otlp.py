@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
@@ -30,6 +31,7 @@ class CollectedSpan:
     failed: bool
     attributes: dict[str, object]
     links: tuple[str, ...]
+    resource: dict[str, object]
 
 
 class OtlpCollector:
@@ -97,22 +99,22 @@ class OtlpCollector:
 def _decoded(request: ExportTraceServiceRequest) -> list[CollectedSpan]:
     return [
         CollectedSpan(
-            service=next(
-                pair.value.string_value for pair in resource.resource.attributes if pair.key == "service.name"
-            ),
+            service=str(_values(resource.resource.attributes)["service.name"]),
             name=span.name,
             trace=span.trace_id.hex(),
             span=span.span_id.hex(),
             parent=span.parent_span_id.hex(),
             kind=Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_").lower(),
             failed=span.status.code == 2,
-            attributes={
-                pair.key: getattr(pair.value, pair.value.WhichOneof("value") or "string_value")
-                for pair in span.attributes
-            },
+            attributes=_values(span.attributes),
             links=tuple(link.trace_id.hex() for link in span.links),
+            resource=_values(resource.resource.attributes),
         )
         for resource in request.resource_spans
         for scope in resource.scope_spans
         for span in scope.spans
     ]
+
+
+def _values(pairs: Iterable[KeyValue]) -> dict[str, object]:
+    return {pair.key: getattr(pair.value, pair.value.WhichOneof("value") or "string_value") for pair in pairs}

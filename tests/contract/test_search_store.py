@@ -26,6 +26,7 @@ from autoisp_search.domain import (
     PrototypeProfile,
     Quality,
     Rung,
+    RunTrial,
     Search,
     SearchSettings,
     SearchState,
@@ -36,6 +37,8 @@ from autoisp_search.domain import (
     TrialState,
 )
 from autoisp_search.store import SqlSearchStore, metadata, outbox
+from autoisp_testing.spans import kept_spans
+from sqlalchemy import delete, select
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 ARTIFACT = Artifact("blobs/aa/aa", "a" * 64, 5, "application/onnx")
@@ -212,3 +215,27 @@ async def test_changes_of_one_search_wait_for_each_other(store: SqlSearchStore) 
     found = await store.find(search_id="s")
     assert found
     assert found[0].search.told == 10
+
+
+async def test_a_trial_that_is_commanded_again_stays_in_its_trace(
+    store: SqlSearchStore, database: Database
+) -> None:
+    """As after a restart of the service, hours later: its worker fell silent, or NATS came back empty."""
+
+    async def commanded(*ordinals: int) -> list[str]:
+        async with store.transaction() as transaction:
+            for ordinal in ordinals:
+                await transaction.emit(RunTrial(search(), trial(ordinal), SETTINGS.rungs[0], None))
+        async with database.transaction() as session:
+            headers = (await session.scalars(select(outbox.c.headers).order_by(outbox.c.id))).all()
+            await session.execute(delete(outbox))
+        return [header["traceparent"] for header in headers]
+
+    await insert(store, search())
+    with kept_spans():
+        first, other = await commanded(1, 2)
+    with kept_spans():
+        (again,) = await commanded(1)
+    assert first.split("-")[1] == again.split("-")[1]
+    assert len({first, other, again}) == 3
+    assert other.split("-")[1] != first.split("-")[1]

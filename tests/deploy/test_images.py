@@ -71,6 +71,18 @@ def test_the_control_image_is_the_group_control_and_no_more() -> None:
     assert any("python /check_control.py" in line for line in stages()["control"])
 
 
+def test_both_images_can_send_traces_and_the_build_proves_it() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extra = {
+        re.split(r"[\[><=]", name)[0] for name in project["project"]["optional-dependencies"]["telemetry"]
+    }
+    assert extra - {"nvidia-ml-py"} <= set(project["dependency-groups"]["control"])
+    assert "p['optional-dependencies']['telemetry']" in " ".join(stages()["compute-packages"])
+    exporter = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
+    assert exporter in CHECK.read_text()
+    assert any(exporter in line and "python -c" in line for line in stages()["compute"])
+
+
 def test_what_is_copied_is_there_and_not_ignored() -> None:
     ignored = [
         line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] not in ("#", "")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
+import prometheus_client
 import pytest
 import pytest_asyncio
 from autoisp_client.errors import from_rpc_error
@@ -51,6 +52,9 @@ class Echo:
             return StringValue(value=current_traceparent() or "")
         if request.value == "wait":
             await asyncio.sleep(30)
+        if request.value == "fail slowly":
+            await asyncio.sleep(0.2)
+            raise UnavailableError("the database is away")
         if request.value == "abort":
             await context.abort(grpc.StatusCode.DATA_LOSS, "by hand")
         if request.value.startswith("raise "):
@@ -277,3 +281,20 @@ async def test_every_call_is_one_json_line(
     ]
     assert all(c["service"] == "testing" and c["ms"] >= 0 for c in calls)
     assert lines[-1]["event"] == "hello from elsewhere"
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+async def test_a_failed_call_took_as_long_as_it_did(quiet: bool) -> None:
+    server = GrpcServer("127.0.0.1:0")
+    server.add(register, Echo(), quiet=["unary_unary"] if quiet else [])
+    labels = {"method": f"/{SERVICE}/unary_unary", "code": "UNAVAILABLE"}
+
+    def measured() -> float:
+        return prometheus_client.REGISTRY.get_sample_value("autoisp_rpc_duration_seconds_sum", labels) or 0.0
+
+    before = measured()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{await server.start()}") as channel:
+        with pytest.raises(grpc.RpcError):
+            await call(channel, "unary_unary", "fail slowly")
+    await server.stop(0)
+    assert measured() - before >= 0.2

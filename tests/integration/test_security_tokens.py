@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import prometheus_client
 import pytest
 from autoisp_client.access import Access
 from autoisp_client.aio_connection import AsyncConnection
@@ -176,6 +177,13 @@ async def test_denials_are_logged_once_and_then_counted(
         return logs[0]
 
     monkeypatch.setattr(guard, "DenialLog", made)
+    method = f"/{SERVICE}/DeleteUnary_Unary"
+
+    def counted() -> float:
+        labels = {"method": method, "reason": "SCOPE_MISSING"}
+        return prometheus_client.REGISTRY.get_sample_value("autoisp_rpc_denied_total", labels) or 0.0
+
+    before = counted()
     async with serving(tokens_file=tmp_path / "tokens.toml") as address:
         channel = Access(token=secrets["read"]).aio_channel(address)
         for _ in range(30):
@@ -186,13 +194,13 @@ async def test_denials_are_logged_once_and_then_counted(
             await refused(nobody, "GetUnary_Unary")
     denied = denials(logged)
     told = [(line["who"], line["peer"], line["method"], line["reason"], line["count"]) for line in denied]
-    method = f"/{SERVICE}/DeleteUnary_Unary"
     assert told == [
         ("read-token", "127.0.0.1", method, "SCOPE_MISSING", 1),
         ("read-token", "127.0.0.1", method, "SCOPE_MISSING", 29),
         ("", "127.0.0.1", f"/{SERVICE}/GetUnary_Unary", "NO_TOKEN", 1),
     ]
     assert denied[-1]["total"] == 31
+    assert counted() - before == 30
 
 
 async def test_too_many_calls_are_told_when_to_come_again(tmp_path: Path, secrets: dict[str, str]) -> None:

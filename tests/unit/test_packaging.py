@@ -27,7 +27,9 @@ def test_the_light_installation_is_a_subset_of_the_whole() -> None:
     whole = {name_of(requirement) for requirement in PROJECT["project"]["dependencies"]}
     control = {name_of(requirement) for requirement in PROJECT["dependency-groups"]["control"]}
 
-    assert control <= whole
+    traces = {name_of(name) for name in PROJECT["project"]["optional-dependencies"]["telemetry"]}
+    assert control <= whole | traces
+    assert traces - control == {"nvidia-ml-py"}  # of a GPU, which no control service has
     assert not control & {"torch", "kornia", "opencv-python-headless", "onnxruntime"}
 
 

@@ -30,6 +30,7 @@ from autoisp_core.errors import (
     UnavailableError,
 )
 from nats.aio.msg import Msg
+from opentelemetry.trace import Span
 
 from autoisp_runtime.jetstream.connection import NatsConnection
 from autoisp_runtime.jetstream.dead_letters import publish_dead_letter
@@ -38,6 +39,7 @@ from autoisp_runtime.jetstream.fetch import PullSource
 from autoisp_runtime.jetstream.in_work import Delivery
 from autoisp_runtime.jetstream.spans import handling
 from autoisp_runtime.jetstream.topology import ConsumerSpec
+from autoisp_runtime.telemetry.spans import fail_with
 
 Handler = Callable[[Envelope], Awaitable[None]]
 DeadLetterHandler = Callable[[Envelope, AutoISPError], Awaitable[None]]
@@ -172,16 +174,23 @@ class Consumer:
 
     async def _process(self, source: PullSource, msg: Msg) -> None:
         envelope = Envelope.from_msg(msg)
+        # Around more than the handler: what is logged of its failure and told of a dead letter belongs to it.
+        with handling(envelope, source.spec.durable) as span:
+            await self._deliver(source, msg, envelope, span)
+
+    async def _deliver(self, source: PullSource, msg: Msg, envelope: Envelope, span: Span) -> None:
         log = self._log.bind(kind=envelope.kind, id=envelope.resource_id, deliveries=envelope.deliveries)
         policy = self._policy
         if envelope.deliveries > policy.max_deliver and not policy.patient:
             Delivery(source.spec.durable, envelope).ended("dead_letter")
-            await self._bury(source, msg, envelope, _exhausted(envelope, "its handlers died"))
+            exhausted = _exhausted(envelope, "its handlers died")
+            fail_with(span, exhausted)
+            await self._bury(source, msg, envelope, exhausted)
             return
         self.in_work = delivery = Delivery(source.spec.durable, envelope)
         try:
             async with _signs_of_life(msg, policy.ack_wait_s / 3):
-                self._work = asyncio.create_task(self._handle(source, envelope))
+                self._work = asyncio.create_task(self._handle(envelope))
                 await self._work
         except asyncio.CancelledError:
             if self._work is not None:
@@ -193,6 +202,7 @@ class Consumer:
             if current is not None and current.cancelling():
                 raise
         except Exception as error:
+            fail_with(span, error)
             if _permanent(error):
                 delivery.ended("dead_letter")
                 await self._bury(source, msg, envelope, error)
@@ -217,9 +227,8 @@ class Consumer:
         finally:
             self._work = self.in_work = None
 
-    async def _handle(self, source: PullSource, envelope: Envelope) -> None:
-        with handling(envelope, source.spec.durable):
-            await self._handler(envelope)
+    async def _handle(self, envelope: Envelope) -> None:
+        await self._handler(envelope)
 
     async def _bury(self, source: PullSource, msg: Msg, envelope: Envelope, error: AutoISPError) -> None:
         self._log.error("dead letter", subject=envelope.subject, reason=error.reason, error=str(error))

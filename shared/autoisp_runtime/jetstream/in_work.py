@@ -6,6 +6,8 @@ import time
 from datetime import UTC, datetime
 from typing import Literal
 
+from opentelemetry import trace
+
 from autoisp_runtime.jetstream.envelope import Envelope
 from autoisp_runtime.telemetry.metrics import MESSAGE_SECONDS, MESSAGES_HANDLED, MESSAGES_IN_WORK
 
@@ -25,6 +27,7 @@ class Delivery:
 
     def ended(self, outcome: Outcome) -> None:
         """Its handling is over."""
+        trace.get_current_span().set_attribute("autoisp.outcome", outcome)
         MESSAGES_IN_WORK.labels(self._consumer).dec()
         MESSAGE_SECONDS.labels(self._consumer, self.kind).observe(time.perf_counter() - self._started)
         MESSAGES_HANDLED.labels(self._consumer, self.kind, outcome).inc()

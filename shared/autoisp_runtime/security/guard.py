@@ -20,6 +20,7 @@ from autoisp_runtime.security.project_methods import FOR_PROJECTS
 from autoisp_runtime.security.projects import Project
 from autoisp_runtime.security.scopes import Scope, scope_of
 from autoisp_runtime.security.tokens import TokenFile
+from autoisp_runtime.telemetry.metrics import RPC_DENIED
 from autoisp_runtime.writing import written
 
 _HEALTH = "/grpc.health."
@@ -107,6 +108,7 @@ class Guard(grpc.aio.ServerInterceptor):
         peer, name = host_of(context.peer()), ""
 
         def denied(error: AutoISPError) -> None:
+            RPC_DENIED.labels(method, error.reason).inc()
             self._denials.add(Denial(name, peer, method[:_LOGGED_METHOD_CHARS], error.reason))
 
         try:

@@ -17,6 +17,11 @@ RPC_SECONDS = Histogram(
     ("method", "code"),
     buckets=_QUICK,
 )
+RPC_DENIED = Counter(
+    "autoisp_rpc_denied",
+    "Calls refused for who made them: no or a bad token, scope, project, rate; they reach no method.",
+    ("method", "reason"),
+)
 MESSAGES_HANDLED = Counter(
     "autoisp_messages_handled",
     "Deliveries of commands and events by how they ended: acked, retried, dead_letter or handed_back.",
