@@ -152,13 +152,12 @@ def _nobody_works(snapshot: Snapshot, logs: Path | None) -> Iterator[Finding]:
     commands = sum(waiting for _, waiting, _ in snapshot.commands())
     if not commands or snapshot.workers:
         return
-    more = "--scale worker=N, k8s: the KEDA scaler or the worker's replicas"
-    ours = f"'autoisp up' starts again those that end; if this lasts, see {logs}"
+    ours = f"'autoisp up' starts workers again that end; if this lasts, see {logs}"
     wait = "command waits" if commands == 1 else "commands wait"
     yield Finding(
         False,
         f"{commands} {wait}, and no worker answers",
-        f"start workers ({more})" if logs is None else ours,
+        "start workers; where they are scaled by the queue, they should come soon" if logs is None else ours,
     )
 
 
