@@ -36,6 +36,7 @@ def judged(client: Client) -> dict[str, tuple[str, float]]:
     }
 
 
+@pytest.mark.timeout(300)
 def test_a_search_goes_on_from_a_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"ACK_WAIT_SECONDS": 2, "CHECKPOINT_SECONDS": 0.1}.items():
         monkeypatch.setenv(f"AUTOISP_{name}", str(value))

@@ -27,6 +27,7 @@ def test_a_stack_at_a_glance_and_what_it_could_not_handle(
 
     def run(*words: str) -> str:
         """In this process, which has loaded everything already."""
+        capsys.readouterr()  # what was logged meanwhile
         assert main([*words, "--state", str(state)]) == 0
         return capsys.readouterr().out
 
