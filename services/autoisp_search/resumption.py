@@ -7,7 +7,6 @@ from typing import Protocol
 
 import nats.errors
 import structlog
-from autoisp_core.errors import AutoISPError
 from autoisp_runtime.jetstream import NatsConnection
 from autoisp_runtime.jetstream.topology import queue_since
 
@@ -43,14 +42,14 @@ class Resumption:
         await self._searches.resume(self._since)
 
     async def look_again(self) -> None:
-        """After a reconnection: if the queue is another one, what was in it is commanded again."""
+        """After a reconnection: if the queue is another one, what was in it is commanded again.
+
+        Raises:
+            nats.errors.Error, UnavailableError: broker or database don't answer yet; call it again.
+        """
         since = await queue_since(self._connection.js)
         if since == self._since:
             return
-        try:
-            count = await self._searches.resume(since)
-        except AutoISPError as error:
-            _log.warning("searches wait for their trials to be commanded again", error=str(error))
-        else:
-            self._since = since
-            _log.warning("the broker lost its queue; commanded again", searches=count)
+        count = await self._searches.resume(since)
+        self._since = since
+        _log.warning("the broker lost its queue; commanded again", searches=count)

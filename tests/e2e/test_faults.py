@@ -47,7 +47,7 @@ def client(stack: LocalStack) -> Iterator[Client]:
         yield connected
 
 
-def start_search(client: Client, folder: Path) -> None:
+def start_search(client: Client, folder: Path, trials: tuple[int, ...] = TRIALS) -> None:
     """A search over three tiny clips, with a quick network in the prototype's place."""
     splits = (ingest_pb2.SPLIT_TRAIN, ingest_pb2.SPLIT_VALIDATION, ingest_pb2.SPLIT_TEST)
     clips = []
@@ -62,7 +62,7 @@ def start_search(client: Client, folder: Path) -> None:
         prototype=prototype_pb2.Prototype(onnx=client.upload_artifact(stand_in)),
         budget=search_pb2.Budget(reduction=5),
         rungs=[
-            search_pb2.Rung(trials=trials, steps=steps) for trials, steps in zip(TRIALS, STEPS, strict=True)
+            search_pb2.Rung(trials=count, steps=steps) for count, steps in zip(trials, STEPS, strict=False)
         ],
         max_parallel_trials=1,  # else the other trials could overtake a dead worker's, and none waits for it
         validation_frames_per_clip=2,

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+import os
+import re
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +32,12 @@ from autoisp_runtime.jetstream import (
     event_subject,
 )
 from autoisp_runtime.jetstream.dead_letters import CONSUMER, SUBJECT
-from autoisp_runtime.jetstream.topology import COMMAND_STREAM, EVENT_STREAM, REGISTRY_EVALUATIONS
+from autoisp_runtime.jetstream.topology import (
+    COMMAND_STREAM,
+    DEAD_LETTER_STREAM,
+    EVENT_STREAM,
+    REGISTRY_EVALUATIONS,
+)
 from autoisp_runtime.operations import processes
 from autoisp_runtime.operations.dead_letters import REPLAY_OF, DeadLetters
 from autoisp_testing.nats import NatsServer
@@ -40,21 +50,33 @@ GARBAGE = b"\xff\xff\xff"
 POISON = event_subject(Event.EVALUATION_COMPLETED, "e1")
 
 
-@pytest.fixture
-def registry(tmp_path: Path, nats_server: NatsServer) -> ServiceProcess:
-    return ServiceProcess("autoisp_registry", tmp_path, nats_url=nats_server.url, ack_wait_seconds=2)
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    with NatsServer(tmp_path_factory.mktemp("nats")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def registry(broker: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    """One for all tests: what they leave behind are messages, which :func:`connection` takes away."""
+    process = ServiceProcess(
+        "autoisp_registry", tmp_path_factory.mktemp("registry"), nats_url=broker.url, ack_wait_seconds=2
+    )
+    with process.start():
+        yield process
 
 
 @pytest_asyncio.fixture
 async def stub(registry: ServiceProcess) -> AsyncIterator[Stub]:
-    with registry.start():
-        async with grpc.aio.insecure_channel(registry.address) as channel:
-            yield Stub(channel)
+    async with grpc.aio.insecure_channel(registry.address) as channel:
+        yield Stub(channel)
 
 
 @pytest_asyncio.fixture
-async def connection(nats_server: NatsServer, stub: Stub) -> AsyncIterator[NatsConnection]:
-    opened = await NatsConnection.open(nats_server.url)
+async def connection(broker: NatsServer, stub: Stub) -> AsyncIterator[NatsConnection]:
+    opened = await NatsConnection.open(broker.url)
+    for stream in (COMMAND_STREAM, DEAD_LETTER_STREAM):
+        await opened.js.purge_stream(stream)
     yield opened
     await opened.close()
 
@@ -86,7 +108,7 @@ async def test_what_could_not_be_handled_is_told_with_why_when_and_by_whom(
     (listed,) = await letters(stub, 1)
     letter = await stub.GetDeadLetter(wire.GetDeadLetterRequest(name=listed.name))
 
-    assert listed.name == "deadLetters/1"
+    assert re.fullmatch(r"deadLetters/[1-9]\d*", listed.name)
     assert (listed.payload, dict(listed.headers)) == (b"", {})
     assert (letter.subject, letter.kind, letter.resource_id) == (POISON, "evaluation.completed", "e1")
     assert (letter.event_id, letter.source, letter.consumer) == (
@@ -181,13 +203,13 @@ async def test_dropped_is_gone(stub: Stub, connection: NatsConnection, registry:
     ):
         failure = await refused(call)
         assert failure.code is ErrorCode.NOT_FOUND
-        assert letter.name in str(failure)
+        assert failure.message == f"there is no {letter.name}; it was dropped, or is older than 30 days"
     assert "dead letter dropped" in registry.log
 
 
 async def test_pages_and_consumers(stub: Stub, connection: NatsConnection) -> None:
     for number in range(5):
-        await poison(connection, f"bad-{number}")
+        await poison(connection, f"page-{number}")
     await poison(connection, "other", event_subject(Event.MODEL_VERSION_CONVERTED, "m-1"))
     await letters(stub, 6)
 
@@ -198,7 +220,7 @@ async def test_pages_and_consumers(stub: Stub, connection: NatsConnection) -> No
     (one,) = await letters(stub, 1, consumer="registry-conversions")
 
     names = [letter.event_id for page in (first, rest) for letter in page.dead_letters]
-    assert sorted(names) == ["bad-0", "bad-1", "bad-2", "bad-3", "bad-4", "other"]
+    assert sorted(names) == ["other", "page-0", "page-1", "page-2", "page-3", "page-4"]
     assert (len(first.dead_letters), rest.next_page_token) == (4, "")
     assert one.event_id == "other"
     assert await letters(stub, 0, consumer="nobody") == []
@@ -318,7 +340,38 @@ async def test_a_status_has_the_queue_and_all_processes(
     assert (own.HasField("broker"), list(own.processes)) == (False, [])
 
 
-async def test_without_the_broker_it_says_so(stub: Stub, nats_server: NatsServer) -> None:
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """It keeps its connections and answers nobody, as behind a network that is cut."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def test_of_a_broker_that_is_silent_it_tells_before_its_caller_has_gone(
+    stub: Stub, broker: NatsServer
+) -> None:
+    with stopped(broker.pid):
+        began = time.monotonic()
+        status = await stub.GetStatus(wire.GetStatusRequest(), timeout=30)
+        waited = time.monotonic() - began
+    assert waited < 5  # the deadline of clients
+    assert not status.HasField("broker")
+    assert status.broker_error == f"JetStream at {broker.url} did not answer: it is late"
+    assert {d.name: d.ok for d in status.dependencies} == {"nats": True, "database": True}
+    assert status.HasField("outbox")
+
+
+async def test_without_the_broker_it_says_so(tmp_path: Path, nats_server: NatsServer) -> None:
+    process = ServiceProcess("autoisp_registry", tmp_path, nats_url=nats_server.url)
+    with process.start():
+        async with grpc.aio.insecure_channel(process.address) as channel:
+            await _says_so(Stub(channel), nats_server)
+
+
+async def _says_so(stub: Stub, nats_server: NatsServer) -> None:
     nats_server.kill()
     async with asyncio.timeout(20):
         while True:
@@ -329,6 +382,6 @@ async def test_without_the_broker_it_says_so(stub: Stub, nats_server: NatsServer
             await asyncio.sleep(0.1)
     assert list(away) == ["nats"]
     assert nats_server.url in away["nats"]
-    assert not status.HasField("broker")
+    assert (status.HasField("broker"), status.broker_error) == (False, away["nats"])
     failure = await refused(stub.ListDeadLetters(wire.ListDeadLettersRequest(), timeout=10))
     assert (failure.code, failure.reason) == (ErrorCode.UNAVAILABLE, "NATS_UNAVAILABLE")

@@ -1,9 +1,10 @@
-"""``autoisp status`` and ``autoisp dlq``, with a stand-in for the services."""
+"""``autoisp status``, with a stand-in for the services."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,133 +13,86 @@ import pytest
 from autoisp.operations.v1 import operations_pb2 as wire
 from autoisp.search.v1 import search_pb2
 from autoisp_cli.__main__ import main
-from autoisp_cli.commands import dlq, status
-from autoisp_client import Endpoints
-from autoisp_core.errors import NotFoundError, UnavailableError, UnimplementedError
+from autoisp_cli.commands import status
+from autoisp_cli.local.folder import FolderLock, StateFolder
+from operations_fakes import Services
 
-
-class Services:
-    """A client of services of which some may be away."""
-
-    def __init__(self) -> None:
-        self.endpoints = Endpoints("h:1", "h:2", "h:3", "h:4", "h:5")
-        self.away: set[str] = set()
-        self.old: set[str] = set()
-        self.broker: wire.Broker | None = wire.Broker(
-            url="nats://h:4222",
-            streams=[wire.Stream(name="AUTOISP_EVT", messages=7, size_bytes=2_000_000)],
-            consumers=[
-                wire.Consumer(durable="search-results", stream="AUTOISP_EVT", waiting=3, redelivered=1),
-                wire.Consumer(durable="worker-trials", stream="AUTOISP_CMD", waiting=40, in_work=1),
-            ],
-            commands=[wire.CommandCount(kind="trial.run", messages=41)],
-            dead_letters=2,
-        )
-        self.searches = [
-            search_pb2.Search(
-                name="searches/s",
-                state=search_pb2.SEARCH_STATE_RUNNING,
-                trial_counts=search_pb2.TrialCounts(planned=16, succeeded=4, running=1, pruned=30),
-            ),
-            search_pb2.Search(name="searches/old", state=search_pb2.SEARCH_STATE_SUCCEEDED),
-        ]
-        self.letters = {
-            f"deadLetters/{number}": wire.DeadLetter(
-                name=f"deadLetters/{number}",
-                subject=f"autoisp.v1.evt.trial.completed.s-{number}",
-                kind="trial.completed",
-                resource_id=f"s-{number}",
-                consumer="search-results",
-                reason=reason,
-                error="can't be [bold]read[/bold]",
-                payload=b"\x01" * 300,
-            )
-            for number, reason in ((4, "UNDECODABLE"), (9, "DELIVERIES_EXHAUSTED"))
-        }
-
-    def is_serving(self, service: str) -> bool:
-        if service in self.away:
-            raise UnavailableError(f"no answer from {service}")
-        return self.broker is not None
-
-    def get_status(self, service: str) -> wire.ServiceStatus:
-        if service in self.old:
-            raise UnimplementedError("unknown service")
-        nats = wire.Dependency(name="nats", ok=self.broker is not None, error="" if self.broker else "gone")
-        worker = wire.Process(service="worker", instance="w-1", cpu_seconds=3, memory_bytes=500_000_000)
-        worker.work.add(kind="trial.run", resource_id="s-r0-0001")
-        return wire.ServiceStatus(
-            service=service,
-            dependencies=[nats, wire.Dependency(name="database", ok=True)],
-            outbox=wire.Outbox(messages=5, oldest_age_seconds=61),
-            broker=self.broker,
-            processes=[wire.Process(service=service), worker] if self.broker else [],
-        )
-
-    def list_searches(self, *, page_size: int) -> Iterator[search_pb2.Search]:
-        if "search" in self.away:
-            raise UnavailableError("no answer from search")
-        return iter(self.searches)
-
-    def list_dead_letters(self, *, consumer: str) -> Iterator[wire.DeadLetter]:
-        return iter([each for each in self.letters.values() if consumer in ("", each.consumer)])
-
-    def get_dead_letter(self, name: str) -> wire.DeadLetter:
-        if name not in self.letters:
-            raise NotFoundError(f"there is no {name}")
-        return self.letters[name]
-
-    def replay_dead_letter(self, name: str) -> wire.DeadLetter:
-        letter = self.get_dead_letter(name)
-        letter.replay.event_id, letter.replay.actor = f"new-{name[-1]}", "ann"
-        return letter
-
-    def drop_dead_letter(self, name: str) -> None:
-        self.get_dead_letter(name)
-        del self.letters[name]
+LOGS = Path("state/logs")
+Change = Callable[[Services], object]
 
 
 @pytest.fixture
 def services(monkeypatch: pytest.MonkeyPatch) -> Services:
+    """What is asked for with ``--server``, or runs here with its logs in ``LOGS``."""
     stand_in = Services()
 
     @contextmanager
-    def client(*where: object) -> Iterator[Any]:
-        yield stand_in
+    def running(server: str | None, state: Path) -> Iterator[Any]:
+        yield stand_in, None if server else LOGS
 
-    monkeypatch.setattr(status, "_running", client)
-    monkeypatch.setattr(dlq, "client_for", client)
+    monkeypatch.setattr(status, "_running", running)
     return stand_in
 
 
 def output(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
-    assert main(words) == code
+    assert main(["status", *words]) == code
     return capsys.readouterr().out
 
 
+def lines(text: str) -> list[str]:
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+def quiet(services: Services) -> None:
+    """Nothing to look at."""
+    assert services.broker is not None
+    services.broker.dead_letters = 0
+
+
 def test_everything_at_a_glance(services: Services, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = [" ".join(line.split()) for line in output(capsys, "status").splitlines()]
-    assert "search serving ok 5 for 1 min 01 s" in " | ".join(lines)
-    assert any(line.startswith("NATS nats://h:4222 2.0 MB in streams 2 dead letters") for line in lines)
-    assert any(line.startswith("w-1 trial.run s-r0-0001") and "500 MB" in line for line in lines)
-    assert any(line.endswith("search-results 3 0 1") for line in lines)  # beside the commands
-    assert any(line.startswith("trial.run 40 1") for line in lines)
-    assert any(line.startswith("s running") and line.endswith("4 of 16, 1 running") for line in lines)
-    assert not any("old" in line for line in lines)
+    found = lines(output(capsys))
+    assert found[0].startswith("! all parts can work, 1 thing to look at 5 of 5 services · 1 worker, 1 busy")
+    assert found[1:3] == ["! 2 messages that nobody could handle", "→ autoisp dlq list: why, and what next"]
+    assert any(line.startswith("search serving ok 5 for 9 s") for line in found)
+    assert any(line.startswith("NATS nats://h:4222 2.0 MB in streams 2 dead letters") for line in found)
+    assert any(line.startswith("w-1 trial.run s-r0-0001") and "500 MB" in line for line in found)
+    assert any(line.endswith("search-results 3 0 1") for line in found)  # beside the commands
+    assert any(line.startswith("trial.run 40 1") for line in found)
+    assert any(line.startswith("s running") and line.endswith("4 of 16, 1 running") for line in found)
+    assert not any("old" in line for line in found)
+
+
+def test_with_nothing_wrong_one_line_says_so(services: Services, capsys: pytest.CaptureFixture[str]) -> None:
+    quiet(services)
+    found = lines(output(capsys))
+    assert found[0].startswith("✓ all parts can work 5 of 5 services · 1 worker, 1 busy · ")
+    assert re.search(r" \d\d:\d\d:\d\d UTC$", found[0])
+    assert found[1] == ""
+    assert "→" not in "".join(found)
+
+
+def test_a_bar_shows_without_colours(services: Services, capsys: pytest.CaptureFixture[str]) -> None:
+    services.searches[0].trial_counts.failed = 2
+    text = output(capsys)
+    assert "━" * 9 + "╌" * 15 in text  # 6 of 16
+    assert "6 of 16, 1 running, 2 failed" in text
 
 
 def test_a_narrow_terminal_gets_what_fits(
     services: Services, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(status, "is_narrow", lambda: True)
-    text = output(capsys, "status")
+    text = output(capsys)
     assert "ADDRESS" not in text
     assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
 
 
 def test_json_has_all_of_it(services: Services, capsys: pytest.CaptureFixture[str]) -> None:
-    found = json.loads(output(capsys, "status", "--json"))
-    assert found["well"] is True
+    found = json.loads(output(capsys, "--json"))
+    assert (found["well"], found["problems"]) == (True, [])
+    assert found["warnings"] == [
+        {"what": "2 messages that nobody could handle", "todo": "autoisp dlq list: why, and what next"}
+    ]
     assert [service["name"] for service in found["services"]] == [
         "ingest",
         "search",
@@ -146,30 +100,147 @@ def test_json_has_all_of_it(services: Services, capsys: pytest.CaptureFixture[st
         "registry",
         "live",
     ]
-    assert found["services"][0]["status"]["outbox"] == {"messages": "5", "oldest_age_seconds": 61.0}
+    assert found["services"][0]["status"]["outbox"] == {"messages": "5", "oldest_age_seconds": 9.0}
     assert found["queue"]["trial.run"] == {"waiting": 40, "in_work": 1}
     assert found["queue"]["evaluation.run"] == {"waiting": 0, "in_work": 0}
     assert (found["dead_letters"], [search["name"] for search in found["searches"]]) == (2, ["searches/s"])
 
 
-def test_a_part_that_is_away_is_named_and_fails_the_command(
+def _everybody_away(services: Services) -> None:
+    services.away = {"ingest", "search", "evaluation", "registry", "live"}
+
+
+def _two_releases(services: Services) -> None:
+    services.workers.append(wire.Process(service="worker", instance="w-2", version="0.9"))
+
+
+def _nobody_works(services: Services) -> None:
+    services.workers = []
+
+
+def _held(services: Services) -> None:
+    assert services.broker is not None
+    services.broker.consumers[1].in_work = 3
+
+
+@pytest.mark.parametrize(
+    ("change", "what", "here", "elsewhere"),
+    [
+        (
+            lambda s: s.away.add("search"),
+            "no answer from search at h:2",
+            "see state/logs/search.log",
+            "check the address",
+        ),
+        (
+            lambda s: s.late.update(("search", "live")),
+            "no answer from search and live",
+            "state/logs",
+            "check",
+        ),
+        (_everybody_away, "no service answers at h:1, h:2, h:3, h:4, h:5", "autoisp up", "check the address"),
+        (lambda s: s.refusing.add("search"), "search: a token is needed", "--token-file", "--token-file"),
+        (lambda s: s.stopping.add("search"), "search: not serving, though", "state/logs", "see its log"),
+        (lambda s: s.cut_off.add("live"), "live: NATS is away, though others", "network", "network"),
+        (lambda s: setattr(s, "broker", None), "NATS is away", "nats-server.log", "more than half"),
+        (
+            lambda s: s.__dict__.update(broker=None, silence="JetStream is late"),
+            "JetStream is late",
+            "nats-server.log",
+            "more than half",
+        ),
+        (
+            lambda s: s.broken.update(ingest="full", search="full"),
+            "ingest and search: database: full",
+            "bring it back",
+            "bring it back",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_once_and_first_with_what_to_do(
+    services: Services,
+    capsys: pytest.CaptureFixture[str],
+    change: Change,
+    what: str,
+    here: str,
+    elsewhere: str,
+) -> None:
+    quiet(services)
+    change(services)
+    for words, todo in (((), here), (("--server", "h:1"), elsewhere)):
+        text = output(capsys, *words, code=1)
+        found = lines(text)
+        assert found[0].startswith("✗ 1 problem ")
+        assert found[1].startswith(f"✗ {what}")
+        assert found[2].startswith("→ ")
+        assert todo in found[2]
+        assert text.count(what) == 1
+    found = json.loads(output(capsys, "--json", code=1))
+    (problem,) = found["problems"]
+    assert (found["well"], problem["what"].startswith(what), here in problem["todo"]) == (False, True, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "what", "todo"),
+    [
+        (lambda s: s.old.add("live"), "live: of a release that has no status", "upgrade"),
+        (_two_releases, "2 releases run side by side: 0.9, 1.0", "fine during an upgrade; w-2 of 0.9"),
+        (_nobody_works, "41 commands wait, and no worker answers", "worker"),
+        (_held, "2 commands are held for a worker that is gone", "others get them after the ack wait"),
+        (
+            lambda s: setattr(s.outbox, "oldest_age_seconds", 61),
+            "ingest: 5 events have waited 1 min 01 s to be sent",
+            "once NATS takes them",
+        ),
+    ],
+)
+def test_what_somebody_should_look_at_fails_nothing(
+    services: Services, capsys: pytest.CaptureFixture[str], change: Change, what: str, todo: str
+) -> None:
+    quiet(services)
+    change(services)
+    found = lines(output(capsys))
+    assert found[0].startswith("! all parts can work")
+    assert found[1].startswith(f"! {what}")
+    assert todo in found[2]
+
+
+def test_a_problem_goes_before_what_can_wait(services: Services, capsys: pytest.CaptureFixture[str]) -> None:
+    services.away = {"search"}
+    found = lines(output(capsys, code=1))
+    assert found[0].startswith("✗ 1 problem, 1 thing to look at")
+    assert (found[1][0], found[3][0]) == ("✗", "!")
+    assert any(line.startswith("trial.run 40 1") for line in found)  # the others tell of the queue
+
+
+def test_nobody_asks_a_search_service_that_can_not_tell(
     services: Services, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    services.away, services.old = {"search"}, {"live"}
-    text = output(capsys, "status", code=1)
-    assert "search: no answer from search" in text
-    assert "searches: no answer from search" in text
-    assert "live: an earlier release, which has no status" in text
-    assert "trial.run" in text  # the others tell of the queue
+    services.broken = {"search": "it hangs"}
+    assert json.loads(output(capsys, "--json", code=1))["searches"] is None
+    assert services.searches_asked == 0
+    assert "no search runs" not in output(capsys, code=1)
 
 
-def test_without_the_broker_it_is_said_once(services: Services, capsys: pytest.CaptureFixture[str]) -> None:
-    services.broker = None
-    text = output(capsys, "status", code=1)
-    assert "ingest, search, evaluation, registry, live: nats: gone" in text
-    assert "NATS can't be reached by any service" in text
-    found = json.loads(output(capsys, "status", "--json", code=1))
-    assert (found["well"], found["broker"], found["dead_letters"]) == (False, None, None)
+def test_of_a_thousand_workers_and_searches_those_are_shown_that_matter(
+    services: Services, capsys: pytest.CaptureFixture[str]
+) -> None:
+    services.workers = [wire.Process(service="worker", instance=f"w-{number}") for number in range(1000)]
+    for number in (7, 800):
+        work = services.workers[number].work.add(kind="trial.run", resource_id=f"t-{number}")
+        work.start_time.FromSeconds(10_000 - number)
+    services.searches = [
+        search_pb2.Search(name=f"searches/s{number}", state=search_pb2.SEARCH_STATE_RUNNING)
+        for number in range(25)
+    ]
+    found = lines(output(capsys))
+    assert "1000 workers, 2 busy" in found[0]
+    (place,) = [place for place, line in enumerate(found) if line.startswith("WORKER ")]
+    assert found[place + 1].startswith("w-800 trial.run t-800")
+    assert found[place + 2].startswith("w-7 trial.run t-7")
+    assert found[place + 21] == "and 980 more; --json has all"
+    assert "and 5 more: autoisp searches list" in found
+    assert len(json.loads(output(capsys, "--json"))["processes"]) == 1001
 
 
 def test_watching_goes_on_until_ctrl_c(
@@ -179,14 +250,19 @@ def test_watching_goes_on_until_ctrl_c(
 
     def sleep(seconds: float) -> None:
         slept.append(seconds)
+        services.workers[0].cpu_seconds += 1e6
         if len(slept) % 2 == 0:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(status.time, "sleep", sleep)
-    lines = output(capsys, "status", "--watch", "--json").splitlines()
-    assert [json.loads(line)["well"] for line in lines] == [True, True]
-    assert "worker" in output(capsys, "status", "--watch").lower()
+    told = output(capsys, "--watch", "--json").splitlines()
+    assert [json.loads(line)["well"] for line in told] == [True, True]
+    text = output(capsys, "--watch")
     assert slept == [2.0] * 4
+    (row,) = [line for line in text.splitlines() if line.startswith("w-1")][-1:]
+    (use,) = re.findall(r"(\d+) %", row)
+    assert int(use) > 1e6  # since the look before, not since 1970
+    assert "MEAN CPU" not in text
 
 
 def test_nothing_is_started_to_be_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,43 +273,18 @@ def test_nothing_is_started_to_be_looked_at(tmp_path: Path, capsys: pytest.Captu
     assert not (tmp_path / "none").exists()
 
 
-def test_dead_letters_are_listed_and_shown(services: Services, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "UNDECODABLE" in output(capsys, "dlq", "list")
-    assert "UNDECODABLE" not in output(capsys, "dlq", "list", "--reason", "DELIVERIES_EXHAUSTED")
-    assert json.loads(output(capsys, "dlq", "list", "--json", "--consumer", "other")) == []
-    text = output(capsys, "dlq", "show", "4")
-    assert "can't be [bold]read[/bold]" in text
-    assert "of 300 bytes; --json has all" in text
-    assert "never" in text
-    assert json.loads(output(capsys, "dlq", "show", "deadLetters/4", "--json"))["reason"] == "UNDECODABLE"
+def test_what_just_starts_is_no_wrong_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with FolderLock(StateFolder(tmp_path)):
+        assert main(["status", "--state", str(tmp_path)]) == 2
+    assert "is starting or stopping; try again" in capsys.readouterr().err
 
 
-def test_replaying_and_dropping(services: Services, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "sent as new-4" in output(capsys, "dlq", "replay", "4")
-    many = json.loads(output(capsys, "dlq", "replay", "--all", "--json"))
-    assert [letter["replay"]["event_id"] for letter in many] == ["new-4", "new-9"]
-    assert "ann as new-4" in output(capsys, "dlq", "show", "4")
-    assert output(capsys, "dlq", "drop", "--all", "--reason", "UNDECODABLE").split() == ["4", "dropped"]
-    assert list(services.letters) == ["deadLetters/9"]
-    assert output(capsys, "dlq", "drop", "--all", "--reason", "NONE") == ""
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["replay"], "give the numbers of dead letters, or --all"),
-        (["drop"], "give the numbers of dead letters, or --all"),
-        (["drop", "4", "--all"], "numbers or --all, not both"),
-        (["replay", "4", "--reason", "X"], "choose among --all"),
-        (["replay", "four"], "'four' is no number of a dead letter"),
-        (["show", "٤"], "is no number of a dead letter"),
-        (["show", "5"], "there is no deadLetters/5"),
-        (["list", "--limit", "0"], "--limit"),
-    ],
-)
-def test_bad_input_is_named(
-    services: Services, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+def test_authorities_of_other_servers_do_not_keep_the_local_ones_from_being_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert main(["dlq", *words]) == 2
-    assert said in capsys.readouterr().err
-    assert len(services.letters) == 2
+    monkeypatch.setenv("AUTOISP_CA", str(tmp_path / "missing.pem"))
+    folder = StateFolder(tmp_path)
+    with FolderLock(folder):
+        folder.endpoints_file.write_text(Services().endpoints.to_json().replace("h:", "127.0.0.1:"))
+        assert main(["status", "--state", str(tmp_path)]) == 1
+    assert "no service answers at 127.0.0.1:1" in capsys.readouterr().out

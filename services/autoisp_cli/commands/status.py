@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 from autoisp_client import Client, Endpoints
 from autoisp_core.errors import FailedPreconditionError
-from rich.console import RenderableType
 from rich.live import Live
 
+from autoisp_cli.access import local_tls
 from autoisp_cli.commands.common import (
     DEFAULT_STATE,
     JsonOption,
@@ -25,6 +25,7 @@ from autoisp_cli.commands.common import (
 )
 from autoisp_cli.local.folder import StateFolder, is_in_use
 from autoisp_cli.status.collect import collect
+from autoisp_cli.status.findings import findings
 from autoisp_cli.status.json_form import snapshot_dict
 from autoisp_cli.status.view import render
 
@@ -37,48 +38,66 @@ def status_command(
     watch: Annotated[bool, typer.Option("--watch", help="Again every two seconds, until Ctrl-C.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show the health of every part, the queue and the running searches; exit code 1 if a part can't work."""
-    with _running(server, state) as client:
+    """Show what is wrong and what to do, the health of every part, the queue and the running searches.
+
+    Exit code 0: all parts can work; 1: one can't; 2: nothing runs here, or the address is no address.
+    """
+    with _running(server, state) as (client, logs):
         if watch:
-            _watch(client, as_json=json)
+            _watch(client, logs, as_json=json)
             return
         snapshot = collect(client)
+        found = findings(snapshot, logs)
         if json:
-            print(json_module.dumps(snapshot_dict(snapshot), indent=2))
+            print(json_module.dumps(snapshot_dict(snapshot, found), indent=2))
         else:
-            output_console().print(render(snapshot, narrow=is_narrow()))
-    if not snapshot.well:
+            output_console().print(render(snapshot, found, narrow=is_narrow()))
+    if any(finding.bad for finding in found):
         raise typer.Exit(1)
 
 
 @contextmanager
-def _running(server: str | None, state: Path) -> Iterator[Client]:
-    """A client of what runs; nothing is started for it: that would show only itself."""
+def _running(server: str | None, state: Path) -> Iterator[tuple[Client, Path | None]]:
+    """A client of what runs, and where its logs are if that is here.
+
+    Nothing is started: that would show only itself.
+    """
+    if server is not None:
+        with Client(server, patience=0.0) as client:
+            yield client, None
+        return
     folder = StateFolder(state)
-    if server is None and not is_in_use(folder):
+    if not is_in_use(folder):
         raise FailedPreconditionError(
             f"nothing runs in --state {state}; start it with 'autoisp up', or name a --server",
             reason="NOT_RUNNING",
             metadata={"field": "--state"},
         )
-    where = server if server is not None else Endpoints.load(folder.endpoints_file)
-    with Client(where, patience=0.0) as client:
-        yield client
+    if not folder.endpoints_file.exists():
+        raise FailedPreconditionError(
+            f"what runs in --state {state} is starting or stopping; try again in some seconds",
+            reason="NOT_RUNNING",
+            metadata={"field": "--state"},
+        )
+    with Client(Endpoints.load(folder.endpoints_file), patience=0.0, tls=local_tls()) as client:
+        yield client, folder.logs
 
 
-def _watch(client: Client, *, as_json: bool) -> None:
+def _watch(client: Client, logs: Path | None, *, as_json: bool) -> None:
     try:
         if as_json:
             while True:
-                print(json_module.dumps(snapshot_dict(collect(client))), flush=True)
+                snapshot = collect(client)
+                line = json_module.dumps(snapshot_dict(snapshot, findings(snapshot, logs)))
+                print(line, flush=True)
                 time.sleep(_EVERY_SECONDS)
-        with Live(_shown(client), console=output_console(), auto_refresh=False) as live:
+        before = None
+        with Live(console=output_console(), auto_refresh=False) as live:
             while True:
+                snapshot = collect(client)
+                found = findings(snapshot, logs)
+                live.update(render(snapshot, found, narrow=is_narrow(), before=before), refresh=True)
+                before = snapshot
                 time.sleep(_EVERY_SECONDS)
-                live.update(_shown(client), refresh=True)
     except KeyboardInterrupt:
         return  # this is how it is meant to end
-
-
-def _shown(client: Client) -> RenderableType:
-    return render(collect(client), narrow=is_narrow())

@@ -48,7 +48,7 @@ def _print_table(stack: LocalStack, workers: int) -> None:
     console.print(table)
     console.print(
         f"\n{workers} worker{'s' if workers != 1 else ''}, state in {stack.folder.path}, "
-        f"logs in {stack.folder.path / 'logs'}\n"
+        f"logs in {stack.folder.logs}\n"
         f"use it with --server {stack.folder.endpoints_file}; Ctrl-C stops it",
         soft_wrap=True,
     )

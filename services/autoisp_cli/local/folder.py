@@ -39,9 +39,14 @@ class StateFolder:
         """What the broker keeps."""
         return self.path / "nats"
 
+    @property
+    def logs(self) -> Path:
+        """One file for each process."""
+        return self.path / "logs"
+
     def log(self, part: str) -> Path:
         """The log of one process."""
-        return self.path / "logs" / f"{part}.log"
+        return self.logs / f"{part}.log"
 
     def tail(self, part: str, lines: int = 6) -> str:
         """The end of a log, for an error message."""
@@ -58,11 +63,11 @@ class StateFolder:
             ResourceExhaustedError: the folder can't be written.
         """
         try:
-            for folder in (self.run, self.nats, self.path / "logs"):
+            for folder in (self.run, self.nats, self.logs):
                 folder.mkdir(parents=True, exist_ok=True)
             for leftover in (*self.run.iterdir(), self.endpoints_file):
                 leftover.unlink(missing_ok=True)
-            for log in (self.path / "logs").iterdir():
+            for log in self.logs.iterdir():
                 if log.stat().st_size > _KEPT_LOG_BYTES:
                     log.unlink()
         except OSError as error:

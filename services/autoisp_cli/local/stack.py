@@ -81,9 +81,7 @@ class LocalStack:
         if self._failure is not None:
             raise self._failure
         if self._ended:
-            raise UnavailableError(
-                f"the local services ended; see {self.folder.path / 'logs'}", reason="PART_FAILED"
-            )
+            raise UnavailableError(f"the local services ended; see {self.folder.logs}", reason="PART_FAILED")
 
     def notes(self) -> list[str]:
         """What the user may want to know and has not been told: parts that were started again."""

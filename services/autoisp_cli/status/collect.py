@@ -13,7 +13,7 @@ from autoisp.operations.v1 import operations_pb2
 from autoisp.search.v1 import search_pb2
 from autoisp_client import Client
 from autoisp_client.operations import SERVICES
-from autoisp_core.errors import AutoISPError, ErrorCode
+from autoisp_core.errors import AutoISPError
 
 T = TypeVar("T")
 
@@ -21,6 +21,7 @@ COMMANDS = ("prototype.profile", "trial.run", "evaluation.run", "model_version.c
 _RUNNING = {search_pb2.SEARCH_STATE_PROFILING, search_pb2.SEARCH_STATE_RUNNING}
 _PAGE = 1000
 WORKER = "worker"
+_QUEUE = "AUTOISP_CMD"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Part:
 
     Attributes:
         health: ``serving``, ``not serving`` or ``no answer``.
-        status: what it says of itself; None: it does not, and ``error`` says why.
+        status: what it says of itself; None: it does not, and ``error`` says why, with its reason.
     """
 
     name: str
@@ -37,17 +38,17 @@ class Part:
     health: str
     status: operations_pb2.ServiceStatus | None
     error: str = ""
+    error_reason: str = ""
 
     @property
     def well(self) -> bool:
         """Whether it can work."""
         return self.health == "serving"
 
-    @property
-    def problems(self) -> list[str]:
-        """Why it can't, as far as it says."""
-        away = [f"{d.name}: {d.error}" for d in self.status.dependencies if not d.ok] if self.status else []
-        return away or ([self.error] if self.error else [])
+    def away(self, dependency: str) -> str:
+        """Why it can't do with what it depends on; empty: it can, or does not say."""
+        own = self.status.dependencies if self.status is not None else ()
+        return next((each.error for each in own if each.name == dependency and not each.ok), "")
 
 
 @dataclass(frozen=True)
@@ -55,21 +56,16 @@ class Snapshot:
     """How everything is at one time.
 
     Attributes:
-        broker: None: no service reaches it.
-        searches: those that have not ended; ``searches_error`` says why they can't be had.
+        broker: None: no service sees it; ``broker_error`` says why, as far as one knows.
+        searches: those that have not ended; None: the search service does not tell.
     """
 
     time: datetime
     parts: tuple[Part, ...]
     broker: operations_pb2.Broker | None
+    broker_error: str
     processes: tuple[operations_pb2.Process, ...]
-    searches: tuple[search_pb2.Search, ...]
-    searches_error: str = ""
-
-    @property
-    def well(self) -> bool:
-        """Whether every part can work."""
-        return self.broker is not None and all(part.well for part in self.parts)
+    searches: tuple[search_pb2.Search, ...] | None
 
     @property
     def workers(self) -> list[operations_pb2.Process]:
@@ -84,23 +80,30 @@ class Snapshot:
             in_work = min(working[kind], left.get(kind, 0))
             yield kind, left.get(kind, 0) - in_work, in_work
 
+    @property
+    def held(self) -> int:
+        """Commands that were handed out and that nobody who answers works on."""
+        out = (
+            sum(each.in_work for each in self.broker.consumers if each.stream == _QUEUE) if self.broker else 0
+        )
+        return max(0, out - sum(in_work for _, _, in_work in self.commands()))
+
 
 def collect(client: Client) -> Snapshot:
     """Ask."""
-    with ThreadPoolExecutor(len(SERVICES) + 1) as threads:
-        searches = threads.submit(_answer, lambda: _running_searches(client))
+    with ThreadPoolExecutor(len(SERVICES)) as threads:
         parts = list(threads.map(lambda name: _part(client, name), SERVICES))
-        found, failure = searches.result()
     statuses = [part.status for part in parts if part.status is not None]
     brokers = [status.broker for status in statuses if status.HasField("broker")]
+    errors = [status.broker_error for status in statuses if status.broker_error]
     processes = max((tuple(status.processes) for status in statuses), key=len, default=())
     return Snapshot(
         datetime.now(UTC),
         tuple(parts),
         brokers[0] if brokers else None,
+        errors[0] if errors else "",
         processes,
-        tuple(found or ()),
-        failure.message if failure else "",
+        _running_searches(client, next(part for part in parts if part.name == "search")),
     )
 
 
@@ -108,16 +111,19 @@ def _part(client: Client, name: str) -> Part:
     address = str(getattr(client.endpoints, name))
     serving, failure = _answer(lambda: client.is_serving(name))
     if failure is not None:
-        return Part(name, address, "no answer", None, failure.message)
+        return Part(name, address, "no answer", None, failure.message, failure.reason)
     status, failure = _answer(lambda: client.get_status(name))
-    error = failure.message if failure else ""
-    if failure is not None and failure.code is ErrorCode.UNIMPLEMENTED:
-        error = "an earlier release, which has no status"
-    return Part(name, address, "serving" if serving else "not serving", status, error)
+    health = "serving" if serving else "not serving"
+    return Part(name, address, health, status, *((failure.message, failure.reason) if failure else ()))
 
 
-def _running_searches(client: Client) -> list[search_pb2.Search]:
-    return [search for search in client.list_searches(page_size=_PAGE) if search.state in _RUNNING]
+def _running_searches(client: Client, service: Part) -> tuple[search_pb2.Search, ...] | None:
+    if service.status is None or service.away("database"):
+        return None  # asking would take a minute, to learn what is known
+    found, _ = _answer(
+        lambda: [search for search in client.list_searches(page_size=_PAGE) if search.state in _RUNNING]
+    )
+    return None if found is None else tuple(found)
 
 
 def _answer(ask: Callable[[], T]) -> tuple[T | None, AutoISPError | None]:

@@ -1,39 +1,84 @@
-"""A snapshot as people read it."""
+"""A snapshot as people read it: first what is wrong and what to do, then everything."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
 from autoisp.operations.v1 import operations_pb2
 from autoisp.search.v1 import search_pb2
 from rich.console import Group, RenderableType
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from autoisp_cli.report.figures import duration
 from autoisp_cli.status.collect import Part, Snapshot
+from autoisp_cli.status.findings import Finding
+from autoisp_cli.status.workers import MOST_ROWS, workers_table
 
-_GOOD, _BAD, _BUSY = "green", "bold red", "cyan"
+GOOD, BAD, LOOK, BUSY, DIM = "green", "bold red", "yellow", "cyan", "dim"
 _BAR_WIDTH = 24
+_NONE = Text("–", style=DIM)
 
 
-def render(snapshot: Snapshot, *, narrow: bool) -> RenderableType:
-    """Services, workers, queue and searches; ``narrow``: what 80 columns have room for."""
-    blocks: list[RenderableType] = [_services(snapshot, narrow)]
-    blocks += _problems(snapshot)
-    blocks += ["", _broker(snapshot)]
+def render(
+    snapshot: Snapshot, found: Sequence[Finding], *, narrow: bool, before: Snapshot | None = None
+) -> RenderableType:
+    """Verdict, services, workers, queue and searches.
+
+    Args:
+        narrow: what 80 columns have room for.
+        before: an earlier snapshot: processor use is told since then, not since the start.
+    """
+    blocks: list[RenderableType] = [_verdict(snapshot, found, narrow), *_findings(found)]
+    blocks += ["", _services(snapshot, narrow)]
     if snapshot.broker is not None:
-        blocks += ["", _workers(snapshot, narrow)]
+        blocks += ["", _broker(snapshot.broker)]
+        blocks += ["", workers_table(snapshot, narrow=narrow, before=before)]
         commands, events = _commands(snapshot), _events(snapshot.broker)
         blocks += ["", commands, "", events] if narrow else ["", _beside(commands, events)]
-    blocks += ["", _searches(snapshot, narrow)]
+    if snapshot.searches is not None:
+        blocks += ["", _searches(snapshot.searches, narrow)]
     return Group(*blocks)
 
 
-def _table(*columns: str, right: tuple[str, ...] = ()) -> Table:
-    table = Table(box=None, header_style="dim", padding=(0, 3, 0, 0), pad_edge=False)
+def _verdict(snapshot: Snapshot, found: Sequence[Finding], narrow: bool) -> Text:
+    """One line that says it all."""
+    bad, look = sum(finding.bad for finding in found), sum(not finding.bad for finding in found)
+    if bad:
+        text = Text.assemble(("✗ ", BAD), (_some(bad, "problem"), BAD))
+    elif look:
+        text = Text.assemble(("! ", LOOK), ("all parts can work", LOOK))
+    else:
+        text = Text.assemble(("✓ ", GOOD), ("all parts can work", GOOD))
+    if look:
+        text.append(f", {_some(look, 'thing')} to look at", LOOK)
+    busy = sum(bool(worker.work) for worker in snapshot.workers)
+    serving = sum(part.well for part in snapshot.parts)
+    counts = [] if narrow else [f"{serving} of {len(snapshot.parts)} services"]
+    if snapshot.broker is not None:
+        counts.append(f"{_some(len(snapshot.workers), 'worker')}, {busy} busy")
+    counts.append(f"{snapshot.time:%H:%M:%S} UTC")
+    return text.append(f"   {' · '.join(counts)}", DIM)
+
+
+def _findings(found: Sequence[Finding]) -> list[Table]:
+    """Each with what to do, in a column of its own: they may take several lines."""
+    tables = []
+    for finding in found:
+        table = Table.grid(padding=(0, 1, 0, 0))
+        style = BAD if finding.bad else LOOK
+        table.add_row(Text("✗" if finding.bad else "!", style=style), Text(finding.what, style=style))
+        if finding.todo:
+            table.add_row("", Text(f"→ {finding.todo}"))
+        tables.append(table)
+    return tables
+
+
+def plain_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
+    """A table without lines; the first column is never broken."""
+    table = Table(box=None, header_style=DIM, padding=(0, 3, 0, 0), pad_edge=False)
     for place, column in enumerate(columns):
         table.add_column(
             column, justify="right" if column in right else "left", no_wrap=place == 0, overflow="fold"
@@ -41,7 +86,7 @@ def _table(*columns: str, right: tuple[str, ...] = ()) -> Table:
     return table
 
 
-def _beside(left: Table, right: Table) -> Table:
+def _beside(left: RenderableType, right: RenderableType) -> Table:
     both = Table.grid(padding=(0, 6, 0, 0))
     both.add_row(left, right)
     return both
@@ -50,93 +95,59 @@ def _beside(left: Table, right: Table) -> Table:
 def _services(snapshot: Snapshot, narrow: bool) -> Table:
     processes = Counter(process.service for process in snapshot.processes)
     columns = ["SERVICE", "HEALTH", "DATABASE", "OUTBOX", "UP", *([] if narrow else ["PROCESSES", "ADDRESS"])]
-    table = _table(*columns)
+    table = plain_table(*columns)
     for part in snapshot.parts:
-        more = [] if narrow else [str(processes[part.name] or ""), part.address]
-        health = Text(part.health, style=_GOOD if part.well else _BAD)
-        table.add_row(part.name, health, *_dependencies(part), _up(part, snapshot.time), *more)
+        count = processes[part.name]
+        more = [] if narrow else [Text(str(count)) if count else _NONE, Text(part.address)]
+        health = Text(part.health, style=GOOD if part.well else BAD)
+        up = _NONE if part.status is None else Text(since(part.status, snapshot.time))
+        table.add_row(Text(part.name), health, _database(part), _outbox(part), up, *more)
     return table
 
 
-def _problems(snapshot: Snapshot) -> list[Text]:
-    """What is wrong, said once for all services that say the same."""
-    having: dict[str, list[str]] = {}
-    for part in snapshot.parts:
-        for problem in part.problems:
-            having.setdefault(problem, []).append(part.name)
-    return [Text(f"{', '.join(names)}: {problem}", style=_BAD) for problem, names in having.items()]
-
-
-def _dependencies(part: Part) -> tuple[Text, Text]:
-    if part.status is None:
-        return Text(), Text()
-    database = Text()
-    for dependency in part.status.dependencies:
+def _database(part: Part) -> Text:
+    for dependency in part.status.dependencies if part.status is not None else ():
         if dependency.name == "database":
-            database = Text("ok", style=_GOOD) if dependency.ok else Text("away", style=_BAD)
-    if not part.status.HasField("outbox"):
-        return database, Text()
+            return Text("ok", style=GOOD) if dependency.ok else Text("away", style=BAD)
+    return _NONE
+
+
+def _outbox(part: Part) -> Text:
+    if part.status is None or not part.status.HasField("outbox"):
+        return _NONE
     waiting = part.status.outbox
     if not waiting.messages:
-        return database, Text("empty")
-    return database, Text(f"{waiting.messages} for {duration(waiting.oldest_age_seconds)}", style=_BUSY)
+        return Text("empty", style=DIM)
+    return Text(f"{waiting.messages} for {duration(waiting.oldest_age_seconds)}", style=BUSY)
 
 
-def _up(part: Part, now: datetime) -> str:
-    return _since(part.status, now) if part.status is not None else ""
-
-
-def _since(
+def since(
     message: operations_pb2.ServiceStatus | operations_pb2.Process | operations_pb2.Work, now: datetime
 ) -> str:
+    """How long ago it started."""
     return duration(max(0.0, now.timestamp() - message.start_time.ToMilliseconds() / 1e3))
 
 
-def _broker(snapshot: Snapshot) -> Text:
-    broker = snapshot.broker
-    if broker is None:
-        return Text(
-            "NATS can't be reached by any service; nothing is handed out until it is back", style=_BAD
-        )
+def _broker(broker: operations_pb2.Broker) -> Text:
     kept = sum(stream.size_bytes for stream in broker.streams)
     letters = broker.dead_letters
-    text = Text.assemble(f"NATS {broker.url}", (f"   {kept / 1e6:.1f} MB in streams   ", "dim"))
-    text.append(
-        f"{letters} dead letters" if letters != 1 else "1 dead letter", style=_BAD if letters else "dim"
-    )
-    return text.append(": autoisp dlq list" if letters else "", style="dim")
+    text = Text.assemble(f"NATS {broker.url}", (f"   {_size(kept)} in streams   ", DIM))
+    return text.append(_some(letters, "dead letter"), LOOK if letters else DIM)
 
 
-def _workers(snapshot: Snapshot, narrow: bool) -> RenderableType:
-    workers = snapshot.workers
-    if not workers:
-        return Text("no worker answers", style="yellow")
-    table = _table(
-        "WORKER", "WORKS ON", "CPU", "MEMORY", *([] if narrow else ["UP"]), right=("CPU", "MEMORY")
-    )
-    for worker in workers:
-        seconds = max(1e-3, snapshot.time.timestamp() - worker.start_time.ToMilliseconds() / 1e3)
-        jobs = [f"{w.kind} {w.resource_id}, {_since(w, snapshot.time)}" for w in worker.work]
-        work = Text("; ".join(jobs), style=_BUSY) if jobs else Text("idle", style="dim")
-        table.add_row(
-            worker.instance,
-            work,
-            f"{100 * worker.cpu_seconds / seconds:.0f} %",
-            f"{worker.memory_bytes / 1e6:.0f} MB",
-            *([] if narrow else [_since(worker, snapshot.time)]),
-        )
-    return table
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
 
 
 def _commands(snapshot: Snapshot) -> Table:
-    table = _table("COMMANDS", "WAITING", "IN WORK", right=("WAITING", "IN WORK"))
+    table = plain_table("COMMANDS", "WAITING", "IN WORK", right=("WAITING", "IN WORK"))
     for kind, waiting, in_work in snapshot.commands():
         table.add_row(kind, _count(waiting), _count(in_work))
     return table
 
 
 def _events(broker: operations_pb2.Broker) -> Table:
-    table = _table("EVENTS", "LAG", "IN WORK", "AGAIN", right=("LAG", "IN WORK", "AGAIN"))
+    table = plain_table("EVENTS", "LAG", "IN WORK", "AGAIN", right=("LAG", "IN WORK", "AGAIN"))
     for consumer in broker.consumers:
         if consumer.stream.endswith("_EVT"):
             counts = (consumer.waiting, consumer.in_work, consumer.redelivered)
@@ -145,24 +156,35 @@ def _events(broker: operations_pb2.Broker) -> Table:
 
 
 def _count(number: int) -> Text:
-    return Text(str(number), style=_BUSY if number else "dim")
+    return Text(str(number), style=BUSY if number else DIM)
 
 
-def _searches(snapshot: Snapshot, narrow: bool) -> RenderableType:
-    if snapshot.searches_error:
-        return Text(f"searches: {snapshot.searches_error}", style=_BAD)
-    if not snapshot.searches:
-        return Text("no search runs", style="dim")
-    table = _table("SEARCH", "STATE", "PROGRESS", "TRIALS")
-    for search in snapshot.searches:
+def _some(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _searches(searches: Sequence[search_pb2.Search], narrow: bool) -> RenderableType:
+    if not searches:
+        return Text("no search runs", style=DIM)
+    table = plain_table("SEARCH", "STATE", "PROGRESS", "TRIALS")
+    for search in searches[:MOST_ROWS]:
         counts = search.trial_counts
         done = counts.succeeded + counts.failed  # a pruned trial makes room for another
         planned = max(1, counts.planned, done + counts.running)  # by the clock, it may grow beyond its plan
-        words = f"{done} of {planned}, {counts.running} running"
+        words = Text(f"{done} of {planned}, {counts.running} running")
+        if counts.failed:
+            words.append(f", {counts.failed} failed", LOOK)
         table.add_row(
-            search.name.removeprefix("searches/"),
+            Text(search.name.removeprefix("searches/")),
             search_pb2.SearchState.Name(search.state).removeprefix("SEARCH_STATE_").lower(),
-            ProgressBar(planned, done, width=_BAR_WIDTH // 2 if narrow else _BAR_WIDTH),
+            _bar(done / planned, _BAR_WIDTH // 2 if narrow else _BAR_WIDTH),
             words,
         )
-    return table
+    more = len(searches) - MOST_ROWS
+    return Group(table, Text(f"and {more} more: autoisp searches list", style=DIM)) if more > 0 else table
+
+
+def _bar(share: float, width: int) -> Text:
+    """Told by its form too: not every terminal has colours."""
+    full = int(share * width)
+    return Text.assemble(("━" * full, BUSY), ("╌" * (width - full), DIM))

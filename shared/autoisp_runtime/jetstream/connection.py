@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import nats
 import nats.errors
 import structlog
+from autoisp_core.errors import UnavailableError
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
@@ -17,6 +18,8 @@ _log = structlog.get_logger(__name__)
 
 _RECONNECT_WAIT_S = 0.25
 _LOG_EVERY_S = 5.0
+_CALL_AGAIN_S = 0.5
+_PASSES = (nats.errors.Error, TimeoutError, OSError, UnavailableError)
 
 
 class NatsConnection:
@@ -37,6 +40,7 @@ class NatsConnection:
         self._closing = False
         self._said_at = float("-inf")
         self._on_reconnect: list[Callable[[], Awaitable[None]]] = []
+        self._calling: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(
@@ -73,12 +77,18 @@ class NatsConnection:
         return self.client.is_connected
 
     def on_reconnect(self, callback: Callable[[], Awaitable[None]]) -> None:
-        """Call ``callback`` after every reconnection; its errors are logged."""
+        """Call ``callback`` after every reconnection, in the order they came.
+
+        While it fails for want of the broker or a database it is called again, and the next one waits: what
+        just came back may have no leader yet, or no streams. Other errors are logged.
+        """
         self._on_reconnect.append(callback)
 
     async def close(self, timeout_s: float = 2.0) -> None:
         """Send what is buffered, then close; never raises, never takes much longer than ``timeout_s``."""
         self._closing = True
+        if self._calling is not None:
+            self._calling.cancel()
         try:
             if self.client.is_connected:
                 await self.client.flush(timeout=max(1, int(timeout_s)))
@@ -104,11 +114,24 @@ class NatsConnection:
     async def _reconnected(self) -> None:
         self._said_at = float("-inf")
         _log.info("reconnected to NATS", url=self.url)
+        if self._calling is not None:
+            self._calling.cancel()
+        self._calling = asyncio.create_task(self._call())
+
+    async def _call(self) -> None:
         for callback in self._on_reconnect:
-            try:
-                await callback()
-            except (nats.errors.Error, OSError) as error:
-                _log.warning("after reconnecting", error=str(error))
+            while not await self._called(callback):  # noqa: ASYNC110 - nobody tells when it would succeed
+                await asyncio.sleep(_CALL_AGAIN_S)
+
+    async def _called(self, callback: Callable[[], Awaitable[None]]) -> bool:
+        try:
+            await callback()
+        except _PASSES as error:
+            _log.warning("after reconnecting; tried again", error=str(error) or type(error).__name__)
+            return False
+        except Exception as error:
+            _log.error("after reconnecting", exc_info=error)
+        return True
 
     async def _closed(self) -> None:
         self.closed.set()

@@ -19,6 +19,7 @@ from autoisp_runtime.operations.health import OutboxHealth, ProcessHealth
 from autoisp_runtime.operations.wire import broker_to, dead_letter_to, sequence_from
 
 _MOST_REQUEST_ID_CHARS = 128
+_OUTBOX_S = 2.0
 
 
 class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
@@ -44,7 +45,10 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
         self, request: operations_pb2.GetStatusRequest, context: Any
     ) -> operations_pb2.ServiceStatus:
         """A status is given whatever is away: that is when it is asked for."""
-        own, dependencies, outbox = self._describe(), await self._health.dependencies(), await self._outbox()
+        own = self._describe()
+        dependencies, outbox, seen = await asyncio.gather(
+            self._health.dependencies(), self._outbox(), self._seen(request)
+        )
         status = operations_pb2.ServiceStatus(
             service=own.service,
             instance=own.instance,
@@ -57,17 +61,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
         )
         if outbox is not None:
             status.outbox.messages, status.outbox.oldest_age_seconds = outbox.messages, outbox.oldest_age_s
-        if not request.own_only:
-            view, found = await asyncio.gather(
-                broker.look(self._nats), processes.ask(self._nats), return_exceptions=True
-            )
-            if isinstance(view, broker.BrokerView):
-                status.broker.CopyFrom(broker_to(view))
-            if isinstance(found, list):
-                status.processes.extend(found)
-            for failure in (view, found):
-                if isinstance(failure, BaseException) and not isinstance(failure, UnavailableError):
-                    raise failure
+        status.MergeFrom(seen)
         return status
 
     async def ListDeadLetters(  # noqa: N802
@@ -109,6 +103,26 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
 
     async def _outbox(self) -> OutboxHealth | None:
         try:
-            return await self._health.outbox()
-        except AutoISPError:  # the dependencies say that the database is away
+            async with asyncio.timeout(_OUTBOX_S):
+                return await self._health.outbox()
+        except (AutoISPError, TimeoutError):  # the dependencies say that the database is away
             return None
+
+    async def _seen(self, request: operations_pb2.GetStatusRequest) -> operations_pb2.ServiceStatus:
+        """What all services see alike."""
+        status = operations_pb2.ServiceStatus()
+        if request.own_only:
+            return status
+        view, found = await asyncio.gather(
+            broker.look(self._nats), processes.ask(self._nats), return_exceptions=True
+        )
+        if isinstance(view, broker.BrokerView):
+            status.broker.CopyFrom(broker_to(view))
+        if isinstance(found, list):
+            status.processes.extend(found)
+        if isinstance(view, UnavailableError):
+            status.broker_error = view.message
+        for failure in (view, found):
+            if isinstance(failure, BaseException) and not isinstance(failure, UnavailableError):
+                raise failure
+        return status

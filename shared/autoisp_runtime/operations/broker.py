@@ -21,6 +21,7 @@ from autoisp_runtime.jetstream.topology import (
 )
 
 _STREAMS = (COMMAND_STREAM, EVENT_STREAM, DEAD_LETTER_STREAM)
+_LOOK_S = 2.0  # whoever asks for a status waits for five seconds, and wants to hear of the rest too
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,9 @@ async def look(connection: NatsConnection) -> BrokerView:
     """Ask the broker.
 
     Raises:
-        UnavailableError: it is away, or has not all of the streams (yet).
+        UnavailableError: it is away or silent, or has not all of the streams (yet).
     """
-    async with asking(connection):
+    async with asking(connection), asyncio.timeout(_LOOK_S):
         streams = await asyncio.gather(*(_stream(connection, name) for name in _STREAMS))
         consumers = await asyncio.gather(*(_consumer(connection, spec) for spec in CONSUMERS))
         dead_letters = streams[-1].messages - await _subjects(connection, DEAD_LETTER_STREAM, REPLAY_NOTES)
@@ -97,7 +98,7 @@ async def asking(connection: NatsConnection) -> AsyncIterator[None]:
         yield
     except (nats.errors.Error, TimeoutError, OSError) as error:
         raise UnavailableError(
-            f"JetStream at {connection.url} did not answer: {error or type(error).__name__}",
+            f"JetStream at {connection.url} did not answer: {str(error) or 'it is late'}",
             reason="NATS_UNAVAILABLE",
         ) from error
 

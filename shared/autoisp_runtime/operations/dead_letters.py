@@ -123,9 +123,8 @@ class DeadLetters:
         async with asking(self._connection):
             message = await self._message(sequence)
             if message is None or (message.subject or "").startswith(f"{_NOTES}."):
-                raise NotFoundError(
-                    f"there is no deadLetters/{sequence}; it was dropped, or is older than 30 days"
-                )
+                name = f"deadLetters/{sequence}"
+                raise NotFoundError(name, f"there is no {name}; it was dropped, or is older than 30 days")
             return _letter(message, await self._note(sequence))
 
     async def replay(self, sequence: int, actor: str, request_id: str = "") -> DeadLetter:

@@ -29,7 +29,8 @@ def sequence_from(name: str) -> int:
     if not text.isdecimal() or not 0 < int(text) <= _LARGEST_SEQUENCE:
         raise InvalidArgumentError(
             "name",
-            f"name {name!r} is not a name of the form deadLetters/{{number}}; 'autoisp dlq list' shows them",
+            f"{name!r} can't be the name of a dead letter; they are deadLetters/1 and up, "
+            "and 'autoisp dlq list' shows them",
             reason="INVALID_NAME",
         )
     return int(text)

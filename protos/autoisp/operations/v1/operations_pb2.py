@@ -26,7 +26,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&autoisp/operations/v1/operations.proto\x12\x15\x61utoisp.operations.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"$\n\x10GetStatusRequest\x12\x10\n\x08own_only\x18\x01 \x01(\x08\"\xbd\x02\n\rServiceStatus\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x0c\x64\x65pendencies\x18\x05 \x03(\x0b\x32!.autoisp.operations.v1.Dependency\x12-\n\x06outbox\x18\x06 \x01(\x0b\x32\x1d.autoisp.operations.v1.Outbox\x12-\n\x06\x62roker\x18\x07 \x01(\x0b\x32\x1d.autoisp.operations.v1.Broker\x12\x31\n\tprocesses\x18\x08 \x03(\x0b\x32\x1e.autoisp.operations.v1.Process\"5\n\nDependency\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\r\n\x05\x65rror\x18\x03 \x01(\t\"6\n\x06Outbox\x12\x10\n\x08messages\x18\x01 \x01(\x03\x12\x1a\n\x12oldest_age_seconds\x18\x02 \x01(\x01\"\xc6\x01\n\x06\x42roker\x12\x0b\n\x03url\x18\x01 \x01(\t\x12.\n\x07streams\x18\x02 \x03(\x0b\x32\x1d.autoisp.operations.v1.Stream\x12\x32\n\tconsumers\x18\x03 \x03(\x0b\x32\x1f.autoisp.operations.v1.Consumer\x12\x35\n\x08\x63ommands\x18\x04 \x03(\x0b\x32#.autoisp.operations.v1.CommandCount\x12\x14\n\x0c\x64\x65\x61\x64_letters\x18\x05 \x01(\x03\"<\n\x06Stream\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08messages\x18\x02 \x01(\x03\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\"\x88\x01\n\x08\x43onsumer\x12\x0f\n\x07\x64urable\x18\x01 \x01(\t\x12\x0e\n\x06stream\x18\x02 \x01(\t\x12\r\n\x05kinds\x18\x03 \x03(\t\x12\x0f\n\x07waiting\x18\x04 \x01(\x03\x12\x0f\n\x07in_work\x18\x05 \x01(\x03\x12\x13\n\x0bredelivered\x18\x06 \x01(\x03\x12\x15\n\ridle_requests\x18\x07 \x01(\x03\".\n\x0c\x43ommandCount\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x10\n\x08messages\x18\x02 \x01(\x03\"\xc3\x01\n\x07Process\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x63pu_seconds\x18\x05 \x01(\x01\x12\x14\n\x0cmemory_bytes\x18\x06 \x01(\x03\x12)\n\x04work\x18\x07 \x03(\x0b\x32\x1b.autoisp.operations.v1.Work\"Y\n\x04Work\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x13\n\x0bresource_id\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xeb\x03\n\nDeadLetter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x13\n\x0bresource_id\x18\x04 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x05 \x01(\t\x12\x0e\n\x06source\x18\x06 \x01(\t\x12-\n\tsend_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63onsumer\x18\t \x01(\t\x12\x0f\n\x07process\x18\n \x01(\t\x12\x0e\n\x06reason\x18\x0b \x01(\t\x12\r\n\x05\x65rror\x18\x0c \x01(\t\x12\x12\n\ndeliveries\x18\r \x01(\x05\x12\x12\n\nsize_bytes\x18\x0e \x01(\x03\x12\x0f\n\x07payload\x18\x0f \x01(\x0c\x12?\n\x07headers\x18\x10 \x03(\x0b\x32..autoisp.operations.v1.DeadLetter.HeadersEntry\x12-\n\x06replay\x18\x11 \x01(\x0b\x32\x1d.autoisp.operations.v1.Replay\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"Z\n\x06Replay\x12/\n\x0b\x63reate_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\"Q\n\x16ListDeadLettersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x03 \x01(\t\"k\n\x17ListDeadLettersResponse\x12\x37\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32!.autoisp.operations.v1.DeadLetter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x14GetDeadLetterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\";\n\x17ReplayDeadLetterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"%\n\x15\x44ropDeadLetterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t2\x81\x04\n\x11OperationsService\x12Z\n\tGetStatus\x12\'.autoisp.operations.v1.GetStatusRequest\x1a$.autoisp.operations.v1.ServiceStatus\x12p\n\x0fListDeadLetters\x12-.autoisp.operations.v1.ListDeadLettersRequest\x1a..autoisp.operations.v1.ListDeadLettersResponse\x12_\n\rGetDeadLetter\x12+.autoisp.operations.v1.GetDeadLetterRequest\x1a!.autoisp.operations.v1.DeadLetter\x12\x65\n\x10ReplayDeadLetter\x12..autoisp.operations.v1.ReplayDeadLetterRequest\x1a!.autoisp.operations.v1.DeadLetter\x12V\n\x0e\x44ropDeadLetter\x12,.autoisp.operations.v1.DropDeadLetterRequest\x1a\x16.google.protobuf.Emptyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&autoisp/operations/v1/operations.proto\x12\x15\x61utoisp.operations.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"$\n\x10GetStatusRequest\x12\x10\n\x08own_only\x18\x01 \x01(\x08\"\xd3\x02\n\rServiceStatus\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x0c\x64\x65pendencies\x18\x05 \x03(\x0b\x32!.autoisp.operations.v1.Dependency\x12-\n\x06outbox\x18\x06 \x01(\x0b\x32\x1d.autoisp.operations.v1.Outbox\x12-\n\x06\x62roker\x18\x07 \x01(\x0b\x32\x1d.autoisp.operations.v1.Broker\x12\x31\n\tprocesses\x18\x08 \x03(\x0b\x32\x1e.autoisp.operations.v1.Process\x12\x14\n\x0c\x62roker_error\x18\t \x01(\t\"5\n\nDependency\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\r\n\x05\x65rror\x18\x03 \x01(\t\"6\n\x06Outbox\x12\x10\n\x08messages\x18\x01 \x01(\x03\x12\x1a\n\x12oldest_age_seconds\x18\x02 \x01(\x01\"\xc6\x01\n\x06\x42roker\x12\x0b\n\x03url\x18\x01 \x01(\t\x12.\n\x07streams\x18\x02 \x03(\x0b\x32\x1d.autoisp.operations.v1.Stream\x12\x32\n\tconsumers\x18\x03 \x03(\x0b\x32\x1f.autoisp.operations.v1.Consumer\x12\x35\n\x08\x63ommands\x18\x04 \x03(\x0b\x32#.autoisp.operations.v1.CommandCount\x12\x14\n\x0c\x64\x65\x61\x64_letters\x18\x05 \x01(\x03\"<\n\x06Stream\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08messages\x18\x02 \x01(\x03\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\"\x88\x01\n\x08\x43onsumer\x12\x0f\n\x07\x64urable\x18\x01 \x01(\t\x12\x0e\n\x06stream\x18\x02 \x01(\t\x12\r\n\x05kinds\x18\x03 \x03(\t\x12\x0f\n\x07waiting\x18\x04 \x01(\x03\x12\x0f\n\x07in_work\x18\x05 \x01(\x03\x12\x13\n\x0bredelivered\x18\x06 \x01(\x03\x12\x15\n\ridle_requests\x18\x07 \x01(\x03\".\n\x0c\x43ommandCount\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x10\n\x08messages\x18\x02 \x01(\x03\"\xc3\x01\n\x07Process\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x63pu_seconds\x18\x05 \x01(\x01\x12\x14\n\x0cmemory_bytes\x18\x06 \x01(\x03\x12)\n\x04work\x18\x07 \x03(\x0b\x32\x1b.autoisp.operations.v1.Work\"Y\n\x04Work\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x13\n\x0bresource_id\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xeb\x03\n\nDeadLetter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x13\n\x0bresource_id\x18\x04 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x05 \x01(\t\x12\x0e\n\x06source\x18\x06 \x01(\t\x12-\n\tsend_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63onsumer\x18\t \x01(\t\x12\x0f\n\x07process\x18\n \x01(\t\x12\x0e\n\x06reason\x18\x0b \x01(\t\x12\r\n\x05\x65rror\x18\x0c \x01(\t\x12\x12\n\ndeliveries\x18\r \x01(\x05\x12\x12\n\nsize_bytes\x18\x0e \x01(\x03\x12\x0f\n\x07payload\x18\x0f \x01(\x0c\x12?\n\x07headers\x18\x10 \x03(\x0b\x32..autoisp.operations.v1.DeadLetter.HeadersEntry\x12-\n\x06replay\x18\x11 \x01(\x0b\x32\x1d.autoisp.operations.v1.Replay\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"Z\n\x06Replay\x12/\n\x0b\x63reate_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\"Q\n\x16ListDeadLettersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x03 \x01(\t\"k\n\x17ListDeadLettersResponse\x12\x37\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32!.autoisp.operations.v1.DeadLetter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x14GetDeadLetterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\";\n\x17ReplayDeadLetterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"%\n\x15\x44ropDeadLetterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t2\x81\x04\n\x11OperationsService\x12Z\n\tGetStatus\x12\'.autoisp.operations.v1.GetStatusRequest\x1a$.autoisp.operations.v1.ServiceStatus\x12p\n\x0fListDeadLetters\x12-.autoisp.operations.v1.ListDeadLettersRequest\x1a..autoisp.operations.v1.ListDeadLettersResponse\x12_\n\rGetDeadLetter\x12+.autoisp.operations.v1.GetDeadLetterRequest\x1a!.autoisp.operations.v1.DeadLetter\x12\x65\n\x10ReplayDeadLetter\x12..autoisp.operations.v1.ReplayDeadLetterRequest\x1a!.autoisp.operations.v1.DeadLetter\x12V\n\x0e\x44ropDeadLetter\x12,.autoisp.operations.v1.DropDeadLetterRequest\x1a\x16.google.protobuf.Emptyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,39 +38,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATUSREQUEST']._serialized_start=127
   _globals['_GETSTATUSREQUEST']._serialized_end=163
   _globals['_SERVICESTATUS']._serialized_start=166
-  _globals['_SERVICESTATUS']._serialized_end=483
-  _globals['_DEPENDENCY']._serialized_start=485
-  _globals['_DEPENDENCY']._serialized_end=538
-  _globals['_OUTBOX']._serialized_start=540
-  _globals['_OUTBOX']._serialized_end=594
-  _globals['_BROKER']._serialized_start=597
-  _globals['_BROKER']._serialized_end=795
-  _globals['_STREAM']._serialized_start=797
-  _globals['_STREAM']._serialized_end=857
-  _globals['_CONSUMER']._serialized_start=860
-  _globals['_CONSUMER']._serialized_end=996
-  _globals['_COMMANDCOUNT']._serialized_start=998
-  _globals['_COMMANDCOUNT']._serialized_end=1044
-  _globals['_PROCESS']._serialized_start=1047
-  _globals['_PROCESS']._serialized_end=1242
-  _globals['_WORK']._serialized_start=1244
-  _globals['_WORK']._serialized_end=1333
-  _globals['_DEADLETTER']._serialized_start=1336
-  _globals['_DEADLETTER']._serialized_end=1827
-  _globals['_DEADLETTER_HEADERSENTRY']._serialized_start=1781
-  _globals['_DEADLETTER_HEADERSENTRY']._serialized_end=1827
-  _globals['_REPLAY']._serialized_start=1829
-  _globals['_REPLAY']._serialized_end=1919
-  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=1921
-  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=2002
-  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=2004
-  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=2111
-  _globals['_GETDEADLETTERREQUEST']._serialized_start=2113
-  _globals['_GETDEADLETTERREQUEST']._serialized_end=2149
-  _globals['_REPLAYDEADLETTERREQUEST']._serialized_start=2151
-  _globals['_REPLAYDEADLETTERREQUEST']._serialized_end=2210
-  _globals['_DROPDEADLETTERREQUEST']._serialized_start=2212
-  _globals['_DROPDEADLETTERREQUEST']._serialized_end=2249
-  _globals['_OPERATIONSSERVICE']._serialized_start=2252
-  _globals['_OPERATIONSSERVICE']._serialized_end=2765
+  _globals['_SERVICESTATUS']._serialized_end=505
+  _globals['_DEPENDENCY']._serialized_start=507
+  _globals['_DEPENDENCY']._serialized_end=560
+  _globals['_OUTBOX']._serialized_start=562
+  _globals['_OUTBOX']._serialized_end=616
+  _globals['_BROKER']._serialized_start=619
+  _globals['_BROKER']._serialized_end=817
+  _globals['_STREAM']._serialized_start=819
+  _globals['_STREAM']._serialized_end=879
+  _globals['_CONSUMER']._serialized_start=882
+  _globals['_CONSUMER']._serialized_end=1018
+  _globals['_COMMANDCOUNT']._serialized_start=1020
+  _globals['_COMMANDCOUNT']._serialized_end=1066
+  _globals['_PROCESS']._serialized_start=1069
+  _globals['_PROCESS']._serialized_end=1264
+  _globals['_WORK']._serialized_start=1266
+  _globals['_WORK']._serialized_end=1355
+  _globals['_DEADLETTER']._serialized_start=1358
+  _globals['_DEADLETTER']._serialized_end=1849
+  _globals['_DEADLETTER_HEADERSENTRY']._serialized_start=1803
+  _globals['_DEADLETTER_HEADERSENTRY']._serialized_end=1849
+  _globals['_REPLAY']._serialized_start=1851
+  _globals['_REPLAY']._serialized_end=1941
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=1943
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=2024
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=2026
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=2133
+  _globals['_GETDEADLETTERREQUEST']._serialized_start=2135
+  _globals['_GETDEADLETTERREQUEST']._serialized_end=2171
+  _globals['_REPLAYDEADLETTERREQUEST']._serialized_start=2173
+  _globals['_REPLAYDEADLETTERREQUEST']._serialized_end=2232
+  _globals['_DROPDEADLETTERREQUEST']._serialized_start=2234
+  _globals['_DROPDEADLETTERREQUEST']._serialized_end=2271
+  _globals['_OPERATIONSSERVICE']._serialized_start=2274
+  _globals['_OPERATIONSSERVICE']._serialized_end=2787
 # @@protoc_insertion_point(module_scope)

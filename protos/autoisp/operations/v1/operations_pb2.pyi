@@ -51,11 +51,14 @@ class ServiceStatus(_message.Message):
     OUTBOX_FIELD_NUMBER: _builtins.int
     BROKER_FIELD_NUMBER: _builtins.int
     PROCESSES_FIELD_NUMBER: _builtins.int
+    BROKER_ERROR_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     """Short name: ingest, search, evaluation, registry, live."""
     instance: _builtins.str
     """Tells processes of one service apart: HOST-PID."""
     version: _builtins.str
+    broker_error: _builtins.str
+    """Why there is no broker; empty where it was not asked for."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -83,10 +86,11 @@ class ServiceStatus(_message.Message):
         outbox: Global___Outbox | None = ...,
         broker: Global___Broker | None = ...,
         processes: _abc.Iterable[Global___Process] | None = ...,
+        broker_error: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["broker", b"broker", "outbox", b"outbox", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker", b"broker", "dependencies", b"dependencies", "instance", b"instance", "outbox", b"outbox", "processes", b"processes", "service", b"service", "start_time", b"start_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker", b"broker", "broker_error", b"broker_error", "dependencies", b"dependencies", "instance", b"instance", "outbox", b"outbox", "processes", b"processes", "service", b"service", "start_time", b"start_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
