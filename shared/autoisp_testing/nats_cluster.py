@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -14,6 +13,8 @@ from types import TracebackType
 from typing import Self
 
 from autoisp_runtime.nats_binary import find_nats_server
+
+from autoisp_testing.ports import free_ports
 
 _START_TIMEOUT_S = 60.0
 _HEALTHY = "/healthz"
@@ -65,6 +66,12 @@ class NatsCluster:
     def serves(self, name: str) -> bool:
         """Whether the node runs and its JetStream is enabled: a full disk disables it until a restart."""
         return self.running(name) and self._answers(name, _SERVES_JETSTREAM)
+
+    def current(self, name: str) -> bool:
+        """Whether the node runs and has all that the others have: after a full disk a stream may stand still,
+        with JetStream enabled, until a restart.
+        """
+        return self.running(name) and self._answers(name, _HEALTHY)
 
     def pid(self, name: str) -> int:
         """The node's process id."""
@@ -129,12 +136,3 @@ class NatsCluster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
-
-
-def free_ports(count: int) -> list[int]:
-    """So many different ports of loopback that nobody uses now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from autoisp_testing.ports import free_ports
 
 _START_TIMEOUT_S = 60.0
 _ACCESS_KEY, _SECRET_KEY = "testing", "only-for-tests"
@@ -54,7 +55,7 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
     }
     (folder / "identities.json").write_text(json.dumps({"identities": [identity]}))
     names = (*_PARTS, *_MORE_PARTS)
-    ports = dict(zip(names, _free_ports(len(names)), strict=True))
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [
@@ -90,15 +91,6 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
 def _binary() -> str:
     beside = Path(sys.executable).with_name("weed")
     return str(beside) if beside.exists() else shutil.which("weed") or "weed"
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that are free now, all different."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
 
 
 def _wait_ready(server: S3Server, process: subprocess.Popen[bytes], log: Path) -> None:

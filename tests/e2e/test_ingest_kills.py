@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import socket
 import sqlite3
 import threading
 import time
@@ -23,17 +22,12 @@ from autoisp_client.payload import CHUNK_BYTES
 from autoisp_runtime.artifacts import ArtifactStore
 from autoisp_runtime.clip_frames import ClipFrames
 from autoisp_testing.nats import NatsServer
+from autoisp_testing.ports import free_ports
 from autoisp_testing.processes import ServiceProcess
 
 KILLS, UPLOADS, FRAMES = 20, 2, 12
 PACE_S = 0.01
 """Pause before each chunk, so that an upload takes long enough to be killed in."""
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @pytest.fixture
@@ -42,7 +36,7 @@ def ingest(tmp_path: Path) -> Iterator[ServiceProcess]:
     with (
         NatsServer(tmp_path / "nats") as nats,
         ServiceProcess(
-            "autoisp_ingest", tmp_path, nats_url=nats.url, listen=f"127.0.0.1:{free_port()}"
+            "autoisp_ingest", tmp_path, nats_url=nats.url, listen=f"127.0.0.1:{free_ports(1)[0]}"
         ) as process,
     ):
         yield process
