@@ -67,6 +67,12 @@ class NatsCluster:
         """Whether the node runs and its JetStream is enabled: a full disk disables it until a restart."""
         return self.running(name) and self._answers(name, _SERVES_JETSTREAM)
 
+    def current(self, name: str) -> bool:
+        """Whether the node runs and has all that the others have: after a full disk a stream may stand still,
+        with JetStream enabled, until a restart.
+        """
+        return self.running(name) and self._answers(name, _HEALTHY)
+
     def pid(self, name: str) -> int:
         """The node's process id."""
         return self._processes[name].pid

@@ -50,7 +50,9 @@ def run(fault: Fault, seconds: float, trials: int, worker: str) -> dict[str, Any
             fault.strike(system, tuning, seconds)
             ended = time.monotonic()
             try:
-                outcome = tuning.finish(_END_S + seconds, registered=worker == _WORKER)
+                outcome = tuning.finish(
+                    _END_S + seconds, registered=worker == _WORKER, dead_letters=fault.dead_letters
+                )
             except BaseException:
                 _keep_logs(system)
                 raise

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from autoisp_core.spec import Spec
 from autoisp_core.spec import cost as analytic_cost
 from autoisp_runtime.artifacts import ArtifactStore
-from autoisp_runtime.jetstream.topology import WORKER_FIRST, WORKER_TRIALS
+from autoisp_runtime.jetstream.topology import WORKER_CONVERSIONS, WORKER_FIRST, WORKER_TRIALS
 from autoisp_runtime.lifecycle import run_service
 from autoisp_runtime.runtime import Runtime
 from autoisp_worker.attempts import Attempts
@@ -112,7 +112,8 @@ async def build(runtime: Runtime[SleepingConfig]) -> None:
             config.worker_id,
             attempts,
         )
-        runtime.consume((WORKER_FIRST, WORKER_TRIALS), bus.handle, patient=True, on_dead_letter=bus.bury)
+        durables = (WORKER_FIRST, WORKER_TRIALS, WORKER_CONVERSIONS)
+        runtime.consume(durables, bus.handle, patient=True, on_dead_letter=bus.bury)
 
 
 if __name__ == "__main__":

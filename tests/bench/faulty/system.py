@@ -1,7 +1,7 @@
 """The whole system as real processes: three brokers, PostgreSQL, four services, workers; who restarts it.
 
-What dies is started again, as Kubernetes would: after a pause that grows. A broker whose JetStream gave up is
-restarted too, as its liveness probe would have it.
+What dies is started again, as Kubernetes would: after a pause that grows. A broker whose JetStream gave up,
+or that stays behind the others, is restarted too, as its liveness probe would have it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ HERE = Path(__file__).resolve().parents[3]
 SERVICES = ("ingest", "search", "evaluation", "registry")
 _ROOTS = ("protos", "shared", "services", "tests/bench")
 _LOOK_S = 0.1
+_ASK_S = 1.0
+_NOT_CURRENT_S = 20.0  # before a broker that was is restarted; minutes in k8s/base/nats
 _PROBES_FAILED = 3  # in a row, before a broker is restarted
 _PAUSE_S = 2.0  # before a broker or the database is started again
 # It shows all of the database's log whenever that can't start.
@@ -88,6 +90,8 @@ class System:
         self._ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
         self._children: dict[str, Child] = {}
         self._held: set[str] = set()
+        # Of each broker: when it was asked whether it is current, and when it last was, since its start.
+        self._current: dict[str, tuple[float, float | None]] = {}
         self._lock = threading.RLock()
         self._ending = threading.Event()
         self.notes: list[str] = []
@@ -251,16 +255,27 @@ class System:
             return
         if self.brokers.running(name):
             failed[name] = 0 if self.brokers.serves(name) else failed[name] + 1
-            if failed[name] < _PROBES_FAILED * round(1 / _LOOK_S):
+            without = failed[name] >= _PROBES_FAILED * round(1 / _LOOK_S)
+            if not without and not self._stands_still(name):
                 return
-            self._note(f"{name} has no JetStream")
+            self._note(f"{name} has no JetStream" if without else f"{name} is not current")
             self.brokers.kill(name)
         if time.monotonic() < due.setdefault(name, time.monotonic() + _PAUSE_S):
             return
         del due[name]
         failed[name] = 0
+        self._current.pop(name, None)
         self.brokers.start(name)
         self._note(f"{name} started again")
+
+    def _stands_still(self, name: str) -> bool:
+        """Whether the broker was current and has not been for long; asked each second."""
+        asked, current = self._current.get(name, (0.0, None))
+        now = time.monotonic()
+        if now - asked >= _ASK_S:
+            current = now if self.brokers.current(name) else current
+            self._current[name] = (now, current)
+        return current is not None and now - current > _NOT_CURRENT_S
 
     def _note(self, what: str) -> None:
         self.notes.append(f"{time.strftime('%H:%M:%S')} {what}")

@@ -141,8 +141,15 @@ class Tuning:
                 time.sleep(0.02)
         raise TimeoutError("no trial left a checkpoint")
 
-    def finish(self, timeout_s: float, *, registered: bool = True) -> dict[str, object]:
+    def finish(
+        self, timeout_s: float, *, registered: bool = True, dead_letters: int = 0
+    ) -> dict[str, object]:
         """Wait for the end of search, evaluation and registration; what was missing, and what was twice.
+
+        Args:
+            timeout_s: for all of it.
+            registered: whether there will be a version.
+            dead_letters: so many are waited for: workers look for conversions once they are idle.
 
         Raises:
             TimeoutError: it did not end.
@@ -158,7 +165,10 @@ class Tuning:
         self._over.set()
         for onlooker in self._onlookers:
             onlooker.join()
-        kept = ledger.read(self._system, SEARCH_ID)
+        while (kept := ledger.read(self._system, SEARCH_ID)).dead_letters < dead_letters:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(1)
         winner = next((trial for trial in trials if trial.name == search.best_trial), search_pb2.Trial())
         return {
             "succeeded": search.state == search_pb2.SEARCH_STATE_SUCCEEDED,
